@@ -1,0 +1,27 @@
+//! What PostgreSQL says differently: claims lock their rows and skip those that others lock.
+
+use crate::DbConn;
+use causeway_types::{InvocationId, NodeId, Timestamp};
+
+/// Takes open invocations that no living node holds.
+pub async fn claim(
+    c: &mut DbConn,
+    owner: NodeId,
+    now: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Vec<InvocationId>> {
+    sqlx::query_scalar!(
+        r#"UPDATE invocation SET owner = $1, fence = fence + 1
+           WHERE id IN (
+             SELECT i.id FROM invocation i
+             WHERE i.state IN ('queued', 'running')
+               AND NOT EXISTS (SELECT 1 FROM node n WHERE n.id = i.owner AND n.lease_until_us >= $2)
+             ORDER BY i.id LIMIT $3 FOR UPDATE OF i SKIP LOCKED)
+           RETURNING id AS "id: _""#,
+        owner as _,
+        now as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}

@@ -1,0 +1,346 @@
+//! The inbox and the journal: events, invocations and their finished steps.
+
+use crate::DbConn;
+use causeway_types::entity::{Advance, Claimed, Event, Invocation, InvocationState, Step};
+use causeway_types::{EventId, InvocationId, NodeId, Tenant, Timestamp, WorkflowId, WorkspaceId};
+
+/// Stores an event; false if the workflow has one with the same dedupe key.
+pub async fn insert_event(c: &mut DbConn, v: &Event) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "INSERT INTO event (id, workspace_id, environment_id, workflow_id, dedupe_key, body, received_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        v.id as _,
+        v.workspace_id as _,
+        v.environment_id as _,
+        v.workflow_id as _,
+        v.dedupe_key,
+        &v.body as _,
+        v.received_at as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+pub async fn event(c: &mut DbConn, tenant: Tenant, id: EventId) -> sqlx::Result<Option<Event>> {
+    sqlx::query_as!(
+        Event,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
+             workflow_id AS "workflow_id: _", dedupe_key, body AS "body: _",
+             received_at_us AS "received_at: _"
+           FROM event WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// The first invocation of the event that has this dedupe key.
+pub async fn by_dedupe_key(
+    c: &mut DbConn,
+    tenant: Tenant,
+    workflow: WorkflowId,
+    dedupe_key: &str,
+) -> sqlx::Result<Option<InvocationId>> {
+    sqlx::query_scalar!(
+        r#"SELECT i.id AS "id: _" FROM invocation i JOIN event e ON e.id = i.event_id
+           WHERE e.workspace_id = $1 AND e.environment_id = $2 AND e.workflow_id = $3 AND e.dedupe_key = $4
+           ORDER BY i.id LIMIT 1"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        workflow as _,
+        dedupe_key
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn insert(c: &mut DbConn, v: &Invocation) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO invocation (id, workspace_id, environment_id, workflow_id, version_id, event_id,
+           replay_of, state, next_step, owner, fence, created_at_us, started_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        v.id as _,
+        v.workspace_id as _,
+        v.environment_id as _,
+        v.workflow_id as _,
+        v.version_id as _,
+        v.event_id as _,
+        v.replay_of as _,
+        v.state as _,
+        v.next_step,
+        v.owner as _,
+        v.fence,
+        v.created_at as _,
+        v.started_at as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+pub async fn get(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: InvocationId,
+) -> sqlx::Result<Option<Invocation>> {
+    sqlx::query_as!(
+        Invocation,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
+             workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
+             replay_of AS "replay_of: _", state AS "state: _", next_step, error_code, tier,
+             owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
+             started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
+           FROM invocation WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// A page of an environment's invocations, newest first: those older than `before`.
+pub async fn page(
+    c: &mut DbConn,
+    tenant: Tenant,
+    workflow: Option<WorkflowId>,
+    state: Option<InvocationState>,
+    before: InvocationId,
+    limit: i64,
+) -> sqlx::Result<Vec<Invocation>> {
+    sqlx::query_as!(
+        Invocation,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
+             workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
+             replay_of AS "replay_of: _", state AS "state: _", next_step, error_code, tier,
+             owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
+             started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
+           FROM invocation
+           WHERE workspace_id = $1 AND environment_id = $2
+             AND (CAST($3 AS TEXT) IS NULL OR workflow_id = $3)
+             AND (CAST($4 AS TEXT) IS NULL OR state = $4) AND id < $5
+           ORDER BY id DESC LIMIT $6"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        workflow as _,
+        state as _,
+        before as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Invocations of an environment that came after `after`, oldest first: for following along.
+pub async fn newer(
+    c: &mut DbConn,
+    tenant: Tenant,
+    workflow: Option<WorkflowId>,
+    after: InvocationId,
+    limit: i64,
+) -> sqlx::Result<Vec<Invocation>> {
+    sqlx::query_as!(
+        Invocation,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
+             workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
+             replay_of AS "replay_of: _", state AS "state: _", next_step, error_code, tier,
+             owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
+             started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
+           FROM invocation
+           WHERE workspace_id = $1 AND environment_id = $2
+             AND (CAST($3 AS TEXT) IS NULL OR workflow_id = $3) AND id > $4
+           ORDER BY id LIMIT $5"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        workflow as _,
+        after as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// The environment's project, and the rest of what [`Claimed`] holds, for one invocation.
+pub async fn claimed(
+    c: &mut DbConn,
+    id: InvocationId,
+    owner: NodeId,
+) -> sqlx::Result<Option<Claimed>> {
+    sqlx::query_as!(
+        Claimed,
+        r#"SELECT i.id AS "id: _", i.workspace_id AS "workspace_id: _", e.project_id AS "project_id: _",
+             i.environment_id AS "environment_id: _", i.workflow_id AS "workflow_id: _",
+             i.version_id AS "version_id: _", i.event_id AS "event_id: _", i.next_step, i.fence,
+             i.created_at_us AS "created_at: _"
+           FROM invocation i JOIN environment e ON e.id = i.environment_id
+           WHERE i.id = $1 AND i.owner = $2"#,
+        id as _,
+        owner as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// Marks a claimed invocation as begun.
+pub async fn start(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    id: InvocationId,
+    fence: i64,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE invocation SET state = 'running', started_at_us = COALESCE(started_at_us, $4)
+         WHERE workspace_id = $1 AND id = $2 AND fence = $3 AND state IN ('queued', 'running')",
+        workspace as _,
+        id as _,
+        fence,
+        now as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+pub async fn insert_step(c: &mut DbConn, v: &Step) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO step (id, workspace_id, invocation_id, position, name, state, error_code, record,
+           started_at_us, finished_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        v.id as _,
+        v.workspace_id as _,
+        v.invocation_id as _,
+        v.position,
+        v.name,
+        v.state as _,
+        v.error_code,
+        &v.record as _,
+        v.started_at as _,
+        v.finished_at as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Moves an invocation on; false if its owner has changed since the fence was taken.
+pub async fn advance(c: &mut DbConn, v: &Advance) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE invocation SET next_step = $4, state = $5, error_code = $6,
+           tier = COALESCE($7, tier), response = COALESCE($8, response),
+           started_at_us = COALESCE(started_at_us, $9), finished_at_us = $10
+         WHERE workspace_id = $1 AND id = $2 AND fence = $3 AND state IN ('queued', 'running')",
+        v.workspace as _,
+        v.id as _,
+        v.fence,
+        v.next_step,
+        v.state as _,
+        v.error_code,
+        v.tier,
+        &v.response as _,
+        v.started_at as _,
+        v.finished_at as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Gives an invocation back to whichever node takes it next.
+pub async fn release(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    id: InvocationId,
+    fence: i64,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE invocation SET owner = NULL
+         WHERE workspace_id = $1 AND id = $2 AND fence = $3 AND state IN ('queued', 'running')",
+        workspace as _,
+        id as _,
+        fence
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+pub async fn steps(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    invocation: InvocationId,
+) -> sqlx::Result<Vec<Step>> {
+    sqlx::query_as!(
+        Step,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", invocation_id AS "invocation_id: _",
+             position, name, state AS "state: _", error_code, record AS "record: _",
+             started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
+           FROM step WHERE workspace_id = $1 AND invocation_id = $2 ORDER BY position"#,
+        workspace as _,
+        invocation as _
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// How many invocations of a workflow are not yet at an end.
+pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT COUNT(*) AS "n!: i64" FROM invocation
+           WHERE workspace_id = $1 AND environment_id = $2 AND workflow_id = $3
+             AND state IN ('queued', 'running')"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        workflow as _
+    )
+    .fetch_one(c)
+    .await
+}
+
+pub async fn delete_steps(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    invocation: InvocationId,
+) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "DELETE FROM step WHERE workspace_id = $1 AND invocation_id = $2",
+        workspace as _,
+        invocation as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
+}
+
+pub async fn delete(c: &mut DbConn, tenant: Tenant, id: InvocationId) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "DELETE FROM invocation WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Deletes an event that no invocation runs on any more.
+pub async fn delete_orphan_event(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: EventId,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "DELETE FROM event WHERE workspace_id = $1 AND environment_id = $2 AND id = $3
+           AND NOT EXISTS (SELECT 1 FROM invocation WHERE event_id = $3)",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}

@@ -1,0 +1,139 @@
+//! The audit chain. Every row's hash covers the hash of the row before it, so that a row changed,
+//! moved or taken out shows; the head shows a tail cut off.
+
+use crate::tx::WriteTx;
+use crate::{Error, ReadConn, Result, db};
+use aws_lc_rs::digest;
+use causeway_types::entity::AuditRow;
+use causeway_types::{
+    ApiKeyId, ConnectSessionId, ConnectionId, CustomerId, DataKeyId, InvocationId, OAuthClientId,
+    RotationId, Timestamp, VersionId, WorkflowId, WorkspaceId,
+};
+use serde::Serialize;
+
+/// Something that somebody, or Causeway itself, decided and did.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+#[expect(
+    missing_docs,
+    reason = "each event's name says what happened; its fields are ids and names"
+)]
+pub enum Audit {
+    WorkspaceCreated { workspace: WorkspaceId, name: String },
+    ApiKeyCreated { key: ApiKeyId, name: String },
+    DataKeyCreated { key: DataKeyId, root_key: String },
+    DataKeysRewrapped { root_key: String, keys: usize },
+    RotationStarted { rotation: RotationId, key: DataKeyId },
+    RotationFinished { rotation: RotationId, records: i64 },
+    OauthClientSet { client: OAuthClientId, app: String },
+    OauthClientDeleted { client: OAuthClientId, app: String },
+    ConnectSessionCreated { session: ConnectSessionId, customer: CustomerId, app: String },
+    ConnectionCreated { connection: ConnectionId, customer: CustomerId, app: String },
+    ConnectionReconnected { connection: ConnectionId },
+    ConnectionRefreshed { connection: ConnectionId },
+    ConnectionStateChanged { connection: ConnectionId, state: String, reason: String },
+    ConnectionDeleted { connection: ConnectionId, app: String, revoked_upstream: String },
+    WorkflowDeployed { workflow: WorkflowId, version: VersionId, number: i64 },
+    InvocationReplayed { invocation: InvocationId, replay: InvocationId },
+    InvocationDeleted { invocation: InvocationId },
+}
+
+/// Where a chain does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuditBreak {
+    /// A row is missing or stands in another place.
+    #[error("row {expected} is missing: row {found} follows row {}", expected - 1)]
+    Gap {
+        /// The number that should come.
+        expected: i64,
+        /// The number that comes.
+        found: i64,
+    },
+    /// A row is not what was written.
+    #[error("row {seq} has been changed, or a row before it")]
+    Changed {
+        /// Its number.
+        seq: i64,
+    },
+    /// The chain is shorter than its head says.
+    #[error("the chain ends at row {found}, but {expected} rows were written")]
+    Cut {
+        /// Rows written.
+        expected: i64,
+        /// Rows found.
+        found: i64,
+    },
+}
+
+pub(crate) async fn append(
+    tx: &mut WriteTx,
+    workspace: WorkspaceId,
+    now: Timestamp,
+    event: &Audit,
+) -> Result<()> {
+    let detail = serde_json::to_value(event).map_err(Error::AuditEncoding)?;
+    let action =
+        detail.get("action").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let head = db!(tx, audit::advance_head(workspace))?
+        .ok_or_else(|| Error::NoAuditChain { workspace: workspace.to_string() })?;
+    let mut row = AuditRow {
+        seq: head.seq,
+        at: now,
+        actor: tx.actor().to_string(),
+        action,
+        detail: detail.to_string(),
+        hash: Vec::new(),
+    };
+    row.hash = hash(workspace, &head.hash, &row);
+    db!(tx, audit::insert(workspace, &row))?;
+    db!(tx, audit::set_head_hash(workspace, &row.hash))
+}
+
+/// SHA-256 over the previous hash and the row, each part preceded by its length, so that no two
+/// different rows give the same input.
+fn hash(workspace: WorkspaceId, previous: &[u8], row: &AuditRow) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let mut part = |bytes: &[u8]| {
+        context.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        context.update(bytes);
+    };
+    part(b"causeway audit v1");
+    part(previous);
+    part(workspace.to_string().as_bytes());
+    part(&row.seq.to_be_bytes());
+    part(&row.at.as_micros().to_be_bytes());
+    part(row.actor.as_bytes());
+    part(row.action.as_bytes());
+    part(row.detail.as_bytes());
+    context.finish().as_ref().to_vec()
+}
+
+/// Checks a workspace's whole chain. `Ok(Ok(n))`: it holds and has `n` rows.
+pub async fn verify_chain(
+    conn: &mut ReadConn,
+    workspace: WorkspaceId,
+) -> Result<std::result::Result<i64, AuditBreak>> {
+    let (mut last, mut previous) = (0_i64, vec![0_u8; 32]);
+    loop {
+        let rows = db!(conn, audit::page(workspace, last, 500))?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows {
+            if row.seq != last + 1 {
+                return Ok(Err(AuditBreak::Gap { expected: last + 1, found: row.seq }));
+            }
+            if hash(workspace, &previous, &row) != row.hash {
+                return Ok(Err(AuditBreak::Changed { seq: row.seq }));
+            }
+            last = row.seq;
+            previous = row.hash;
+        }
+    }
+    let head = db!(conn, audit::head(workspace))?
+        .ok_or_else(|| Error::NoAuditChain { workspace: workspace.to_string() })?;
+    if head.seq != last || (last > 0 && head.hash != previous) {
+        return Ok(Err(AuditBreak::Cut { expected: head.seq, found: last }));
+    }
+    Ok(Ok(last))
+}

@@ -1,0 +1,122 @@
+//! Connections to read with and transactions to write with.
+
+use crate::audit::{self, Audit};
+use crate::{Error, Result, Store};
+use causeway_types::{Actor, Timestamp, WorkspaceId};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+
+/// Which database a query runs on. The [`db!`](crate::db) macro chooses by it.
+pub enum DbRef<'a> {
+    /// Embedded SQLite.
+    Sqlite(&'a mut SqliteConnection),
+    /// PostgreSQL.
+    Postgres(&'a mut PgConnection),
+}
+
+/// A connection for reading.
+pub enum ReadConn {
+    /// Embedded SQLite; the connection refuses writes.
+    Sqlite(PoolConnection<Sqlite>),
+    /// PostgreSQL.
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl ReadConn {
+    /// The connection, for [`db!`](crate::db).
+    pub fn db(&mut self) -> DbRef<'_> {
+        match self {
+            Self::Sqlite(c) => DbRef::Sqlite(c),
+            Self::Postgres(c) => DbRef::Postgres(c),
+        }
+    }
+}
+
+pub(crate) enum Inner {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// A transaction. Dropped without a commit, it rolls back.
+pub struct WriteTx {
+    inner: Inner,
+    actor: Actor,
+}
+
+/// Why a transaction may commit without an audit event: nothing that a person decided changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bookkeeping {
+    /// Events stored and steps journaled; the events themselves are the record.
+    Journal,
+    /// A node's lease, or invocations claimed under it.
+    Lease,
+    /// The steps of a token refresh before its result is known.
+    Refresh,
+    /// A connect link opened in a browser, or a flow begun in it.
+    ConnectProgress,
+    /// Records sealed again under a new data key, while a rotation runs.
+    Rotation,
+    /// An `Idempotency-Key` claimed, answered or given up.
+    Idempotency,
+}
+
+impl Store {
+    /// Opens a transaction in which `actor` changes things.
+    pub async fn write(&self, actor: Actor) -> Result<WriteTx> {
+        let inner = match self {
+            Self::Sqlite { writer, .. } => {
+                Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            Self::Postgres { pool } => Inner::Postgres(pool.begin().await?),
+        };
+        Ok(WriteTx { inner, actor })
+    }
+
+    /// Borrows a connection for reading.
+    pub async fn read(&self) -> Result<ReadConn> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => ReadConn::Sqlite(readers.acquire().await?),
+            Self::Postgres { pool } => ReadConn::Postgres(pool.acquire().await?),
+        })
+    }
+}
+
+impl WriteTx {
+    /// The connection, for [`db!`](crate::db).
+    pub fn db(&mut self) -> DbRef<'_> {
+        match &mut self.inner {
+            Inner::Sqlite(t) => DbRef::Sqlite(t),
+            Inner::Postgres(t) => DbRef::Postgres(t),
+        }
+    }
+
+    /// Who acts in it.
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// Appends the event to the workspace's audit chain and commits both together.
+    pub async fn commit(
+        mut self,
+        workspace: WorkspaceId,
+        now: Timestamp,
+        event: Audit,
+    ) -> Result<()> {
+        audit::append(&mut self, workspace, now, &event).await?;
+        self.end().await
+    }
+
+    /// Commits bookkeeping: a change that nobody decided and that its reason names.
+    pub async fn commit_bookkeeping(self, reason: Bookkeeping) -> Result<()> {
+        tracing::trace!(?reason, "committing bookkeeping");
+        self.end().await
+    }
+
+    async fn end(self) -> Result<()> {
+        match self.inner {
+            Inner::Sqlite(t) => t.commit().await,
+            Inner::Postgres(t) => t.commit().await,
+        }
+        .map_err(Error::from)
+    }
+}

@@ -1,0 +1,3 @@
+//! What tests share: real counterparts, started for a test run and stopped with it.
+
+pub mod postgres;

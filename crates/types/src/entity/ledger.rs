@@ -1,0 +1,43 @@
+//! The audit chain and the answers kept for repeated requests.
+
+use crate::Timestamp;
+use crate::place::Sealed;
+
+/// A row of the chain, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number in the workspace's chain, from 1.
+    pub seq: i64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// The event as JSON.
+    pub detail: String,
+    /// SHA-256 over the previous hash and this row.
+    pub hash: Vec<u8>,
+}
+
+/// The end of a workspace's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditHead {
+    /// Its number in the workspace's chain, from 1.
+    pub seq: i64,
+    /// SHA-256 over the previous hash and this row.
+    pub hash: Vec<u8>,
+}
+
+/// What is known of a request that came before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierRequest {
+    /// SHA-256 of the request that claimed the key.
+    pub request_digest: Vec<u8>,
+    /// The HTTP status that was answered, once it was.
+    pub status: Option<i64>,
+    /// The body that was answered, sealed.
+    pub response: Option<Sealed>,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}

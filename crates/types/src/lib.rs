@@ -1,0 +1,28 @@
+//! The words of Causeway as types: ids, tenant, actor, time, secrets, states and problem codes.
+//!
+//! Nothing here does I/O, so everything here can be tested and fuzzed without a runtime.
+
+pub mod column;
+pub mod entity;
+pub mod id;
+pub mod place;
+pub mod problem;
+pub mod random;
+pub mod secret;
+pub mod tenant;
+pub mod time;
+pub mod url;
+
+pub use column::UnknownWord;
+pub use id::{
+    ApiKeyId, ConnectSessionId, ConnectionId, CustomerId, DataKeyId, EnvironmentId, EventId,
+    InvocationId, MachineClientId, NodeId, OAuthClientId, OAuthFlowId, ParseIdError, ProjectId,
+    RotationId, SandboxId, StepId, TriggerId, VersionId, WorkflowId, WorkspaceId,
+};
+pub use place::Place;
+pub use problem::{Code, Coded, Kind};
+pub use random::{OsRandom, Randomness};
+pub use secret::{Secret, SecretBytes, SecretString};
+pub use tenant::{Actor, Tenant};
+pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use url::RedactedUrl;

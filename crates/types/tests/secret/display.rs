@@ -1,0 +1,5 @@
+use causeway_types::Secret;
+
+fn main() {
+    let _ = format!("{}", Secret::new(String::from("canary")));
+}
