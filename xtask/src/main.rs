@@ -2,8 +2,11 @@
 
 mod sqlx_metadata;
 mod test;
+mod tidy;
 
 use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::process::ExitCode;
 
 /// Chores of the Causeway repository.
 #[derive(Parser)]
@@ -21,6 +24,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Check the rules of the house: crate edges, sizes, secrets, texts, packages.
+    Tidy,
     /// Run the tests with a PostgreSQL of their own. Arguments go to `cargo nextest run`.
     Test {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -28,14 +33,28 @@ enum Chore {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().chore {
+fn main() -> ExitCode {
+    match run(Cli::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> anyhow::Result<()> {
+    match chore {
         Chore::Sqlx { check } => sqlx_metadata::run(check),
+        Chore::Tidy => tidy::run(),
         Chore::Test { nextest } => test::run(&nextest),
     }
 }
 
 /// The root of the repository.
 fn root() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| std::path::Path::new(".")).to_owned()
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or_else(|| std::path::Path::new("."))
+        .to_owned()
 }

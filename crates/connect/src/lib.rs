@@ -1,1 +1,132 @@
+//! Connections: how they are made, kept alive, used and given up.
+//!
+//! - An *OAuth client* is the company's own client at an app. A *customer* is whoever a
+//!   *connection*, a credential at an app, belongs to.
+//! - A *connect session* lets one customer add one connection. Its *link* carries a *token*,
+//!   shown once; the first browser that opens the link is the only one that can go on.
+//! - A *flow* is one round trip of that browser to the app's authorization server. Its *state*
+//!   ties the answer to the session, the browser and the flow.
+//! - A *refresh* exchanges a connection's refresh token. Of a connection there is one refresh at
+//!   a time on all nodes; see [`refresh`](mod@refresh) for how it survives a crash at any point.
+//!
+//! Everything here takes a [`Permit`](causeway_identity::Permit), or the token of a link.
 
+mod background;
+mod connections;
+mod crash;
+mod create;
+mod credential;
+mod error;
+mod flow;
+mod limits;
+mod link;
+mod oauth_clients;
+pub mod refresh;
+mod revoke;
+mod sessions;
+mod state;
+mod token_endpoint;
+mod verify;
+
+pub use connections::{ConnectionError, ConnectionFilter};
+pub use crash::{CrashPoint, CrashPoints, NoCrash};
+pub use create::{CreateError, NewConnection};
+pub use credential::Credential;
+pub use error::{CredentialError, InvalidInput};
+pub use flow::{Callback, Finished, FlowError, MissingScopes};
+pub use link::{FieldView, LinkError, LinkView, SchemeView};
+pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView};
+pub use sessions::{NewSession, SessionCreated, SessionError, SessionView};
+pub use verify::VerifyError;
+
+use causeway_catalog::Catalog;
+use causeway_net::HttpClient;
+use causeway_store::Store;
+use causeway_types::{Clock, NodeId, Randomness};
+use causeway_vault::Vault;
+use refresh::Flights;
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+/// What connections are made of.
+pub struct ConnectParts {
+    /// Keeps them.
+    pub store: Store,
+    /// Seals their credentials.
+    pub vault: Vault,
+    /// Reaches the apps.
+    pub http: HttpClient,
+    /// Knows the apps.
+    pub catalog: Arc<Catalog>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For ids, tokens and the spread of refreshes.
+    pub random: Arc<dyn Randomness>,
+    /// Where apps send browsers back to: the `redirect_uri` of every flow.
+    pub callback_url: Url,
+    /// Where a test stops the process; [`NoCrash`] otherwise.
+    pub crash: Arc<dyn CrashPoints>,
+}
+
+/// Everything about connections. Cheap to clone; clones share the refreshes under way.
+#[derive(Clone)]
+pub struct Connect {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    vault: Vault,
+    http: HttpClient,
+    catalog: Arc<Catalog>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Randomness>,
+    callback_url: Url,
+    crash: Arc<dyn CrashPoints>,
+    /// Holder of the leases taken here, and actor of what Causeway does by itself.
+    node: NodeId,
+    flights: Flights,
+    /// What must not be cut off because its caller went away: refreshes and deletions.
+    tasks: TaskTracker,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone)]
+pub struct Page<T, I> {
+    /// The records.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<I>,
+}
+
+impl Connect {
+    /// Puts the parts together. Nothing runs yet; see [`Connect::run_background`].
+    pub fn new(parts: ConnectParts) -> Self {
+        let ConnectParts { store, vault, http, catalog, clock, random, callback_url, crash } =
+            parts;
+        let node = NodeId::generate(clock.now(), &*random);
+        let inner = Inner {
+            store,
+            vault,
+            http,
+            catalog,
+            clock,
+            random,
+            callback_url,
+            crash,
+            node,
+            flights: Flights::default(),
+            tasks: TaskTracker::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Waits for the refreshes and deletions under way: their answers must not be lost to a
+    /// shutdown. Each is bounded by the time limit of its requests. Call it after nobody asks
+    /// for credentials any more.
+    pub async fn close(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+}

@@ -1,1 +1,207 @@
+//! Workflows: from an event that is stored before it is acknowledged, to steps that each end in
+//! the journal before the next one begins.
+//!
+//! - *Deploying* turns a folder into an immutable, content-addressed version ([`Flow::deploy`]).
+//! - The *inbox* stores an event with its invocation and only then answers ([`Flow::accept`]).
+//! - *Workers* run invocations in sandboxes under this node's lease. When a node dies, another
+//!   resumes after the last finished step.
 
+mod bundle;
+mod deploy;
+mod error;
+mod execute;
+mod inbox;
+mod invocations;
+mod loader;
+mod manifest;
+mod record;
+mod worker;
+
+pub use bundle::{Bundle, BundleError, MAX_BYTES, MAX_FILES};
+pub use deploy::{Change, Deployment, Plan, PlanAction};
+pub use error::FlowError;
+pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
+pub use invocations::{InvocationFilter, StepView};
+pub use manifest::{FILE_NAME, HttpResponse, Manifest, ManifestError};
+pub use record::{StepError, StepLog, StepRecord, StepUsage};
+pub use worker::NodeLease;
+
+use causeway_catalog::Catalog;
+use causeway_connect::Connect;
+use causeway_sandbox::{Pool, PoolStats};
+use causeway_store::{Journal, Store};
+use causeway_types::{
+    Clock, EnvironmentId, InvocationId, NodeId, Randomness, Tenant, VersionId, WorkflowId,
+};
+use causeway_vault::Vault;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Sizes of the workers and the inbox.
+#[derive(Debug, Clone)]
+pub struct FlowConfig {
+    /// Invocations that run at a time on this node: as many as there may be sandboxes.
+    pub concurrency: usize,
+    /// Events that may wait for one workflow before more are refused with `queue_full`.
+    pub queue_limit: i64,
+}
+
+impl Default for FlowConfig {
+    fn default() -> Self {
+        Self { concurrency: 8, queue_limit: 100_000 }
+    }
+}
+
+/// What the workflows of this node stand on.
+pub struct FlowParts {
+    /// The database.
+    pub store: Store,
+    /// Seals and opens.
+    pub vault: Vault,
+    /// Gives credentials to steps.
+    pub connect: Connect,
+    /// Knows which hosts belong to an app.
+    pub catalog: Arc<Catalog>,
+    /// Runs code.
+    pub pool: Arc<Pool>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For ids and tokens.
+    pub random: Arc<dyn Randomness>,
+}
+
+/// Something happened to an invocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Notice {
+    /// Whose it is.
+    pub environment: EnvironmentId,
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// The invocation.
+    pub invocation: InvocationId,
+}
+
+/// A handle on this node's workflows.
+#[derive(Clone)]
+pub struct Flow {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    vault: Vault,
+    connect: Connect,
+    catalog: Arc<Catalog>,
+    pool: Arc<Pool>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Randomness>,
+    journal: Journal,
+    config: FlowConfig,
+    node: NodeId,
+    /// Triggers by the digest of their URL's token. A deploy on another node shows after its
+    /// time to live.
+    triggers: moka::future::Cache<[u8; 32], Arc<LiveTrigger>>,
+    /// Versions never change, so they stay as long as they are used.
+    versions: moka::future::Cache<VersionId, Arc<loader::Loaded>>,
+    /// How many invocations of a workflow are not at their end, counted here between recounts.
+    open: moka::future::Cache<WorkflowId, Arc<AtomicI64>>,
+    /// Invocations that this node holds and has not begun.
+    work: mpsc::Sender<worker::Job>,
+    /// Wakes the claimer: something in the database has no owner.
+    unclaimed: Notify,
+    notices: broadcast::Sender<Notice>,
+    waiters: Mutex<HashMap<InvocationId, oneshot::Sender<Answer>>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// How long a deploy on one node may take to show on another.
+const TRIGGER_TTL: Duration = Duration::from_secs(2);
+/// How long a count of open invocations is trusted before it is taken anew.
+const COUNT_TTL: Duration = Duration::from_secs(10);
+/// Invocations that may wait in memory; those beyond wait in the database.
+const BACKLOG: usize = 1024;
+
+impl Flow {
+    /// Takes the lease, then starts the workers on the current runtime.
+    pub async fn start(parts: FlowParts, config: FlowConfig) -> Result<Self, FlowError> {
+        let FlowParts { store, vault, connect, catalog, pool, clock, random } = parts;
+        let node = NodeId::generate(clock.now(), &*random);
+        let (work, jobs) = mpsc::channel(BACKLOG);
+        let inner = Arc::new(Inner {
+            journal: Journal::start(&store, node),
+            store,
+            vault,
+            connect,
+            catalog,
+            pool,
+            clock,
+            random,
+            node,
+            triggers: moka::future::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(TRIGGER_TTL)
+                .build(),
+            versions: moka::future::Cache::builder()
+                .max_capacity(1_000)
+                .time_to_idle(Duration::from_secs(3600))
+                .build(),
+            open: moka::future::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(COUNT_TTL)
+                .build(),
+            work,
+            unclaimed: Notify::new(),
+            notices: broadcast::channel(1024).0,
+            waiters: Mutex::new(HashMap::new()),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            config,
+        });
+        worker::start(&inner, jobs).await?;
+        Ok(Self { inner })
+    }
+
+    /// This node's id.
+    pub fn node(&self) -> NodeId {
+        self.inner.node
+    }
+
+    /// What happens to invocations, from now on, on this node.
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.inner.notices.subscribe()
+    }
+
+    /// Figures of the sandboxes.
+    pub fn pool_stats(&self) -> PoolStats {
+        self.inner.pool.stats()
+    }
+
+    /// Stops taking up work, lets running steps end within `grace`, and gives the lease up.
+    pub async fn stop(&self, grace: Duration) {
+        worker::stop(&self.inner, grace).await;
+    }
+}
+
+impl Inner {
+    fn notify(&self, tenant: Tenant, workflow: WorkflowId, invocation: InvocationId) {
+        // Nobody listening is the common case and no failure.
+        let _ = self.notices.send(Notice { environment: tenant.environment, workflow, invocation });
+    }
+
+    fn answer(&self, invocation: InvocationId, answer: impl FnOnce() -> Answer) {
+        let waiter = match self.waiters.lock() {
+            Ok(mut waiters) => waiters.remove(&invocation),
+            Err(poisoned) => poisoned.into_inner().remove(&invocation),
+        };
+        if let Some(waiter) = waiter {
+            // A caller that went away needs no answer.
+            let _ = waiter.send(answer());
+        }
+    }
+}

@@ -1,1 +1,11 @@
+//! Stand-ins of third parties, for tests and the demo; never part of a release.
+//!
+//! [`DemoApp`] is a small CRM with an OAuth 2.0 authorization server: authorization code flow with
+//! PKCE, rotating refresh tokens with reuse detection, revocation, userinfo, a CRM API. It counts
+//! what it is asked, and fails on demand.
 
+mod demo;
+
+pub use demo::counters::{Counters, TokenRequests};
+pub use demo::faults::{Fault, Faults, Held};
+pub use demo::{DemoApp, DemoOptions, StartError};

@@ -91,6 +91,7 @@ CREATE TABLE oauth_client (
   app TEXT NOT NULL,
   client_id TEXT NOT NULL,
   secret BLOB NOT NULL,
+  scopes TEXT NOT NULL,
   created_at_us INTEGER NOT NULL,
   UNIQUE (environment_id, app)
 ) STRICT;
@@ -135,8 +136,9 @@ CREATE TABLE connection_refresh (
   fence INTEGER NOT NULL,
   owner TEXT NOT NULL,
   lease_until_us INTEGER NOT NULL,
-  phase TEXT NOT NULL CHECK (phase IN ('intent', 'answered')),
+  phase TEXT NOT NULL CHECK (phase IN ('idle', 'intent', 'answered')),
   unanswered INTEGER NOT NULL,
+  failures INTEGER NOT NULL,
   answer BLOB,
   started_at_us INTEGER NOT NULL,
   CHECK ((phase = 'answered') = (answer IS NOT NULL))
@@ -245,7 +247,8 @@ CREATE TABLE invocation (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX invocation_workflow ON invocation (workflow_id, id);
 CREATE INDEX invocation_event ON invocation (event_id);
-CREATE INDEX invocation_open ON invocation (id) WHERE state IN ('queued', 'running');
+CREATE INDEX invocation_open ON invocation (workflow_id, id) WHERE state IN ('queued', 'running');
+CREATE INDEX invocation_unowned ON invocation (id) WHERE owner IS NULL AND state IN ('queued', 'running');
 CREATE INDEX invocation_workspace ON invocation (workspace_id, id);
 
 CREATE TABLE step (

@@ -1,1 +1,569 @@
-//! connection
+//! OAuth clients, customers, connections and the leases on their refresh.
+
+use crate::DbConn;
+use causeway_types::entity::{
+    Connection, ConnectionOverview, ConnectionRefresh, ConnectionState, Customer, DueConnection,
+    Environment, OAuthClient,
+};
+use causeway_types::place::Sealed;
+use causeway_types::{
+    ConnectionId, CustomerId, NodeId, OAuthClientId, Tenant, Timestamp, WorkspaceId,
+};
+
+pub async fn insert_oauth_client(c: &mut DbConn, v: &OAuthClient) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO oauth_client (id, workspace_id, environment_id, app, client_id, secret,
+           scopes, created_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        v.id as _,
+        v.workspace_id as _,
+        v.environment_id as _,
+        v.app,
+        v.client_id,
+        v.secret as _,
+        v.scopes,
+        v.created_at as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Gives a client a new secret, scopes and `client_id`.
+pub async fn update_oauth_client(c: &mut DbConn, v: &OAuthClient) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE oauth_client SET client_id = $4, secret = $5, scopes = $6
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",
+        v.workspace_id as _,
+        v.environment_id as _,
+        v.id as _,
+        v.client_id,
+        v.secret as _,
+        v.scopes
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+pub async fn oauth_client(
+    c: &mut DbConn,
+    tenant: Tenant,
+    app: &str,
+) -> sqlx::Result<Option<OAuthClient>> {
+    sqlx::query_as!(
+        OAuthClient,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
+             environment_id AS "environment_id: _", app, client_id, secret AS "secret: _", scopes,
+             created_at_us AS "created_at: _"
+           FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND app = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        app
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn oauth_client_by_id(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: OAuthClientId,
+) -> sqlx::Result<Option<OAuthClient>> {
+    sqlx::query_as!(
+        OAuthClient,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
+             environment_id AS "environment_id: _", app, client_id, secret AS "secret: _", scopes,
+             created_at_us AS "created_at: _"
+           FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn oauth_clients(
+    c: &mut DbConn,
+    tenant: Tenant,
+    after: OAuthClientId,
+    limit: i64,
+) -> sqlx::Result<Vec<OAuthClient>> {
+    sqlx::query_as!(
+        OAuthClient,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
+             environment_id AS "environment_id: _", app, client_id, secret AS "secret: _", scopes,
+             created_at_us AS "created_at: _"
+           FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND id > $3
+           ORDER BY id LIMIT $4"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        after as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Whether connections were made with this client.
+pub async fn oauth_client_in_use(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: OAuthClientId,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: ConnectionId" FROM connection
+           WHERE workspace_id = $1 AND environment_id = $2 AND oauth_client_id = $3 LIMIT 1"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+    .map(|found| found.is_some())
+}
+
+pub async fn delete_oauth_client(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: OAuthClientId,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "DELETE FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Adds a customer, unless the environment has one of this external id.
+pub async fn insert_customer(c: &mut DbConn, v: &Customer) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO customer (id, workspace_id, environment_id, external_id, created_at_us)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (environment_id, external_id) DO NOTHING",
+        v.id as _,
+        v.workspace_id as _,
+        v.environment_id as _,
+        v.external_id,
+        v.created_at as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+pub async fn customer_by_external_id(
+    c: &mut DbConn,
+    tenant: Tenant,
+    external_id: &str,
+) -> sqlx::Result<Option<Customer>> {
+    sqlx::query_as!(
+        Customer,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
+             environment_id AS "environment_id: _", external_id, created_at_us AS "created_at: _"
+           FROM customer WHERE workspace_id = $1 AND environment_id = $2 AND external_id = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        external_id
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn customer(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: CustomerId,
+) -> sqlx::Result<Option<Customer>> {
+    sqlx::query_as!(
+        Customer,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
+             environment_id AS "environment_id: _", external_id, created_at_us AS "created_at: _"
+           FROM customer WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn insert(c: &mut DbConn, v: &Connection) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO connection (id, workspace_id, environment_id, customer_id, app, name, scheme,
+           oauth_client_id, state, state_reason, credential, scopes, expires_at_us, refresh_at_us,
+           fence, created_at_us, updated_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        v.id as _,
+        v.workspace_id as _,
+        v.environment_id as _,
+        v.customer_id as _,
+        v.app,
+        v.name,
+        v.scheme as _,
+        v.oauth_client_id as _,
+        v.state as _,
+        v.state_reason,
+        v.credential as _,
+        v.scopes,
+        v.expires_at as _,
+        v.refresh_at as _,
+        v.fence,
+        v.created_at as _,
+        v.updated_at as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+pub async fn get(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: ConnectionId,
+) -> sqlx::Result<Option<Connection>> {
+    sqlx::query_as!(
+        Connection,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
+             environment_id AS "environment_id: _", customer_id AS "customer_id: _", app, name,
+             scheme AS "scheme: _", oauth_client_id AS "oauth_client_id: _", state AS "state: _",
+             state_reason, credential AS "credential: _", scopes,
+             expires_at_us AS "expires_at: _", refresh_at_us AS "refresh_at: _", fence,
+             created_at_us AS "created_at: _", updated_at_us AS "updated_at: _"
+           FROM connection WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn by_name(
+    c: &mut DbConn,
+    tenant: Tenant,
+    name: &str,
+) -> sqlx::Result<Option<Connection>> {
+    sqlx::query_as!(
+        Connection,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
+             environment_id AS "environment_id: _", customer_id AS "customer_id: _", app, name,
+             scheme AS "scheme: _", oauth_client_id AS "oauth_client_id: _", state AS "state: _",
+             state_reason, credential AS "credential: _", scopes,
+             expires_at_us AS "expires_at: _", refresh_at_us AS "refresh_at: _", fence,
+             created_at_us AS "created_at: _", updated_at_us AS "updated_at: _"
+           FROM connection WHERE workspace_id = $1 AND environment_id = $2 AND name = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        name
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn overview(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: ConnectionId,
+) -> sqlx::Result<Option<ConnectionOverview>> {
+    sqlx::query_as!(
+        ConnectionOverview,
+        r#"SELECT k.id AS "id: _", u.external_id AS customer, k.app, k.name,
+             k.scheme AS "scheme: _", k.state AS "state: _", k.state_reason, k.scopes,
+             k.expires_at_us AS "expires_at: _", k.created_at_us AS "created_at: _",
+             k.updated_at_us AS "updated_at: _"
+           FROM connection k JOIN customer u ON u.id = k.customer_id
+           WHERE k.workspace_id = $1 AND k.environment_id = $2 AND k.id = $3"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// A page of connections older than `before`, newest first, of one customer or app if named.
+pub async fn page(
+    c: &mut DbConn,
+    tenant: Tenant,
+    customer: Option<&str>,
+    app: Option<&str>,
+    before: ConnectionId,
+    limit: i64,
+) -> sqlx::Result<Vec<ConnectionOverview>> {
+    sqlx::query_as!(
+        ConnectionOverview,
+        r#"SELECT k.id AS "id: _", u.external_id AS customer, k.app, k.name,
+             k.scheme AS "scheme: _", k.state AS "state: _", k.state_reason, k.scopes,
+             k.expires_at_us AS "expires_at: _", k.created_at_us AS "created_at: _",
+             k.updated_at_us AS "updated_at: _"
+           FROM connection k JOIN customer u ON u.id = k.customer_id
+           WHERE k.workspace_id = $1 AND k.environment_id = $2 AND k.id < $3
+             AND (CAST($4 AS TEXT) IS NULL OR u.external_id = $4)
+             AND (CAST($5 AS TEXT) IS NULL OR k.app = $5)
+           ORDER BY k.id DESC LIMIT $6"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        before as _,
+        customer,
+        app,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Writes a new credential and what goes with it, and moves the fence. False if the fence is no
+/// longer `v.fence`: somebody else has written since it was read. A connection that is being
+/// given up stays so, but gets the credential: it is what has to be revoked.
+pub async fn update_credential(c: &mut DbConn, v: &Connection) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE connection SET scheme = $5, oauth_client_id = $6,
+           state = CASE WHEN state = 'revoked' THEN state ELSE $7 END, state_reason = $8,
+           credential = $9, scopes = $10, expires_at_us = $11,
+           refresh_at_us = CASE WHEN state = 'revoked' THEN refresh_at_us ELSE $12 END,
+           fence = fence + 1, updated_at_us = $13
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3 AND fence = $4",
+        v.workspace_id as _,
+        v.environment_id as _,
+        v.id as _,
+        v.fence,
+        v.scheme as _,
+        v.oauth_client_id as _,
+        v.state as _,
+        v.state_reason,
+        v.credential as _,
+        v.scopes,
+        v.expires_at as _,
+        v.refresh_at as _,
+        v.updated_at as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Writes how a connection is. False if its credential is no longer the one of `v.fence`.
+pub async fn update_state(c: &mut DbConn, v: &Connection) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE connection SET state = $5, state_reason = $6, refresh_at_us = $7,
+           updated_at_us = $8
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3 AND fence = $4
+           AND state <> 'revoked'",
+        v.workspace_id as _,
+        v.environment_id as _,
+        v.id as _,
+        v.fence,
+        v.state as _,
+        v.state_reason,
+        v.refresh_at as _,
+        v.updated_at as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Gives a connection up. From here on nobody uses it; `look_at` is when the background goes on
+/// with its deletion if whoever began it does not.
+pub async fn mark_revoked(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: ConnectionId,
+    look_at: Timestamp,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE connection SET state = $4, state_reason = NULL, refresh_at_us = $5
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _,
+        ConnectionState::Revoked as _,
+        look_at as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+pub async fn delete(c: &mut DbConn, tenant: Tenant, id: ConnectionId) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "DELETE FROM connection WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// The connections whose time has come: for the node's own work, never for a caller.
+pub async fn due(c: &mut DbConn, now: Timestamp, limit: i64) -> sqlx::Result<Vec<DueConnection>> {
+    sqlx::query_as!(
+        DueConnection,
+        r#"SELECT k.id AS "id: _", k.workspace_id AS "workspace_id: _",
+             e.project_id AS "project_id: _", k.environment_id AS "environment_id: _",
+             k.state AS "state: _"
+           FROM connection k JOIN environment e ON e.id = k.environment_id
+           WHERE k.refresh_at_us <= $1 ORDER BY k.refresh_at_us LIMIT $2"#,
+        now as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Takes the lease on a connection's refresh and moves its fence, if nobody holds it. The record
+/// of how far the last holder came stays as it is.
+pub async fn take_lease(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    connection: ConnectionId,
+    owner: NodeId,
+    now: Timestamp,
+    until: Timestamp,
+) -> sqlx::Result<Option<ConnectionRefresh>> {
+    sqlx::query_as!(
+        ConnectionRefresh,
+        r#"INSERT INTO connection_refresh (connection_id, workspace_id, fence, owner,
+             lease_until_us, phase, unanswered, failures, answer, started_at_us)
+           VALUES ($1, $2, 1, $3, $4, 'idle', 0, 0, NULL, $5)
+           ON CONFLICT (connection_id) DO UPDATE SET fence = connection_refresh.fence + 1,
+             owner = excluded.owner, lease_until_us = excluded.lease_until_us,
+             started_at_us = excluded.started_at_us
+           WHERE connection_refresh.lease_until_us <= excluded.started_at_us
+           RETURNING connection_id AS "connection_id: _", workspace_id AS "workspace_id: _", fence,
+             owner AS "owner: _", lease_until_us AS "lease_until: _", phase AS "phase: _",
+             unanswered, failures, answer AS "answer: _", started_at_us AS "started_at: _""#,
+        connection as _,
+        workspace as _,
+        owner as _,
+        until as _,
+        now as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn refresh(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    connection: ConnectionId,
+) -> sqlx::Result<Option<ConnectionRefresh>> {
+    sqlx::query_as!(
+        ConnectionRefresh,
+        r#"SELECT connection_id AS "connection_id: _", workspace_id AS "workspace_id: _", fence,
+             owner AS "owner: _", lease_until_us AS "lease_until: _", phase AS "phase: _",
+             unanswered, failures, answer AS "answer: _", started_at_us AS "started_at: _"
+           FROM connection_refresh WHERE workspace_id = $1 AND connection_id = $2"#,
+        workspace as _,
+        connection as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// Records, before the token endpoint is called, that it is about to be. False if the fence has
+/// moved.
+pub async fn record_intent(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    connection: ConnectionId,
+    fence: i64,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE connection_refresh SET phase = 'intent', answer = NULL, unanswered = unanswered + 1
+         WHERE workspace_id = $1 AND connection_id = $2 AND fence = $3",
+        workspace as _,
+        connection as _,
+        fence
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Keeps the token endpoint's answer until it has been applied. False if the fence has moved.
+pub async fn record_answer(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    connection: ConnectionId,
+    fence: i64,
+    answer: &Sealed,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE connection_refresh SET phase = 'answered', answer = $4, unanswered = unanswered - 1
+         WHERE workspace_id = $1 AND connection_id = $2 AND fence = $3 AND phase = 'intent'",
+        workspace as _,
+        connection as _,
+        fence,
+        answer as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Ends an attempt and gives the lease back. False if the fence has moved.
+pub async fn settle(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    connection: ConnectionId,
+    fence: i64,
+    unanswered: i64,
+    failures: i64,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE connection_refresh SET phase = 'idle', answer = NULL, lease_until_us = 0,
+           unanswered = $4, failures = $5
+         WHERE workspace_id = $1 AND connection_id = $2 AND fence = $3",
+        workspace as _,
+        connection as _,
+        fence,
+        unanswered,
+        failures
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Makes every attempt under way void, because the connection gets a credential of another
+/// origin.
+pub async fn supersede(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    connection: ConnectionId,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE connection_refresh SET fence = fence + 1, phase = 'idle', answer = NULL,
+           lease_until_us = 0, unanswered = 0, failures = 0
+         WHERE workspace_id = $1 AND connection_id = $2",
+        workspace as _,
+        connection as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// The environments of a workspace, oldest first.
+pub async fn environments(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+) -> sqlx::Result<Vec<Environment>> {
+    sqlx::query_as!(
+        Environment,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
+             kind AS "kind: _", created_at_us AS "created_at: _"
+           FROM environment WHERE workspace_id = $1 ORDER BY id"#,
+        workspace as _
+    )
+    .fetch_all(c)
+    .await
+}

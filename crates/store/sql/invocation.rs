@@ -2,7 +2,7 @@
 
 use crate::DbConn;
 use causeway_types::entity::{Advance, Claimed, Event, Invocation, InvocationState, Step};
-use causeway_types::{EventId, InvocationId, NodeId, Tenant, Timestamp, WorkflowId, WorkspaceId};
+use causeway_types::{EventId, InvocationId, NodeId, Tenant, WorkflowId, WorkspaceId};
 
 /// Stores an event; false if the workflow has one with the same dedupe key.
 pub async fn insert_event(c: &mut DbConn, v: &Event) -> sqlx::Result<bool> {
@@ -184,27 +184,6 @@ pub async fn claimed(
     .await
 }
 
-/// Marks a claimed invocation as begun.
-pub async fn start(
-    c: &mut DbConn,
-    workspace: WorkspaceId,
-    id: InvocationId,
-    fence: i64,
-    now: Timestamp,
-) -> sqlx::Result<bool> {
-    sqlx::query!(
-        "UPDATE invocation SET state = 'running', started_at_us = COALESCE(started_at_us, $4)
-         WHERE workspace_id = $1 AND id = $2 AND fence = $3 AND state IN ('queued', 'running')",
-        workspace as _,
-        id as _,
-        fence,
-        now as _
-    )
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected() == 1)
-}
-
 pub async fn insert_step(c: &mut DbConn, v: &Step) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO step (id, workspace_id, invocation_id, position, name, state, error_code, record,
@@ -266,6 +245,27 @@ pub async fn release(
     .execute(c)
     .await
     .map(|_| ())
+}
+
+/// Whether an open invocation has no owner.
+pub async fn any_unowned(c: &mut DbConn) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM invocation
+             WHERE owner IS NULL AND state IN ('queued', 'running')) AS "any!: bool""#
+    )
+    .fetch_one(c)
+    .await
+}
+
+/// Gives everything that a node held back; returns how many invocations that were.
+pub async fn release_all_of(c: &mut DbConn, owner: NodeId) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "UPDATE invocation SET owner = NULL WHERE owner = $1 AND state IN ('queued', 'running')",
+        owner as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
 }
 
 pub async fn steps(

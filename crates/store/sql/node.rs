@@ -23,10 +23,9 @@ pub async fn remove(c: &mut DbConn, id: NodeId) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM node WHERE id = $1", id as _).execute(c).await.map(|_| ())
 }
 
-/// Forgets the nodes whose lease ended before `before`.
-pub async fn prune(c: &mut DbConn, before: Timestamp) -> sqlx::Result<u64> {
-    sqlx::query!("DELETE FROM node WHERE lease_until_us < $1", before as _)
-        .execute(c)
+/// The nodes whose lease ended before `now`.
+pub async fn dead(c: &mut DbConn, now: Timestamp) -> sqlx::Result<Vec<NodeId>> {
+    sqlx::query_scalar!(r#"SELECT id AS "id: _" FROM node WHERE lease_until_us < $1"#, now as _)
+        .fetch_all(c)
         .await
-        .map(|done| done.rows_affected())
 }

@@ -1,3 +1,5 @@
 //! What tests share: real counterparts, started for a test run and stopped with it.
 
+pub mod moto;
+pub mod oidc_provider;
 pub mod postgres;

@@ -50,10 +50,16 @@ impl Cluster {
         }
         run(
             "initdb",
-            as_postgres(&programs.join("initdb"))
-                .arg("-D")
-                .arg(&data)
-                .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]),
+            as_postgres(&programs.join("initdb")).arg("-D").arg(&data).args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "-N",
+            ]),
         )?;
         let server = as_postgres(&programs.join("postgres"))
             .arg("-D")
@@ -71,7 +77,10 @@ impl Cluster {
         let mut tries = 0;
         while let Err(error) = run(
             "pg_isready",
-            Command::new(programs.join("pg_isready")).arg("-h").arg(cluster.folder.path()).args(["-t", "1"]),
+            Command::new(programs.join("pg_isready"))
+                .arg("-h")
+                .arg(cluster.folder.path())
+                .args(["-t", "1"]),
         ) {
             tries += 1;
             if tries > 600 {
@@ -115,7 +124,13 @@ fn is_root() -> bool {
 fn as_postgres(program: &Path) -> Command {
     let mut command = if is_root() {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=INT", "--"]);
+        command.args([
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--clear-groups",
+            "--pdeathsig=INT",
+            "--",
+        ]);
         command.arg(program);
         command
     } else {

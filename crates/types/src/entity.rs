@@ -7,13 +7,13 @@ mod ledger;
 mod workspace;
 
 pub use connection::{
-    ConnectSession, Connection, ConnectionRefresh, ConnectionState, Customer, OAuthClient,
-    OAuthFlow, RefreshPhase, Scheme,
+    ConnectSession, Connection, ConnectionOverview, ConnectionRefresh, ConnectionState, Customer,
+    DueConnection, OAuthClient, OAuthFlow, RefreshPhase, Scheme,
 };
 pub use flow::{
     Advance, Claimed, Event, Invocation, InvocationState, Node, Step, StepState, Trigger,
     TriggerKind, Version, Workflow,
 };
-pub use keys::{DataKey, DataKeyState, KeyRotation, RotationState};
+pub use keys::{DataKey, DataKeyState, KeyRotation, RotationState, SealedRecord, SealedScope};
 pub use ledger::{AuditHead, AuditRow, EarlierRequest};
 pub use workspace::{ApiKey, Environment, EnvironmentKind, MachineClient, Project, Workspace};

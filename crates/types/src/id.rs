@@ -83,6 +83,16 @@ macro_rules! ids {
             pub const fn highest() -> Self {
                 Self(u128::MAX)
             }
+
+            /// The id without its prefix, big-endian: what binary formats carry.
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0.to_be_bytes()
+            }
+
+            /// The id that [`to_bytes`](Self::to_bytes) gave.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(u128::from_be_bytes(bytes))
+            }
         }
 
         impl std::fmt::Display for $name {
@@ -169,6 +179,12 @@ mod tests {
         fn a_printed_id_reads_back_as_itself(value: u128) {
             let id = ConnectionId(value);
             prop_assert_eq!(id.to_string().parse::<ConnectionId>(), Ok(id));
+        }
+
+        #[test]
+        fn an_ids_bytes_read_back_as_itself(value: u128) {
+            let id = ConnectionId(value);
+            prop_assert_eq!(ConnectionId::from_bytes(id.to_bytes()), id);
         }
 
         #[test]

@@ -124,6 +124,10 @@ codes! {
     CredentialRefused = "credential_refused", Invalid, "The app refused the credential";
     /// No OAuth client is configured for the app.
     MissingOAuthClient = "missing_oauth_client", Conflict, "No OAuth client is configured for this app";
+    /// An OAuth client that connections depend on.
+    OAuthClientInUse = "oauth_client_in_use", Conflict, "Connections were made with this OAuth client";
+    /// Another connection of the environment has this name.
+    ConnectionNameTaken = "connection_name_taken", Conflict, "Another connection has this name";
     /// A connect link that is unknown, used up or too old.
     ConnectLinkSpent = "connect_link_spent", Missing, "The connect link has been used or has expired";
     /// An OAuth answer that does not belong to a flow of this browser.

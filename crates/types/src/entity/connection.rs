@@ -4,7 +4,7 @@ use crate::column::words;
 use crate::place::Sealed;
 use crate::{
     ConnectSessionId, ConnectionId, CustomerId, EnvironmentId, NodeId, OAuthClientId, OAuthFlowId,
-    Timestamp, WorkspaceId,
+    ProjectId, Timestamp, WorkspaceId,
 };
 
 /// The company's own client at an app.
@@ -22,6 +22,8 @@ pub struct OAuthClient {
     pub client_id: String,
     /// The `client_secret` that the app gave, sealed; empty for a public client.
     pub secret: Sealed,
+    /// The scopes to ask for, separated by spaces; empty for those of the app's row.
+    pub scopes: String,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -109,11 +111,55 @@ pub struct Connection {
 words! {
     /// How far a refresh is.
     RefreshPhase {
+        /// Nothing is under way.
+        Idle = "idle",
         /// The token endpoint is about to be called, or was, and its answer is not here yet.
         Intent = "intent",
         /// The answer is stored, sealed, and not yet applied.
         Answered = "answered",
     }
+}
+
+/// A connection as listings show it: without its credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionOverview {
+    /// Its id.
+    pub id: ConnectionId,
+    /// The company's own id for the customer that it belongs to.
+    pub customer: String,
+    /// The app's slug.
+    pub app: String,
+    /// The name by which workflows refer to it.
+    pub name: String,
+    /// How it proves itself.
+    pub scheme: Scheme,
+    /// How it is.
+    pub state: ConnectionState,
+    /// Why it is not healthy: a code and a sentence.
+    pub state_reason: Option<String>,
+    /// The scopes that were granted, separated by spaces.
+    pub scopes: String,
+    /// When the access token expires, if it does.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A connection that the background has something to do for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueConnection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// How it is: a revoked one waits to be deleted.
+    pub state: ConnectionState,
 }
 
 /// The lease on a connection's refresh, and the record of how far it is.
@@ -134,6 +180,8 @@ pub struct ConnectionRefresh {
     /// How often the token endpoint may have been called with the present refresh token without
     /// an answer arriving.
     pub unanswered: i64,
+    /// Attempts in a row that ended without new tokens.
+    pub failures: i64,
     /// The raw answer, sealed.
     pub answer: Option<Sealed>,
     /// When this attempt began.
@@ -147,6 +195,8 @@ pub struct ConnectSession {
     pub id: ConnectSessionId,
     /// The workspace.
     pub workspace_id: WorkspaceId,
+    /// The project.
+    pub project_id: ProjectId,
     /// The environment.
     pub environment_id: EnvironmentId,
     /// The customer.

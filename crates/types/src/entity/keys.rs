@@ -67,3 +67,32 @@ pub struct KeyRotation {
     /// When it ended, if it has.
     pub finished_at: Option<Timestamp>,
 }
+
+/// A seal and the id of the record that holds it, as a rotation reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedRecord {
+    /// The record's id.
+    pub record: String,
+    /// The seal.
+    pub sealed: Sealed,
+}
+
+/// The same for an answer kept for a repeated request, which is known by a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedScope {
+    /// SHA-256 of the key's scope.
+    pub scope: Vec<u8>,
+    /// The seal.
+    pub sealed: Sealed,
+}
+
+impl KeyRotation {
+    /// Stands in `at_kind` once every record has been passed and other nodes' copies of the old
+    /// key have to expire.
+    pub const SETTLING: &'static str = "settling";
+
+    /// Whether every record has been passed.
+    pub fn is_settling(&self) -> bool {
+        self.state == RotationState::Running && self.at_kind == Self::SETTLING
+    }
+}

@@ -1,0 +1,1 @@
+"""The harness of the benchmarks. Python's standard library only."""

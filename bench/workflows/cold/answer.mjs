@@ -1,0 +1,1 @@
+export default async ({ event }) => ({ ok: true, n: event.body.n });

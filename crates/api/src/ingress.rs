@@ -1,0 +1,183 @@
+//! Requests to the URLs of HTTP triggers: each becomes an event, stored before it is answered.
+
+use crate::{Api, Problem, RESPONSE_TIMEOUT, extract};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use causeway_flow::Answer;
+use causeway_sandbox::Respond;
+use causeway_types::{Code, EventId, InvocationId};
+use data_encoding::BASE64;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// What code finds as `event`.
+#[derive(Serialize)]
+struct HttpEvent<'a> {
+    method: &'a str,
+    path: &'a str,
+    query: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+    body: EventBody<'a>,
+    client_ip: String,
+    url: &'a str,
+}
+
+/// The body: JSON as it is, a form as an object, other text as text, other bytes in base64.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EventBody<'a> {
+    None,
+    Json(&'a RawValue),
+    Form(BTreeMap<Cow<'a, str>, Cow<'a, str>>),
+    Text(&'a str),
+    Bytes { base64: String },
+}
+
+/// The answer to an event that is stored.
+#[derive(Serialize)]
+struct Accepted {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invocation_id: Option<InvocationId>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+}
+
+/// Takes a request to a trigger.
+pub(crate) async fn receive(
+    State(api): State<Api>,
+    Path(path): Path<Vec<String>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body.map_err(extract::unreadable_body)?;
+    let token = path.first().map_or("", String::as_str);
+    let trigger = api.flow().trigger(token).await?;
+    let tail = uri.path().split_once(token).map_or("", |(_, tail)| tail);
+    let event = HttpEvent {
+        method: method.as_str(),
+        path: if tail.is_empty() { "/" } else { tail },
+        query: url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).collect(),
+        headers: readable(&headers),
+        body: read_body(&headers, &body)?,
+        client_ip: from.ip().to_canonical().to_string(),
+        url: &api.public(uri.path_and_query().map_or("/", |path| path.as_str())),
+    };
+    let event = serde_json::value::to_raw_value(&event)
+        .map_err(|_| Problem::new(Code::InvalidRequest, "The request does not fit into an event."))?;
+    let accepted = api.flow().accept(&trigger, event, dedupe_key(&headers)?).await?;
+    let ids = Accepted {
+        duplicate: accepted.event.is_none(),
+        event_id: accepted.event,
+        invocation_id: accepted.invocation,
+    };
+    let Some(waiter) = accepted.waiter else {
+        let status = if ids.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
+        return Ok((status, Json(ids)).into_response());
+    };
+    match api.flow().answer(waiter, RESPONSE_TIMEOUT).await? {
+        Some(Answer::Respond(respond)) => Ok(answer(respond)),
+        Some(Answer::Silence) => Ok((StatusCode::OK, Json(ids)).into_response()),
+        Some(Answer::Failed { code }) => Err(Problem::new(
+            Code::WorkflowFailed,
+            match ids.invocation_id {
+                Some(id) => format!("The invocation {id} failed with `{code}`."),
+                None => format!("The workflow failed with `{code}`."),
+            },
+        )),
+        None => Err(Problem::new(
+            Code::ResponseTimeout,
+            format!(
+                "The event is stored, but the workflow has not answered within {} s. It goes on.",
+                RESPONSE_TIMEOUT.as_secs()
+            ),
+        )),
+    }
+}
+
+/// Headers whose values are text; several of one name are joined as RFC 9110 section 5.3 says.
+fn readable(headers: &HeaderMap) -> BTreeMap<&str, Cow<'_, str>> {
+    let mut readable: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        readable
+            .entry(name.as_str())
+            .and_modify(|before| {
+                let before = before.to_mut();
+                before.push_str(", ");
+                before.push_str(&value);
+            })
+            .or_insert(value);
+    }
+    readable
+}
+
+fn read_body<'a>(headers: &HeaderMap, body: &'a Bytes) -> Result<EventBody<'a>, Problem> {
+    if body.is_empty() {
+        return Ok(EventBody::None);
+    }
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    if content_type == "application/json" || content_type.ends_with("+json") {
+        return serde_json::from_slice(body).map(EventBody::Json).map_err(|error| {
+            Problem::new(Code::InvalidJson, format!("The body is not JSON: {error}."))
+        });
+    }
+    if content_type == "application/x-www-form-urlencoded" {
+        return Ok(EventBody::Form(url::form_urlencoded::parse(body).collect()));
+    }
+    Ok(match std::str::from_utf8(body) {
+        Ok(text) => EventBody::Text(text),
+        Err(_) => EventBody::Bytes { base64: BASE64.encode(body) },
+    })
+}
+
+/// The sender's own id of the event, by Standard Webhooks' header or the general one.
+fn dedupe_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("webhook-id").or_else(|| headers.get("idempotency-key")) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::new(
+            Code::InvalidRequest,
+            "`Webhook-Id` and `Idempotency-Key` have 1 to 255 printable ASCII characters.",
+        )),
+    }
+}
+
+/// What a step gave to `$.respond`, as it is. Headers that belong to the connection are ours.
+fn answer(respond: Respond) -> Response {
+    let mut response = Response::new(Body::from(respond.body));
+    *response.status_mut() = StatusCode::from_u16(respond.status).unwrap_or(StatusCode::OK);
+    for (name, value) in respond.headers {
+        let parsed = (HeaderName::try_from(name), HeaderValue::try_from(value));
+        if let (Ok(name), Ok(value)) = parsed
+            && !matches!(
+                name,
+                header::CONNECTION | header::TRANSFER_ENCODING | header::CONTENT_LENGTH | header::UPGRADE
+            )
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+

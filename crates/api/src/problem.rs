@@ -1,0 +1,132 @@
+//! The one form of an error answer: `application/problem+json` (RFC 9457).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use causeway_types::{Code, Coded, Kind};
+use serde::Serialize;
+use std::borrow::Cow;
+use utoipa::ToSchema;
+
+/// An error answer. `detail` says what happened, where, and what to do; the server's own chain of
+/// causes goes to its log, never into the body.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Problem {
+    /// `/problems/<code>`: the page that explains it.
+    #[serde(rename = "type")]
+    kind: String,
+    /// One line for people, the same for every problem of this code.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// The stable code.
+    code: &'static str,
+    /// What happened here.
+    detail: Cow<'static, str>,
+    #[serde(skip)]
+    #[schema(ignore)]
+    of: Code,
+}
+
+impl Problem {
+    /// A problem with its detail.
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind: format!("/problems/{code}"),
+            title: code.title(),
+            status: code.kind().status(),
+            code: code.as_str(),
+            detail: detail.into(),
+            of: code,
+        }
+    }
+
+    /// Its code.
+    pub(crate) fn code(&self) -> Code {
+        self.of
+    }
+
+    /// Its detail.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+/// Every error with a place in the registry becomes a problem, and is logged on the way if it is
+/// not the caller's own.
+impl<E: Coded + 'static> From<E> for Problem {
+    fn from(error: E) -> Self {
+        let code = error.code();
+        match code.kind() {
+            Kind::Internal | Kind::Unavailable => {
+                tracing::error!(problem = code.as_str(), error = chain(&error), "a request failed");
+            }
+            Kind::Upstream => {
+                tracing::warn!(problem = code.as_str(), error = chain(&error), "a third party failed");
+            }
+            _ => tracing::debug!(problem = code.as_str(), error = chain(&error), "a request was refused"),
+        }
+        Self::new(code, error.public())
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let kind = self.of.kind();
+        metrics::counter!("causeway_problems_total", "code" => self.code).increment(1);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if matches!(kind, Kind::Limited | Kind::Unavailable) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if kind == Kind::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn internal_causes_stay_out_of_the_body() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("opening /secret/path")]
+        struct Inner;
+        #[derive(Debug, thiserror::Error)]
+        #[error("doing it")]
+        struct Outer(#[source] Inner);
+        impl Coded for Outer {
+            fn code(&self) -> Code {
+                Code::Internal
+            }
+            fn public(&self) -> Cow<'static, str> {
+                "It did not work.".into()
+            }
+        }
+        let body = serde_json::to_string(&Problem::from(Outer(Inner))).unwrap();
+        assert!(!body.contains("secret"), "{body}");
+        assert!(body.contains("\"type\":\"/problems/internal\""), "{body}");
+    }
+}

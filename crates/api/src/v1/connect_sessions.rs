@@ -1,0 +1,4 @@
+//! Connect sessions.
+
+pub(crate) mod create;
+pub(crate) mod show;

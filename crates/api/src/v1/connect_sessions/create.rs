@@ -1,0 +1,69 @@
+use crate::extract::{Authorized, JsonBody};
+use crate::{Api, Problem};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use causeway_connect::NewSession;
+use causeway_identity::action;
+use causeway_types::{ConnectSessionId, ConnectionId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// What a customer shall connect.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewSessionBody {
+    /// Your own id of the customer; made if it is new.
+    customer: String,
+    /// The app.
+    app: String,
+    /// The name by which workflows refer to the connection; made up if it is left out.
+    name: Option<String>,
+    /// Where the customer goes afterwards.
+    return_url: Option<String>,
+    /// The connection to renew instead of making another.
+    reconnect_id: Option<ConnectionId>,
+    /// How long the link works, in seconds: 60 to 86400. Default 1800.
+    expires_in: Option<u64>,
+}
+
+/// A connect session with its link.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SessionBody {
+    /// Its id.
+    id: ConnectSessionId,
+    /// The link for the customer. It is shown this once, and is good for one connection in one
+    /// browser.
+    connect_url: String,
+    /// When the link stops working.
+    expires_at: Timestamp,
+}
+
+/// Make a link on which a customer connects an account.
+#[utoipa::path(
+    post, path = "/connect-sessions", tag = "connections", operation_id = "create_connect_session",
+    request_body = NewSessionBody,
+    responses((status = 201, body = SessionBody), (status = "default", body = Problem))
+)]
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Authorized(permit): Authorized<action::WriteConnections>,
+    JsonBody(new): JsonBody<NewSessionBody>,
+) -> Result<(StatusCode, Json<SessionBody>), Problem> {
+    let new = NewSession {
+        customer: new.customer,
+        app: new.app,
+        name: new.name,
+        return_url: new.return_url,
+        reconnect: new.reconnect_id,
+        lifetime: new.expires_in.map(Duration::from_secs),
+    };
+    let made = api.connect().create_session(&permit, new).await?;
+    let body = SessionBody {
+        id: made.id,
+        connect_url: api.public(&format!("/connect/{}", made.token.expose())),
+        expires_at: made.expires_at,
+    };
+    Ok((StatusCode::CREATED, Json(body)))
+}

@@ -1,0 +1,54 @@
+//! Deployments: a folder's files become a version.
+
+pub(crate) mod create;
+pub(crate) mod plan;
+
+use crate::Problem;
+use causeway_flow::{Change, PlanAction};
+use causeway_types::Code;
+use data_encoding::BASE64;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// The files of a workflow's folder.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeployRequest {
+    /// Every file by its path in the folder, `workflow.yaml` among them, in base64.
+    files: BTreeMap<String, String>,
+}
+
+impl DeployRequest {
+    fn into_files(self) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
+        self.files
+            .into_iter()
+            .map(|(path, text)| match BASE64.decode(text.as_bytes()) {
+                Ok(bytes) => Ok((path, bytes)),
+                Err(error) => Err(Problem::new(
+                    Code::InvalidRequest,
+                    format!("The file `{path}` is not in base64: {error}."),
+                )),
+            })
+            .collect()
+    }
+}
+
+/// The word for what a deploy does to the workflow.
+fn action_word(action: PlanAction) -> &'static str {
+    match action {
+        PlanAction::Create => "create",
+        PlanAction::Update => "update",
+        PlanAction::Reactivate => "reactivate",
+        PlanAction::Unchanged => "unchanged",
+    }
+}
+
+/// The word for how a file differs.
+fn change_word(change: Change) -> &'static str {
+    match change {
+        Change::Added => "added",
+        Change::Changed => "changed",
+        Change::Removed => "removed",
+    }
+}

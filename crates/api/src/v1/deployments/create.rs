@@ -1,0 +1,45 @@
+use super::{DeployRequest, action_word};
+use crate::extract::{Authorized, JsonBody};
+use crate::{Api, Problem};
+use axum::Json;
+use axum::extract::State;
+use causeway_identity::action;
+use causeway_types::{VersionId, WorkflowId};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a deploy did.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DeploymentBody {
+    /// The workflow.
+    workflow_id: WorkflowId,
+    /// The active version.
+    version_id: VersionId,
+    /// Its number.
+    number: i64,
+    /// `create`, `update`, `reactivate` or `unchanged`.
+    action: &'static str,
+    /// Requests to this URL are the workflow's events.
+    trigger_url: String,
+}
+
+/// Deploy a workflow: make its files a version, and that version the active one.
+#[utoipa::path(
+    post, path = "/deployments", tag = "deployments", operation_id = "create_deployment",
+    request_body = DeployRequest,
+    responses((status = 200, body = DeploymentBody), (status = "default", body = Problem))
+)]
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Authorized(permit): Authorized<action::Deploy>,
+    JsonBody(request): JsonBody<DeployRequest>,
+) -> Result<Json<DeploymentBody>, Problem> {
+    let deployment = api.flow().deploy(&permit, request.into_files()?).await?;
+    Ok(Json(DeploymentBody {
+        workflow_id: deployment.workflow_id,
+        version_id: deployment.version_id,
+        number: deployment.number,
+        action: action_word(deployment.action),
+        trigger_url: api.public(&format!("/t/{}", deployment.trigger_token.expose())),
+    }))
+}

@@ -1,0 +1,73 @@
+use super::{DeployRequest, action_word, change_word};
+use crate::extract::{Authorized, JsonBody};
+use crate::{Api, Problem};
+use axum::Json;
+use axum::extract::State;
+use causeway_identity::action;
+use causeway_types::WorkflowId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a deploy would do.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PlanBody {
+    /// The workflow's name.
+    workflow: String,
+    /// The workflow, if it exists.
+    workflow_id: Option<WorkflowId>,
+    /// `create`, `update`, `reactivate` (an earlier version) or `unchanged`.
+    action: &'static str,
+    /// SHA-256 of the content.
+    digest: String,
+    /// How the files differ from those of the active version.
+    files: Vec<FileChange>,
+    /// The connections that it uses.
+    connections: Vec<PlannedConnection>,
+    /// The hosts that its code may reach.
+    egress: Vec<String>,
+}
+
+/// A file that differs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FileChange {
+    /// Its path.
+    path: String,
+    /// `added`, `changed` or `removed`.
+    change: &'static str,
+}
+
+/// A connection that a workflow uses.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PlannedConnection {
+    /// Its name.
+    name: String,
+    /// Its app.
+    app: String,
+    /// How it is.
+    state: String,
+}
+
+/// Say what a deploy would do, and change nothing.
+#[utoipa::path(
+    post, path = "/deployments/plan", tag = "deployments", operation_id = "plan_deployment",
+    request_body = DeployRequest,
+    responses((status = 200, body = PlanBody), (status = "default", body = Problem))
+)]
+pub(crate) async fn plan(
+    State(api): State<Api>,
+    Authorized(permit): Authorized<action::Deploy>,
+    JsonBody(request): JsonBody<DeployRequest>,
+) -> Result<Json<PlanBody>, Problem> {
+    let plan = api.flow().plan(&permit, request.into_files()?).await?;
+    let file = |(path, change)| FileChange { path, change: change_word(change) };
+    let connection = |(name, app, state)| PlannedConnection { name, app, state };
+    Ok(Json(PlanBody {
+        workflow: plan.workflow,
+        workflow_id: plan.workflow_id,
+        action: action_word(plan.action),
+        digest: plan.digest,
+        files: plan.files.into_iter().map(file).collect(),
+        connections: plan.connections.into_iter().map(connection).collect(),
+        egress: plan.egress,
+    }))
+}

@@ -1,0 +1,204 @@
+use super::{InvocationBody, StepBody};
+use crate::extract::{Authorized, QueryOf};
+use crate::{Api, Problem};
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use causeway_flow::FlowError;
+use causeway_identity::{Permit, action};
+use causeway_types::{InvocationId, WorkflowId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use utoipa::{IntoParams, ToSchema};
+
+/// How often the journal is looked at without a hint: another node may have written to it.
+const LOOK: Duration = Duration::from_millis(500);
+/// How many invocations are followed at a time.
+const FOLLOWED: i64 = 100;
+
+/// What to follow.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TailQuery {
+    /// The invocations of one workflow.
+    workflow_id: Option<WorkflowId>,
+    /// Invocations that came after this one. Without it, those that come from now on.
+    after: Option<InvocationId>,
+    /// One invocation, from its first step; the stream ends with it.
+    invocation_id: Option<InvocationId>,
+}
+
+/// Something that happened, as the `data` of a server-sent event.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum TailEvent {
+    /// An invocation is new to the stream, or changed its state.
+    Invocation {
+        /// The invocation.
+        invocation: Box<InvocationBody>,
+    },
+    /// A step ended.
+    Step {
+        /// Its invocation.
+        invocation_id: InvocationId,
+        /// The step.
+        step: Box<StepBody>,
+    },
+}
+
+/// Follow invocations as they happen, as server-sent events.
+#[utoipa::path(
+    get, path = "/invocations/tail", tag = "invocations", operation_id = "tail_invocations",
+    params(TailQuery),
+    responses((status = 200, content_type = "text/event-stream", body = TailEvent), (status = "default", body = Problem))
+)]
+pub(crate) async fn tail(
+    State(api): State<Api>,
+    Authorized(permit): Authorized<action::ReadInvocations>,
+    QueryOf(query): QueryOf<TailQuery>,
+) -> Result<Sse<impl tokio_stream::Stream<Item = Result<Event, Infallible>>>, Problem> {
+    // Subscribed before anything is read, so that nothing falls in between.
+    let notices = api.flow().notices();
+    let mut follower = Follower {
+        cursor: match query.after {
+            Some(after) => after,
+            None => api.newest(&permit).await?,
+        },
+        workflow: query.workflow_id,
+        only: query.invocation_id,
+        followed: BTreeMap::new(),
+        permit,
+    };
+    if let Some(id) = query.invocation_id {
+        api.flow().invocation(&permit, id).await?;
+        follower.followed.insert(id, Seen::default());
+    }
+    let (sender, receiver) = mpsc::channel(64);
+    tokio::spawn(async move {
+        if let Err(error) = follower.run(&api, notices, &sender).await {
+            let problem = Problem::from(error);
+            let event = Event::default().event("problem").data(problem.detail().to_owned());
+            // A client that is gone needs no reason.
+            let _ = sender.send(event).await;
+        }
+    });
+    Ok(Sse::new(ReceiverStream::new(receiver).map(Ok)).keep_alive(KeepAlive::default()))
+}
+
+impl Api {
+    async fn newest(
+        &self,
+        permit: &Permit<action::ReadInvocations>,
+    ) -> Result<InvocationId, FlowError> {
+        let newest =
+            self.flow().invocations(permit, Default::default(), InvocationId::highest(), 1).await?;
+        Ok(newest.first().map_or(InvocationId::lowest(), |invocation| invocation.id))
+    }
+}
+
+/// What the client has been told of an invocation.
+#[derive(Default)]
+struct Seen {
+    steps: usize,
+    state: Option<causeway_types::entity::InvocationState>,
+}
+
+struct Follower {
+    permit: Permit<action::ReadInvocations>,
+    workflow: Option<WorkflowId>,
+    only: Option<InvocationId>,
+    cursor: InvocationId,
+    followed: BTreeMap<InvocationId, Seen>,
+}
+
+impl Follower {
+    async fn run(
+        &mut self,
+        api: &Api,
+        mut notices: broadcast::Receiver<causeway_flow::Notice>,
+        sender: &mpsc::Sender<Event>,
+    ) -> Result<(), FlowError> {
+        loop {
+            for event in self.news(api).await? {
+                let Ok(event) = Event::default().json_data(event) else { continue };
+                if sender.send(event).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if self.only.is_some() && self.followed.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = sender.closed() => return Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
+                () = next_of(&mut notices, self.permit.tenant().environment) => {}
+            }
+        }
+    }
+
+    async fn news(&mut self, api: &Api) -> Result<Vec<TailEvent>, FlowError> {
+        let mut news = Vec::new();
+        if self.only.is_none() {
+            let newer = api
+                .flow()
+                .newer_invocations(&self.permit, self.workflow, self.cursor, FOLLOWED)
+                .await?;
+            for invocation in newer {
+                self.cursor = invocation.id;
+                self.followed.insert(invocation.id, Seen::default());
+            }
+        }
+        let mut ended = Vec::new();
+        for (id, seen) in &mut self.followed {
+            let (invocation, steps) = match api.flow().invocation(&self.permit, *id).await {
+                Ok(found) => found,
+                // Deleted while it was followed.
+                Err(FlowError::NoInvocation(_)) => {
+                    ended.push(*id);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let state = invocation.state;
+            let changed = seen.state != Some(state);
+            let body = Box::new(InvocationBody::from(invocation));
+            if changed && !state.is_final() {
+                news.push(TailEvent::Invocation { invocation: body.clone() });
+            }
+            for step in steps.into_iter().skip(seen.steps) {
+                seen.steps += 1;
+                let step = Box::new(StepBody::from(step));
+                news.push(TailEvent::Step { invocation_id: *id, step });
+            }
+            if changed && state.is_final() {
+                news.push(TailEvent::Invocation { invocation: body });
+                ended.push(*id);
+            }
+            seen.state = Some(state);
+        }
+        for id in ended {
+            self.followed.remove(&id);
+        }
+        Ok(news)
+    }
+}
+
+/// Waits until something happens in the environment.
+async fn next_of(
+    notices: &mut broadcast::Receiver<causeway_flow::Notice>,
+    environment: causeway_types::EnvironmentId,
+) {
+    loop {
+        match notices.recv().await {
+            Ok(notice) if notice.environment != environment => {}
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            // The flow is gone; the timer of the caller goes on.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

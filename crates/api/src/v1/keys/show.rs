@@ -1,0 +1,18 @@
+use super::KeysBody;
+use crate::extract::Authorized;
+use crate::{Api, Problem};
+use axum::Json;
+use axum::extract::State;
+use causeway_identity::action;
+
+/// Show the workspace's data keys and the last rotation.
+#[utoipa::path(
+    get, path = "/keys", tag = "keys", operation_id = "show_keys",
+    responses((status = 200, body = KeysBody), (status = "default", body = Problem))
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    Authorized(permit): Authorized<action::ReadKeys>,
+) -> Result<Json<KeysBody>, Problem> {
+    Ok(Json(api.keys(permit.tenant().workspace).await?))
+}

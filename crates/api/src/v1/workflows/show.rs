@@ -1,0 +1,35 @@
+use super::WorkflowBody;
+use crate::extract::{Authorized, PathId};
+use crate::{Api, Problem};
+use axum::Json;
+use axum::extract::State;
+use causeway_identity::action;
+use causeway_types::WorkflowId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A workflow with the URL of its trigger.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WorkflowDetail {
+    #[serde(flatten)]
+    workflow: WorkflowBody,
+    /// Requests to this URL are its events. Whoever knows the URL can send them.
+    trigger_url: String,
+}
+
+/// Show a workflow.
+#[utoipa::path(
+    get, path = "/workflows/{id}", tag = "workflows", operation_id = "show_workflow",
+    params(("id" = WorkflowId, Path)),
+    responses((status = 200, body = WorkflowDetail), (status = "default", body = Problem))
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    Authorized(permit): Authorized<action::ReadWorkflows>,
+    PathId(id): PathId<WorkflowId>,
+) -> Result<Json<WorkflowDetail>, Problem> {
+    let workflow = api.flow().workflow(&permit, id).await?;
+    let token = api.flow().workflow_trigger_token(&permit, id).await?;
+    let trigger_url = api.public(&format!("/t/{}", token.expose()));
+    Ok(Json(WorkflowDetail { workflow: workflow.into(), trigger_url }))
+}

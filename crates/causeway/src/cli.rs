@@ -1,0 +1,357 @@
+//! The command line, declared.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Causeway: connect your product and your customers' accounts to third-party apps.
+#[derive(Parser)]
+#[command(name = "causeway", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Print results as JSON, one document a line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the server.
+    Serve(ServerArgs),
+    /// Make the first workspace, or a new API key to it, on the server's own machine.
+    Bootstrap(BootstrapArgs),
+    /// Check this machine, the configuration, the database and the root key.
+    Doctor(ServerArgs),
+    /// Deploy a workflow's folder: shows the plan, then makes a version and activates it.
+    Deploy(DeployArgs),
+    /// Run a workflow on an event made by hand and follow it to its end.
+    Run(RunArgs),
+    /// Show what workflows did, or with -f what they do.
+    Logs(LogsArgs),
+    /// List, show and delete invocations.
+    #[command(subcommand)]
+    Invocations(InvocationsCommand),
+    /// Run an invocation's event once more and follow it to its end.
+    Replay(ReplayArgs),
+    /// List and show workflows.
+    #[command(subcommand)]
+    Workflows(WorkflowsCommand),
+    /// Make a link on which a customer connects an account.
+    Connect(ConnectArgs),
+    /// List, show, add and delete connections.
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
+    /// Set your own OAuth clients at apps.
+    #[command(subcommand)]
+    OauthClients(OauthClientsCommand),
+    /// List and show the apps of the catalogue.
+    #[command(subcommand)]
+    Apps(AppsCommand),
+    /// Show and rotate the workspace's data key.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// Where the server keeps and finds its things. Each also stands in `causeway.toml`.
+#[derive(Args, Default)]
+pub(crate) struct ServerArgs {
+    /// The configuration file. Default: causeway.toml in this folder, if there is one.
+    #[arg(long, env = "CAUSEWAY_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The folder for the database and whatever else the server keeps.
+    #[arg(long, env = "CAUSEWAY_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address and port to listen on. Default 127.0.0.1:8400.
+    #[arg(long, env = "CAUSEWAY_LISTEN", value_name = "HOST:PORT")]
+    pub(crate) listen: Option<String>,
+    /// The database: sqlite:PATH or postgres://…. Default: SQLite in the data folder.
+    #[arg(long, env = "CAUSEWAY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// The root key: file:PATH or aws-kms:ARN. Default: a file in your configuration folder.
+    #[arg(long, env = "CAUSEWAY_ROOT_KEY", value_name = "SPEC")]
+    pub(crate) root_key: Option<String>,
+    /// The address under which the world reaches this server. Default: the one listened on.
+    #[arg(long, env = "CAUSEWAY_PUBLIC_URL", value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    /// A folder with apps of your own: <slug>/app.yaml each.
+    #[arg(long, env = "CAUSEWAY_APPS_DIR")]
+    pub(crate) apps_dir: Option<PathBuf>,
+    /// The Node 24 binary that runs steps.
+    #[arg(long, env = "CAUSEWAY_NODE")]
+    pub(crate) node: Option<PathBuf>,
+    /// A private network that may be reached, with a port if you like: 10.1.0.0/16 or
+    /// 127.0.0.1/32:8401. May be given several times, or separated by commas.
+    #[arg(long, env = "CAUSEWAY_NET_ALLOW", value_delimiter = ',', value_name = "RANGE")]
+    pub(crate) net_allow: Vec<String>,
+    /// Root certificates to trust besides the system's, PEM.
+    #[arg(long, env = "CAUSEWAY_NET_EXTRA_ROOTS", value_name = "FILE")]
+    pub(crate) net_extra_roots: Option<PathBuf>,
+    /// How many invocations run at a time. Default 8.
+    #[arg(long, env = "CAUSEWAY_CONCURRENCY", value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
+    /// How many started, unassigned sandboxes to keep once a workflow is deployed. Default 2.
+    #[arg(long, env = "CAUSEWAY_SPARE_SANDBOXES", value_name = "N")]
+    pub(crate) spare_sandboxes: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct BootstrapArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// The workspace's name, if it is made now.
+    #[arg(long, default_value = "Default")]
+    pub(crate) workspace: String,
+    /// The project's name, if it is made now.
+    #[arg(long, default_value = "Default")]
+    pub(crate) project: String,
+    /// The environment that the new key opens.
+    #[arg(long, default_value = "production")]
+    pub(crate) environment: causeway_types::entity::EnvironmentKind,
+}
+
+/// How commands reach a server.
+#[derive(Args)]
+pub(crate) struct ClientArgs {
+    /// The server.
+    #[arg(long, env = "CAUSEWAY_URL", default_value = "http://127.0.0.1:8400")]
+    pub(crate) url: String,
+    /// The API key. Better in the environment than on the command line, where others see it.
+    #[arg(long, env = "CAUSEWAY_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct DeployArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The folder with workflow.yaml.
+    pub(crate) dir: PathBuf,
+    /// Show the plan and change nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The workflow: its name or id.
+    pub(crate) workflow: String,
+    /// The event: JSON, @FILE, or - for standard input.
+    #[arg(long, default_value = "{}")]
+    pub(crate) event: String,
+    /// Do not wait for the end.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The workflow, by name or id; all of them without one.
+    pub(crate) workflow: Option<String>,
+    /// Go on as things happen.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many of the newest invocations to begin with.
+    #[arg(short = 'n', long, default_value_t = 10)]
+    pub(crate) newest: u32,
+}
+
+#[derive(Args)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The invocation.
+    pub(crate) id: String,
+    /// Do not wait for the end.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum InvocationsCommand {
+    /// List invocations, newest first.
+    List {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Those of one workflow, by name or id.
+        #[arg(long)]
+        workflow: Option<String>,
+        /// Those in one state.
+        #[arg(long)]
+        state: Option<String>,
+        /// How many, 1 to 100.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// The cursor of the page before.
+        #[arg(long)]
+        cursor: Option<String>,
+    },
+    /// Show an invocation with its steps, exports and logs.
+    Show {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The invocation.
+        id: String,
+        /// Show its event too.
+        #[arg(long)]
+        event: bool,
+    },
+    /// Delete an invocation for good.
+    Delete {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The invocation.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum WorkflowsCommand {
+    /// List workflows.
+    List {
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show a workflow with its trigger's URL.
+    Show {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Its name or id.
+        workflow: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct ConnectArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The app.
+    #[arg(long)]
+    pub(crate) app: String,
+    /// Your own id of the customer.
+    #[arg(long)]
+    pub(crate) customer: String,
+    /// The name by which workflows refer to the connection.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The connection to renew.
+    #[arg(long, value_name = "ID")]
+    pub(crate) reconnect: Option<String>,
+    /// Where the customer goes afterwards.
+    #[arg(long)]
+    pub(crate) return_url: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConnectionsCommand {
+    /// List connections.
+    List {
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show a connection; never its credential.
+    Show {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The connection.
+        id: String,
+    },
+    /// Add a connection with a key or a password.
+    Add {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The app.
+        #[arg(long)]
+        app: String,
+        /// Your own id of the customer.
+        #[arg(long)]
+        customer: String,
+        /// The name by which workflows refer to it.
+        #[arg(long)]
+        name: Option<String>,
+        /// A JSON object with the fields that the app asks for: @FILE, or - for standard input.
+        #[arg(long, value_name = "@FILE|-")]
+        fields: String,
+    },
+    /// Revoke a connection at the app and delete it.
+    Delete {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The connection.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum OauthClientsCommand {
+    /// List your OAuth clients.
+    List {
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Set your OAuth client at an app.
+    Set {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The app.
+        #[arg(long)]
+        app: String,
+        /// The client id that the app gave you.
+        #[arg(long)]
+        client_id: String,
+        /// The client secret that the app gave you: @FILE, or - for standard input.
+        #[arg(long, value_name = "@FILE|-")]
+        client_secret: Option<String>,
+    },
+    /// Delete an OAuth client.
+    Delete {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AppsCommand {
+    /// List apps.
+    List {
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Show an app and what it asks for.
+    Show {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The app.
+        slug: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Show the data keys and the last rotation.
+    Show {
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Make a new data key and seal every record again under it.
+    Rotate {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Do not wait for the end.
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Wrap the data keys under another root key. The server must not run meanwhile.
+    Rewrap {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// The new root key: file:PATH or aws-kms:ARN.
+        #[arg(long, value_name = "SPEC")]
+        to: String,
+    },
+}

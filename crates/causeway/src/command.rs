@@ -1,0 +1,37 @@
+//! The commands, one a file.
+
+mod bootstrap;
+mod catalogue;
+mod connections;
+mod deploy;
+mod doctor;
+mod input;
+mod invocations;
+mod keys;
+mod logs;
+mod render;
+mod serve;
+mod workflows;
+
+use crate::cli::{Cli, Command};
+use crate::output::Output;
+
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
+    let output = Output::new(cli.json);
+    match cli.command {
+        Command::Serve(args) => Box::pin(serve::run(args, output)).await,
+        Command::Bootstrap(args) => Box::pin(bootstrap::run(args, output)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, output)).await,
+        Command::Deploy(args) => deploy::run(args, output).await,
+        Command::Run(args) => invocations::run(args, output).await,
+        Command::Logs(args) => logs::run(args, output).await,
+        Command::Invocations(command) => invocations::manage(command, output).await,
+        Command::Replay(args) => invocations::replay(args, output).await,
+        Command::Workflows(command) => workflows::run(command, output).await,
+        Command::Connect(args) => connections::connect(args, output).await,
+        Command::Connections(command) => connections::run(command, output).await,
+        Command::OauthClients(command) => connections::oauth_clients(command, output).await,
+        Command::Apps(command) => catalogue::run(command, output).await,
+        Command::Keys(command) => Box::pin(keys::run(command, output)).await,
+    }
+}

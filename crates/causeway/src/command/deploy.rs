@@ -1,0 +1,111 @@
+//! `causeway deploy`.
+
+use crate::cli::DeployArgs;
+use crate::client::{Client, text};
+use crate::output::Output;
+use anyhow::{Context, ensure};
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub(crate) async fn run(args: DeployArgs, output: Output) -> anyhow::Result<()> {
+    let files = read_folder(&args.dir)?;
+    let body = json!({ "files": files });
+    let client = Client::new(&args.client).await?;
+    let plan = client.post("deployments/plan", Some(&body)).await?;
+    if args.plan {
+        output.result(&plan, render_plan);
+        return Ok(());
+    }
+    output.line(render_plan(&plan));
+    let deployment = client.post("deployments", Some(&body)).await?;
+    output.result(&deployment, |done| {
+        let number = done.get("number").and_then(Value::as_i64).unwrap_or(0);
+        format!(
+            "Deployed version {number}, {}.\nTrigger: {}\n\nTry:\n  curl -X POST {} -H 'content-type: application/json' -d '{{}}'\n  causeway logs -f",
+            text(done, "version_id"),
+            text(done, "trigger_url"),
+            text(done, "trigger_url"),
+        )
+    });
+    Ok(())
+}
+
+fn render_plan(plan: &Value) -> String {
+    let what = match text(plan, "action") {
+        "create" => "will be created",
+        "update" => "gets a new version",
+        "reactivate" => "goes back to an earlier version",
+        _ => "is unchanged",
+    };
+    let mut lines = vec![format!("The workflow {} {what}.", text(plan, "workflow"))];
+    let items = |field| plan.get(field).and_then(Value::as_array).into_iter().flatten();
+    for file in items("files") {
+        let mark = match text(file, "change") {
+            "added" => '+',
+            "removed" => '-',
+            _ => '~',
+        };
+        lines.push(format!("  {mark} {}", text(file, "path")));
+    }
+    for connection in items("connections") {
+        lines.push(format!(
+            "  uses the connection {} ({}, {})",
+            text(connection, "name"),
+            text(connection, "app"),
+            text(connection, "state")
+        ));
+    }
+    let hosts: Vec<&str> = items("egress").filter_map(Value::as_str).collect();
+    lines.push(if hosts.is_empty() {
+        "  may reach no host".to_owned()
+    } else {
+        format!("  may reach {}", hosts.join(", "))
+    });
+    lines.join("\n")
+}
+
+/// Every file of the folder in base64 by its path. Hidden ones stay at home.
+fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    ensure!(folder.is_dir(), "{} is not a folder: name the one with workflow.yaml", folder.display());
+    let mut files = BTreeMap::new();
+    let mut size = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(current) = folders.pop() {
+        let entries =
+            std::fs::read_dir(&current).with_context(|| format!("reading {}", current.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let inside = path.strip_prefix(folder)?;
+            let inside = inside.to_str().with_context(|| {
+                format!("the name of {} is not UTF-8 text", path.display())
+            })?;
+            let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            size += bytes.len();
+            ensure!(
+                size <= causeway_flow::MAX_BYTES && files.len() < causeway_flow::MAX_FILES,
+                "{} is too large to deploy: at most {} files with {} MiB together",
+                folder.display(),
+                causeway_flow::MAX_FILES,
+                causeway_flow::MAX_BYTES >> 20
+            );
+            files.insert(inside.to_owned(), BASE64.encode(&bytes));
+        }
+    }
+    ensure!(
+        files.contains_key(causeway_flow::FILE_NAME),
+        "{} has no {}: add one, or name the folder that has it",
+        folder.display(),
+        causeway_flow::FILE_NAME
+    );
+    Ok(files)
+}

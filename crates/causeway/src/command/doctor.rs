@@ -1,0 +1,115 @@
+//! `causeway doctor`: does everything that a server needs work here?
+
+use crate::cli::ServerArgs;
+use crate::config::Config;
+use crate::output::Output;
+use crate::wiring;
+use anyhow::bail;
+use causeway_catalog::Catalog;
+use causeway_sandbox::Standing;
+use causeway_store::{Store, db, verify_chain};
+use serde::Serialize;
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    /// What was looked at.
+    check: String,
+    /// `ok`, `warning` or `error`.
+    outcome: &'static str,
+    /// What was found, and what to do about it.
+    detail: String,
+}
+
+struct Report(Vec<Finding>);
+
+impl Report {
+    fn add(&mut self, check: &str, outcome: &'static str, detail: impl Into<String>) {
+        self.0.push(Finding { check: check.to_owned(), outcome, detail: detail.into() });
+    }
+
+    fn result<T>(&mut self, check: &str, result: anyhow::Result<T>, ok: impl FnOnce(&T) -> String) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.add(check, "ok", ok(&value));
+                Some(value)
+            }
+            Err(error) => {
+                self.add(check, "error", format!("{error:#}"));
+                None
+            }
+        }
+    }
+}
+
+pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> {
+    let mut report = Report(Vec::new());
+    if let Some(config) = report.result("configuration", Config::read(args), |config| {
+        format!("data folder {}", config.data_dir.display())
+    }) {
+        report.sandbox(&config);
+        report.catalogue(&config);
+        report.data(&config).await;
+    }
+    let failed = report.0.iter().filter(|finding| finding.outcome == "error").count();
+    output.result(&report.0, |findings| {
+        findings
+            .iter()
+            .map(|one| format!("{:<8} {:<14} {}\n", one.outcome, one.check, one.detail))
+            .collect()
+    });
+    if failed > 0 {
+        bail!("{failed} of {} checks failed", report.0.len());
+    }
+    Ok(())
+}
+
+impl Report {
+    fn sandbox(&mut self, config: &Config) {
+        for check in causeway_sandbox::probe() {
+            let outcome = match check.standing {
+                Standing::Good => "ok",
+                Standing::Weaker => "warning",
+                Standing::Missing => "error",
+            };
+            self.add(&format!("sandbox: {}", check.name), outcome, check.detail);
+        }
+    }
+
+    fn catalogue(&mut self, config: &Config) {
+        let catalog = Catalog::load(config.apps_dir.as_deref()).map_err(anyhow::Error::from);
+        self.result("catalogue", catalog, |catalog| format!("{} apps", catalog.list().len()));
+    }
+
+    async fn data(&mut self, config: &Config) {
+        if !config.data_dir.exists() {
+            self.add("data folder", "warning", "it does not exist yet; `causeway bootstrap` makes it");
+            return;
+        }
+        let store = wiring::open_store(config).await.map_err(anyhow::Error::from);
+        let Some(store) = self.result("database", store, |store| store.kind().to_owned()) else { return };
+        let root = wiring::root_key(config, &store).await;
+        if let Some(root) = self.result("root key", root, |root| root.name().to_owned()) {
+            let opened = async { Ok(wiring::unlock(store.clone(), root).await?.check().await?) }.await;
+            let opened: anyhow::Result<usize> = opened;
+            self.result("data keys", opened, |count| format!("all {count} open"));
+        } else {
+            self.add("data keys", "error", "none opens without the root key; nothing sealed can be read");
+        }
+        self.audit(&store).await;
+        store.close().await;
+    }
+
+    async fn audit(&mut self, store: &Store) {
+        let checked: anyhow::Result<i64> = async {
+            let mut conn = store.read().await?;
+            let mut rows = 0;
+            for workspace in db!(conn, workspace::all())? {
+                rows += verify_chain(&mut conn, workspace.id).await??;
+            }
+            Ok(rows)
+        }
+        .await;
+        self.result("audit chain", checked, |rows| format!("{rows} events, unbroken"));
+    }
+}

@@ -1,0 +1,54 @@
+//! Records as lines for people.
+
+use crate::client::text;
+use serde_json::Value;
+
+/// A line for an invocation.
+pub(crate) fn invocation(invocation: &Value) -> String {
+    let error = text(invocation, "error_code");
+    let error = if error.is_empty() { String::new() } else { format!("  {error}") };
+    format!(
+        "{}  {}  {:<9}{error}",
+        text(invocation, "created_at"),
+        text(invocation, "id"),
+        text(invocation, "state"),
+    )
+}
+
+/// The lines for a finished step: outcome, logs, results, error.
+pub(crate) fn step(step: &Value) -> String {
+    let wall = step.pointer("/usage/wall_us").and_then(Value::as_u64).unwrap_or(0);
+    let mut lines = vec![format!(
+        "  step {}  {}  {} ms",
+        text(step, "name"),
+        text(step, "state"),
+        wall.div_ceil(1000)
+    )];
+    for line in step.get("logs").and_then(Value::as_array).into_iter().flatten() {
+        let mark = if text(line, "stream") == "stderr" { '!' } else { '|' };
+        lines.extend(text(line, "text").lines().map(|text| format!("    {mark} {text}")));
+    }
+    if step.get("logs_truncated").and_then(Value::as_bool) == Some(true) {
+        lines.push("    (more was printed than is kept)".to_owned());
+    }
+    for (name, value) in step.get("exports").and_then(Value::as_object).into_iter().flatten() {
+        lines.push(format!("    {name} = {value}"));
+    }
+    match step.get("return_value") {
+        None | Some(Value::Null) => {}
+        Some(value) => lines.push(format!("    returned {value}")),
+    }
+    if let Some(error) = step.get("error").filter(|error| !error.is_null()) {
+        lines.push(format!("    error {}: {}", text(error, "code"), text(error, "message")));
+        lines.extend(text(error, "stack").lines().skip(1).map(|line| format!("      {}", line.trim())));
+    }
+    lines.join("\n")
+}
+
+/// Something that the stream of news said.
+pub(crate) fn news(news: &Value) -> String {
+    match text(news, "type") {
+        "step" => news.get("step").map(step).unwrap_or_default(),
+        _ => news.get("invocation").map(invocation).unwrap_or_default(),
+    }
+}

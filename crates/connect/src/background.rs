@@ -1,0 +1,159 @@
+//! What Causeway does for connections without being asked: refreshes ahead of expiry, deletions
+//! that were left unfinished, and connect sessions that are over.
+
+use crate::credential::Stored;
+use crate::error::CredentialError;
+use crate::refresh::{Due, UNCONFIGURED};
+use crate::{Connect, Inner};
+use causeway_store::{Audit, Bookkeeping, db};
+use causeway_types::entity::{Connection, ConnectionState, DueConnection};
+use causeway_types::{Actor, Coded, Tenant};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often the background looks for work.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Connections taken up at once.
+const AT_ONCE: usize = 8;
+/// Connections looked up in one go.
+const BATCH: i64 = 64;
+/// How long a connect session is remembered after its end.
+const SESSIONS_KEPT: Duration = Duration::from_hours(24);
+/// When a connection is looked at again whose refresh could not even begin.
+const PUT_OFF: Duration = Duration::from_mins(5);
+
+impl Connect {
+    /// Works until `shutdown`. An error is logged, and the work goes on at the next turn.
+    pub async fn run_background(&self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            match self.refresh_due().await {
+                // More may be waiting.
+                Ok(done) if done >= usize::try_from(BATCH).unwrap_or(usize::MAX) => continue,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(error = %error, "looking for connections to refresh"),
+            }
+            if let Err(error) = self.forget_sessions().await {
+                tracing::warn!(error = %error, "forgetting connect sessions that are over");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Takes up the connections whose time has come, at most 64, eight at a time, and says how
+    /// many there were.
+    pub async fn refresh_due(&self) -> Result<usize, causeway_store::Error> {
+        let inner = &self.inner;
+        let mut conn = inner.store.read().await?;
+        let due = db!(conn, connection::due(inner.clock.now(), BATCH))?;
+        drop(conn);
+        let count = due.len();
+        let mut running = JoinSet::new();
+        for one in due {
+            if running.len() >= AT_ONCE {
+                running.join_next().await;
+            }
+            let inner = Arc::clone(inner);
+            let tracked = inner.tasks.token();
+            running.spawn(async move {
+                let _tracked = tracked;
+                inner.take_up(one).await;
+            });
+        }
+        while running.join_next().await.is_some() {}
+        Ok(count)
+    }
+
+    async fn forget_sessions(&self) -> Result<(), causeway_store::Error> {
+        let inner = &self.inner;
+        let before = inner.clock.now().minus(SESSIONS_KEPT);
+        let mut tx = inner.store.write(Actor::Node(inner.node)).await?;
+        let gone = db!(tx, connect_session::prune(before))?;
+        if gone > 0 {
+            tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    async fn take_up(&self, one: DueConnection) {
+        let tenant = Tenant {
+            workspace: one.workspace_id,
+            project: one.project_id,
+            environment: one.environment_id,
+        };
+        if one.state == ConnectionState::Revoked {
+            if let Err(error) = self.end(tenant, Actor::Node(self.node), one.id).await {
+                tracing::warn!(connection = %one.id, error = %error, "ending a deletion");
+            }
+            return;
+        }
+        // Somebody here is at it.
+        let Some(_flight) = self.flights.try_enter(one.id) else { return };
+        if let Err(error) = self.refresh_ahead(tenant, one).await {
+            tracing::warn!(connection = %one.id, error = %error, "refreshing ahead of expiry");
+        }
+    }
+
+    async fn refresh_ahead(
+        &self,
+        tenant: Tenant,
+        one: DueConnection,
+    ) -> Result<(), causeway_store::Error> {
+        let mut conn = self.store.read().await?;
+        let Some(connection) = db!(conn, connection::get(tenant, one.id))? else { return Ok(()) };
+        drop(conn);
+        let now = self.clock.now();
+        if connection.refresh_at.is_none_or(|at| now < at) {
+            return Ok(());
+        }
+        let begun = match self.open_stored(tenant, &connection).await {
+            Ok(Stored::OAuth2(tokens)) => {
+                let due = Due { connection: connection.clone(), tokens };
+                self.attempt(tenant, due).await.map(|_| ())
+            }
+            Ok(Stored::Fields(_)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(connection = %one.id, error = %error, "a refresh could not begin");
+                self.put_off(connection, &error).await
+            }
+        }
+    }
+
+    /// Lets a connection wait, so that one that cannot be refreshed does not keep others from it.
+    async fn put_off(
+        &self,
+        present: Connection,
+        error: &CredentialError,
+    ) -> Result<(), causeway_store::Error> {
+        let now = self.clock.now();
+        let mut later = Connection { refresh_at: Some(now.plus(PUT_OFF)), ..present };
+        let unconfigured = matches!(error, CredentialError::Unconfigured { .. });
+        let changed = unconfigured && later.state != ConnectionState::Failing;
+        if changed {
+            later.state = ConnectionState::Failing;
+            later.state_reason = Some(format!("{UNCONFIGURED}: {}", error.public()));
+            later.updated_at = now;
+        }
+        let mut tx = self.store.write(Actor::Node(self.node)).await?;
+        db!(tx, connection::update_state(&later))?;
+        if !changed {
+            return tx.commit_bookkeeping(Bookkeeping::Refresh).await;
+        }
+        let event = Audit::ConnectionStateChanged {
+            connection: later.id,
+            state: later.state.to_string(),
+            reason: UNCONFIGURED.to_owned(),
+        };
+        tx.commit(later.workspace_id, now, event).await
+    }
+}

@@ -1,0 +1,190 @@
+//! Listing, showing and deleting connections.
+
+use crate::credential::Stored;
+use crate::refresh::lease::Taken;
+use crate::revoke::Revocation;
+use crate::{Connect, Inner, Page};
+use causeway_identity::{Permit, action};
+use causeway_store::{Audit, db};
+use causeway_types::entity::{Connection, ConnectionOverview, RefreshPhase};
+use causeway_types::{Actor, Code, Coded, ConnectionId, Place, Tenant};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When the background goes on with a deletion that whoever began it has not ended.
+const TAKEN_UP_AFTER: Duration = Duration::from_mins(2);
+
+/// Which connections to list.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionFilter {
+    /// Those of the customer with this external id.
+    pub customer: Option<String>,
+    /// Those to the app of this slug.
+    pub app: Option<String>,
+}
+
+/// A connection cannot be listed, shown or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// There is no such connection in this environment.
+    #[error("finding the connection")]
+    Unknown,
+    /// A refresh under way on another node does not end; the background deletes it afterwards.
+    #[error("deleting {0} during a refresh on another node")]
+    Busy(ConnectionId),
+    /// The process is ending; another node or the next start goes on.
+    #[error("deleting {0} while the process ends")]
+    Stopped(ConnectionId),
+    /// The store failed.
+    #[error("reading or writing the connection")]
+    Store(#[from] causeway_store::Error),
+}
+
+impl Coded for ConnectionError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unknown => Code::NotFound,
+            Self::Busy(_) => Code::StoreUnavailable,
+            Self::Stopped(_) => Code::ShuttingDown,
+            Self::Store(source) => source.code(),
+        }
+    }
+
+    fn public(&self) -> Cow<'static, str> {
+        match self {
+            Self::Unknown => "There is no such connection in this environment.".into(),
+            Self::Busy(id) | Self::Stopped(id) => format!(
+                "The connection {id} can no longer be used. It is deleted in the background within a few minutes."
+            )
+            .into(),
+            Self::Store(source) => source.public(),
+        }
+    }
+}
+
+impl Connect {
+    /// A page of the environment's connections, newest first, from before `before`. Those being
+    /// deleted are among them, as `revoked`.
+    pub async fn connections(
+        &self,
+        permit: &Permit<action::ReadConnections>,
+        filter: &ConnectionFilter,
+        before: Option<ConnectionId>,
+        limit: u16,
+    ) -> Result<Page<ConnectionOverview, ConnectionId>, ConnectionError> {
+        let before = before.unwrap_or(ConnectionId::highest());
+        let (customer, app) = (filter.customer.as_deref(), filter.app.as_deref());
+        let more = i64::from(limit) + 1;
+        let mut conn = self.inner.store.read().await?;
+        let mut items =
+            db!(conn, connection::page(permit.tenant(), customer, app, before, more))?;
+        let full = items.len() > usize::from(limit);
+        items.truncate(usize::from(limit));
+        let next = if full { items.last().map(|one| one.id) } else { None };
+        Ok(Page { items, next })
+    }
+
+    /// One connection.
+    pub async fn connection(
+        &self,
+        permit: &Permit<action::ReadConnections>,
+        id: ConnectionId,
+    ) -> Result<ConnectionOverview, ConnectionError> {
+        let mut conn = self.inner.store.read().await?;
+        db!(conn, connection::overview(permit.tenant(), id))?.ok_or(ConnectionError::Unknown)
+    }
+
+    /// Gives a connection up: nobody can use it from now on, the app is asked to end the grant,
+    /// and its record is deleted for good. The audit chain says whether the app did.
+    pub async fn delete_connection(
+        &self,
+        permit: &Permit<action::WriteConnections>,
+        id: ConnectionId,
+    ) -> Result<(), ConnectionError> {
+        let (inner, tenant, actor) = (&self.inner, permit.tenant(), permit.actor());
+        let now = inner.clock.now();
+        let mut tx = inner.store.write(actor).await?;
+        if !db!(tx, connection::mark_revoked(tenant, id, now.plus(TAKEN_UP_AFTER)))? {
+            return Err(ConnectionError::Unknown);
+        }
+        let event = Audit::ConnectionStateChanged {
+            connection: id,
+            state: "revoked".into(),
+            reason: "deleted".into(),
+        };
+        tx.commit(tenant.workspace, now, event).await?;
+        // Not cut off if the caller goes away.
+        let own = Arc::clone(inner);
+        let task = inner.tasks.spawn(async move { own.end(tenant, actor, id).await });
+        task.await.map_err(|_| ConnectionError::Stopped(id))?
+    }
+}
+
+impl Inner {
+    /// Ends a connection that is marked as revoked. A refresh under way ends first, so that it
+    /// is the newest grant that the app takes back.
+    pub(crate) async fn end(
+        &self,
+        tenant: Tenant,
+        actor: Actor,
+        id: ConnectionId,
+    ) -> Result<(), ConnectionError> {
+        let _flight = self.flights.enter(id).await;
+        let connection = match self.take_lease_in_time(tenant, id).await? {
+            Taken::Lease(lease, connection) if lease.phase == RefreshPhase::Answered => {
+                let applied = self.apply_kept(tenant, &lease, *connection).await;
+                if let Err(error) = applied {
+                    tracing::warn!(connection = %id, error = %error, "revoking the older grant");
+                }
+                let mut conn = self.store.read().await?;
+                let read = db!(conn, connection::get(tenant, id))?;
+                read.ok_or(ConnectionError::Unknown)?
+            }
+            Taken::Lease(_, connection) => *connection,
+            Taken::Held => return Err(ConnectionError::Busy(id)),
+            // Another node was quicker.
+            Taken::Gone => return Ok(()),
+        };
+        let outcome = self.give_back(tenant, &connection).await;
+        let mut tx = self.store.write(actor).await?;
+        if !db!(tx, connection::delete(tenant, id))? {
+            return Ok(());
+        }
+        let event = Audit::ConnectionDeleted {
+            connection: id,
+            app: connection.app,
+            revoked_upstream: outcome.to_string(),
+        };
+        tx.commit(tenant.workspace, self.clock.now(), event).await?;
+        if let Err(error) = self.store.forget_deleted().await {
+            // The row is gone; the write-ahead log is overwritten with the next checkpoint.
+            tracing::warn!(connection = %id, error = %error, "emptying the write-ahead log");
+        }
+        Ok(())
+    }
+
+    /// Asks the app to end the grant of a connection, if it has one.
+    async fn give_back(&self, tenant: Tenant, connection: &Connection) -> Revocation {
+        let Some(client_id) = connection.oauth_client_id else { return Revocation::NotOffered };
+        let unreadable = |what: &str| Revocation::Failed(format!("{what} cannot be read"));
+        let Some(app) = self.catalog.get(&connection.app) else {
+            return Revocation::Failed("the app's row is gone".into());
+        };
+        let Some(row) = &app.auth.oauth2 else { return Revocation::NotOffered };
+        let client = match self.store.read().await {
+            Ok(mut conn) => db!(conn, connection::oauth_client_by_id(tenant, client_id)),
+            Err(error) => Err(error),
+        };
+        let Ok(Some(client)) = client else { return unreadable("the OAuth client") };
+        let Ok(client) = self.open_client(&client).await else {
+            return unreadable("the OAuth client's secret");
+        };
+        let place = Place::ConnectionCredential(connection.id);
+        let opened = self.vault.open(tenant.workspace, &place, &connection.credential).await;
+        match opened.ok().as_ref().and_then(Stored::read) {
+            Some(Stored::OAuth2(tokens)) => self.revoke(app, row, &client, &tokens).await,
+            _ => unreadable("the credential"),
+        }
+    }
+}

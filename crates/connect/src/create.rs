@@ -1,0 +1,324 @@
+//! Making a connection, or giving one a new credential, in one transaction.
+
+use crate::credential::Stored;
+use crate::error::InvalidInput;
+use crate::refresh::pace;
+use crate::verify::VerifyError;
+use crate::{Connect, Inner, limits};
+use causeway_catalog::{ApiKey, App, Basic};
+use causeway_identity::{Permit, action};
+use causeway_store::{Audit, WriteTx, db};
+use causeway_types::entity::{
+    Connection, ConnectionOverview, ConnectionState, Customer, Scheme,
+};
+use causeway_types::place::Sealed;
+use causeway_types::{
+    Code, Coded, ConnectionId, CustomerId, OAuthClientId, Place, SecretString, Tenant, Timestamp,
+};
+use causeway_vault::VaultError;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// A connection by API key or by user name and password, made without a link.
+pub struct NewConnection {
+    /// The company's own id for the customer; made if it is new.
+    pub customer: String,
+    /// The app's slug.
+    pub app: String,
+    /// The connection's name; made up if `None`.
+    pub name: Option<String>,
+    /// [`Scheme::ApiKey`] or [`Scheme::Basic`].
+    pub scheme: Scheme,
+    /// The fields that the scheme asks for: those of the app's row, or `username` and
+    /// `password`.
+    pub fields: BTreeMap<String, SecretString>,
+}
+
+/// A connection cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The catalogue has no such app.
+    #[error("making a connection: unknown app")]
+    UnknownApp,
+    /// The app does not offer this way to connect.
+    #[error("making a connection to {app} by {scheme}")]
+    UnsupportedScheme {
+        /// The app's slug.
+        app: String,
+        /// What was asked for.
+        scheme: Scheme,
+    },
+    /// A field has the wrong form.
+    #[error(transparent)]
+    Invalid(#[from] InvalidInput),
+    /// The name is taken.
+    #[error("naming a connection `{name}`, which is taken")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The connection to renew is gone.
+    #[error("renewing {0}, which is gone")]
+    Gone(ConnectionId),
+    /// The session was used up meanwhile.
+    #[error("using up the connect session")]
+    SessionUsed,
+    /// The app does not take the credential.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The credential could not be sealed.
+    #[error("sealing the credential")]
+    Vault(#[from] VaultError),
+    /// The store failed.
+    #[error("writing the connection")]
+    Store(#[from] causeway_store::Error),
+}
+
+impl Coded for CreateError {
+    fn code(&self) -> Code {
+        match self {
+            Self::UnknownApp => Code::UnknownApp,
+            Self::UnsupportedScheme { .. } => Code::UnsupportedScheme,
+            Self::Invalid(_) => Code::InvalidRequest,
+            Self::NameTaken { .. } => Code::ConnectionNameTaken,
+            Self::Gone(_) => Code::NotFound,
+            Self::SessionUsed => Code::ConnectLinkSpent,
+            Self::Verify(source) => source.code(),
+            Self::Vault(source) => source.code(),
+            Self::Store(source) => source.code(),
+        }
+    }
+
+    fn public(&self) -> Cow<'static, str> {
+        match self {
+            Self::UnknownApp => {
+                "The catalogue has no app of this slug. `GET /api/v1/apps` lists them.".into()
+            }
+            Self::UnsupportedScheme { app, scheme: Scheme::Oauth2 } => format!(
+                "A connection to `{app}` by OAuth needs its customer: make a connect session and send them its link."
+            )
+            .into(),
+            Self::UnsupportedScheme { app, scheme } => {
+                format!("`{app}` cannot be connected by `{scheme}`. `GET /api/v1/apps` shows how it can.").into()
+            }
+            Self::Invalid(source) => source.public(),
+            Self::NameTaken { name } => format!(
+                "Another connection of this environment is called `{name}`. Choose another name, or renew that connection with `reconnect`."
+            )
+            .into(),
+            Self::Gone(id) => format!("The connection {id} has been deleted meanwhile.").into(),
+            Self::SessionUsed => "This link has been used. Ask for a new one.".into(),
+            Self::Verify(source) => source.public(),
+            Self::Vault(source) => source.public(),
+            Self::Store(source) => source.public(),
+        }
+    }
+}
+
+/// A credential that has been verified, on its way into the store.
+pub(crate) struct Verified {
+    pub(crate) scheme: Scheme,
+    pub(crate) oauth_client: Option<OAuthClientId>,
+    pub(crate) stored: Stored,
+    pub(crate) scopes: String,
+}
+
+/// Where it goes.
+pub(crate) enum Target {
+    New { customer: CustomerId, app: String, name: String },
+    Renew(ConnectionId),
+}
+
+/// A credential that is sealed for its connection, ready to be written.
+pub(crate) struct Prepared {
+    connection: Connection,
+    renew: bool,
+}
+
+impl Connect {
+    /// Makes a connection from a credential that the company holds already. The app is asked
+    /// first whether it takes it.
+    pub async fn create_connection(
+        &self,
+        permit: &Permit<action::WriteConnections>,
+        new: NewConnection,
+    ) -> Result<ConnectionOverview, CreateError> {
+        let (inner, tenant) = (&self.inner, permit.tenant());
+        let app = inner.catalog.get(&new.app).ok_or(CreateError::UnknownApp)?;
+        limits::external_id(&new.customer)?;
+        let now = inner.clock.now();
+        let name = new.name.unwrap_or_else(|| inner.made_up_name(&new.app, now));
+        limits::connection_name(&name)?;
+        check_fields(app, new.scheme, &new.fields)?;
+        let stored = Stored::Fields(new.fields);
+        inner.verify(app, new.scheme, &stored).await?;
+
+        let customer = inner.new_customer(tenant, &new.customer, now);
+        let target = Target::New { customer: customer.id, app: new.app.clone(), name };
+        let verified =
+            Verified { scheme: new.scheme, oauth_client: None, stored, scopes: String::new() };
+        let mut prepared = inner.prepare(tenant, target, verified).await?;
+        let mut tx = inner.store.write(permit.actor()).await?;
+        prepared.connection.customer_id = have_customer(&mut tx, tenant, &customer).await?;
+        let event = inner.write(&mut tx, tenant, &prepared).await?;
+        tx.commit(tenant.workspace, now, event).await?;
+        Ok(prepared.overview(new.customer))
+    }
+}
+
+impl Inner {
+    /// The record of a customer, in case that there is none yet.
+    pub(crate) fn new_customer(&self, tenant: Tenant, external_id: &str, now: Timestamp) -> Customer {
+        Customer {
+            id: CustomerId::generate(now, &*self.random),
+            workspace_id: tenant.workspace,
+            environment_id: tenant.environment,
+            external_id: external_id.to_owned(),
+            created_at: now,
+        }
+    }
+
+    /// A name for a connection that was given none: the app's slug and some random characters.
+    pub(crate) fn made_up_name(&self, app: &str, now: Timestamp) -> String {
+        let id = ConnectionId::generate(now, &*self.random).to_string();
+        let tail = id.get(id.len().saturating_sub(8)..).unwrap_or_default();
+        format!("{app}-{tail}")
+    }
+
+    /// Seals a credential for its connection, outside of any transaction.
+    pub(crate) async fn prepare(
+        &self,
+        tenant: Tenant,
+        target: Target,
+        verified: Verified,
+    ) -> Result<Prepared, CreateError> {
+        let now = self.clock.now();
+        let (id, renew) = match &target {
+            Target::New { .. } => (ConnectionId::generate(now, &*self.random), false),
+            Target::Renew(id) => (*id, true),
+        };
+        let place = Place::ConnectionCredential(id);
+        let bytes = verified.stored.to_bytes();
+        let credential: Sealed = self.vault.seal(tenant.workspace, &place, &bytes).await?;
+        let (expires_at, refresh_at) = pace::schedule(&verified.stored, &*self.random);
+        let (customer_id, app, name) = match target {
+            Target::New { customer, app, name } => (customer, app, name),
+            // Read from the row in the transaction that writes it.
+            Target::Renew(_) => (CustomerId::lowest(), String::new(), String::new()),
+        };
+        let connection = Connection {
+            id,
+            workspace_id: tenant.workspace,
+            environment_id: tenant.environment,
+            customer_id,
+            app,
+            name,
+            scheme: verified.scheme,
+            oauth_client_id: verified.oauth_client,
+            state: ConnectionState::Healthy,
+            state_reason: None,
+            credential,
+            scopes: verified.scopes,
+            expires_at,
+            refresh_at,
+            fence: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        Ok(Prepared { connection, renew })
+    }
+
+    /// Writes it in the caller's transaction; the caller commits with the event returned.
+    pub(crate) async fn write(
+        &self,
+        tx: &mut WriteTx,
+        tenant: Tenant,
+        prepared: &Prepared,
+    ) -> Result<Audit, CreateError> {
+        let new = &prepared.connection;
+        if !prepared.renew {
+            db!(tx, connection::insert(new)).map_err(|error| match error {
+                causeway_store::Error::Conflict { .. } => {
+                    CreateError::NameTaken { name: new.name.clone() }
+                }
+                other => other.into(),
+            })?;
+            return Ok(Audit::ConnectionCreated {
+                connection: new.id,
+                customer: new.customer_id,
+                app: new.app.clone(),
+            });
+        }
+        // First, so that no refresh of the old credential can end between here and the commit.
+        db!(tx, connection::supersede(tenant.workspace, new.id))?;
+        let present = db!(tx, connection::get(tenant, new.id))?
+            .filter(|present| present.state != ConnectionState::Revoked)
+            .ok_or(CreateError::Gone(new.id))?;
+        let renewed = Connection { fence: present.fence, ..new.clone() };
+        if !db!(tx, connection::update_credential(&renewed))? {
+            return Err(CreateError::Gone(new.id));
+        }
+        Ok(Audit::ConnectionReconnected { connection: new.id })
+    }
+}
+
+impl Prepared {
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.connection.id
+    }
+
+    fn overview(self, customer: String) -> ConnectionOverview {
+        let made = self.connection;
+        ConnectionOverview {
+            id: made.id,
+            customer,
+            app: made.app,
+            name: made.name,
+            scheme: made.scheme,
+            state: made.state,
+            state_reason: made.state_reason,
+            scopes: made.scopes,
+            expires_at: made.expires_at,
+            created_at: made.created_at,
+            updated_at: made.updated_at,
+        }
+    }
+}
+
+/// Adds the customer unless there is one of this external id, and says which it is.
+pub(crate) async fn have_customer(
+    tx: &mut WriteTx,
+    tenant: Tenant,
+    customer: &Customer,
+) -> causeway_store::Result<CustomerId> {
+    db!(tx, connection::insert_customer(customer))?;
+    let found = db!(tx, connection::customer_by_external_id(tenant, &customer.external_id))?;
+    Ok(found.map_or(customer.id, |found| found.id))
+}
+
+/// Whether these are the fields that the app asks for in this scheme.
+pub(crate) fn check_fields(
+    app: &App,
+    scheme: Scheme,
+    given: &BTreeMap<String, SecretString>,
+) -> Result<(), CreateError> {
+    let auth = &app.auth;
+    let unsupported =
+        || CreateError::UnsupportedScheme { app: app.slug.to_string(), scheme };
+    match scheme {
+        Scheme::Oauth2 => return Err(unsupported()),
+        Scheme::ApiKey => {
+            let row: &ApiKey = auth.api_key.as_ref().ok_or_else(unsupported)?;
+            limits::fields(given, row.auth_fields())?;
+        }
+        Scheme::Basic => {
+            auth.basic.as_ref().ok_or_else(unsupported)?;
+            limits::fields(given, Basic::AUTH_FIELDS.into_iter())?;
+            // RFC 7617 section 2: the user name ends at the first colon.
+            if given.get("username").is_some_and(|user| user.expose().contains(':')) {
+                return Err(InvalidInput::new("username", "it must not contain a colon").into());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The end of an attempt: what its answer means, written together with the end of the lease.
+
+use super::{ANSWER_LOST, APP_ERROR, DENIED, pace};
+use crate::Inner;
+use crate::crash::CrashPoint;
+use crate::credential::{Stored, Tokens};
+use crate::error::CredentialError;
+use crate::token_endpoint::{RawAnswer, Refused};
+use causeway_catalog::OAuth2;
+use causeway_store::{Audit, Bookkeeping, WriteTx, db};
+use causeway_types::entity::{Connection, ConnectionRefresh, ConnectionState};
+use causeway_types::{Actor, Place, Tenant};
+use std::time::Duration;
+
+/// How an attempt failed.
+pub(crate) struct Failure {
+    state: ConnectionState,
+    /// A code and a sentence; `None` leaves the connection as it is.
+    reason: Option<String>,
+    code: &'static str,
+    /// Answers that may be lost by now.
+    unanswered: i64,
+    /// The app's own word on when to try again.
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(crate) fn needs_reauth(code: &'static str, sentence: &str) -> Self {
+        let reason = Some(format!("{code}: {sentence}"));
+        Self { state: ConnectionState::NeedsReauth, reason, code, unanswered: 0, retry_after: None }
+    }
+
+    pub(crate) fn failing(code: &'static str, sentence: &str, unanswered: i64) -> Self {
+        let reason = Some(format!("{code}: {}.", sentence.trim_end_matches('.')));
+        Self { state: ConnectionState::Failing, reason, code, unanswered, retry_after: None }
+    }
+
+    /// The token endpoint was not called, and not because of anything about the connection.
+    pub(crate) fn not_tried(lease: &ConnectionRefresh) -> Self {
+        Self {
+            state: ConnectionState::Failing,
+            reason: None,
+            code: "",
+            unanswered: lease.unanswered,
+            retry_after: None,
+        }
+    }
+
+    fn of_answer(refused: &Refused, row: &OAuth2, lease: &ConnectionRefresh) -> Self {
+        if refused.is_denial(row) {
+            if lease.unanswered > 0 {
+                return Self::needs_reauth(
+                    ANSWER_LOST,
+                    "The app has replaced the refresh token in an answer that never arrived, and does not take the old one again.",
+                );
+            }
+            return Self::needs_reauth(DENIED, &sentence(refused));
+        }
+        let retry_after = refused.retry_after;
+        let failure = Self::failing(APP_ERROR, &sentence(refused), lease.unanswered);
+        Self { retry_after, ..failure }
+    }
+}
+
+/// The app's answer as a sentence that begins with a capital letter and ends.
+fn sentence(refused: &Refused) -> String {
+    let text = refused.sentence();
+    let rest = text.strip_prefix("the ").unwrap_or(&text);
+    format!("The {}.", rest.trim_end_matches('.'))
+}
+
+impl Inner {
+    /// Applies an answer that an earlier holder of the lease kept.
+    pub(crate) async fn apply_kept(
+        &self,
+        tenant: Tenant,
+        lease: &ConnectionRefresh,
+        connection: Connection,
+    ) -> Result<(), CredentialError> {
+        let corrupt = || CredentialError::Corrupt { connection: connection.id };
+        let sealed = lease.answer.as_ref().ok_or_else(corrupt)?;
+        let place = Place::RefreshAnswer(connection.id);
+        let opened = self.vault.open(tenant.workspace, &place, sealed).await?;
+        let answer = RawAnswer::from_opened(&opened).ok_or_else(corrupt)?;
+        let Stored::OAuth2(tokens) = self.open_stored(tenant, &connection).await? else {
+            return Err(corrupt());
+        };
+        let row = self.oauth_row(&connection)?;
+        self.apply(tenant, lease, connection, tokens, row, &answer).await
+    }
+
+    /// Reads an answer and writes what it means.
+    pub(crate) async fn apply(
+        &self,
+        tenant: Tenant,
+        lease: &ConnectionRefresh,
+        connection: Connection,
+        old: Tokens,
+        row: &OAuth2,
+        answer: &RawAnswer,
+    ) -> Result<(), CredentialError> {
+        let granted = match answer.read(row, false) {
+            Ok(granted) => granted,
+            Err(refused) => {
+                let failure = Failure::of_answer(&refused, row, lease);
+                return self.write_failure(tenant, lease, &connection, failure).await;
+            }
+        };
+        let (workspace, id) = (tenant.workspace, connection.id);
+        let stored = Stored::OAuth2(Tokens {
+            access: granted.access,
+            // RFC 6749 section 6: without a new one, the old one stays good.
+            refresh: granted.refresh.or(old.refresh),
+            obtained_at: answer.received_at,
+            expires_at: granted.expires_at,
+        });
+        let (expires_at, refresh_at) = pace::schedule(&stored, &*self.random);
+        let place = Place::ConnectionCredential(id);
+        let credential = self.vault.seal(workspace, &place, &stored.to_bytes()).await?;
+        let now = self.clock.now();
+        let renewed = Connection {
+            state: ConnectionState::Healthy,
+            state_reason: None,
+            credential,
+            expires_at,
+            refresh_at,
+            updated_at: now,
+            ..connection
+        };
+        let mut tx = self.store.write(Actor::Node(self.node)).await?;
+        let held = db!(tx, connection::settle(workspace, id, lease.fence, 0, 0))?;
+        // Both: the lease may have gone, or the connection may have been connected anew.
+        if !held || !db!(tx, connection::update_credential(&renewed))? {
+            tracing::warn!(connection = %id, "a refresh lost its lease; its tokens are dropped");
+            return Ok(());
+        }
+        self.crash.reached(CrashPoint::BeforeApply);
+        tx.commit(workspace, now, Audit::ConnectionRefreshed { connection: id }).await?;
+        self.crash.reached(CrashPoint::Applied);
+        Ok(())
+    }
+
+    /// Writes a failure, unless the lease or the credential has changed hands.
+    pub(super) async fn write_failure(
+        &self,
+        tenant: Tenant,
+        lease: &ConnectionRefresh,
+        sent: &Connection,
+        failure: Failure,
+    ) -> Result<(), CredentialError> {
+        let mut tx = self.store.write(Actor::Node(self.node)).await?;
+        // Read again before it is believed: somebody may have brought new tokens meanwhile.
+        let present = db!(tx, connection::get(tenant, sent.id))?;
+        match present {
+            Some(present) if present.fence == sent.fence => {
+                self.fail_in(tx, tenant, lease, &present, failure).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a failure in a transaction that has read the connection.
+    pub(super) async fn fail_in(
+        &self,
+        mut tx: WriteTx,
+        tenant: Tenant,
+        lease: &ConnectionRefresh,
+        present: &Connection,
+        failure: Failure,
+    ) -> Result<(), CredentialError> {
+        let (workspace, id, now) = (tenant.workspace, present.id, self.clock.now());
+        let tried = i64::from(failure.reason.is_some());
+        let (failures, unanswered) = (lease.failures + tried, failure.unanswered);
+        if !db!(tx, connection::settle(workspace, id, lease.fence, unanswered, failures))? {
+            tracing::warn!(connection = %id, "a refresh lost its lease; its failure is dropped");
+            return Ok(());
+        }
+        let Some(reason) = failure.reason else {
+            tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
+            return Ok(());
+        };
+        let pause = pace::backoff(failures, &*self.random).max(failure.retry_after.unwrap_or_default());
+        let denied = failure.state == ConnectionState::NeedsReauth;
+        let changed = Connection {
+            state: failure.state,
+            state_reason: Some(reason),
+            refresh_at: (!denied).then(|| now.plus(pause)),
+            updated_at: now,
+            ..present.clone()
+        };
+        tracing::warn!(connection = %id, state = %failure.state, reason = failure.code, failures, "refresh failed");
+        db!(tx, connection::update_state(&changed))?;
+        if present.state == failure.state {
+            // It goes on failing: the audit chain has it already.
+            tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
+        } else {
+            let event = Audit::ConnectionStateChanged {
+                connection: id,
+                state: failure.state.to_string(),
+                reason: failure.code.to_owned(),
+            };
+            tx.commit(workspace, now, event).await?;
+        }
+        Ok(())
+    }
+}

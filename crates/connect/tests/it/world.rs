@@ -1,0 +1,269 @@
+//! An installation with a workspace, and what a test does with it again and again.
+
+use crate::browser::Browser;
+use bytes::Bytes;
+use causeway_catalog::Catalog;
+use causeway_connect::{
+    Connect, ConnectParts, CrashPoints, Credential, CredentialError, NewOAuthClient, NewSession,
+    NoCrash, SessionCreated,
+};
+use causeway_identity::token::{self, Plain};
+use causeway_identity::{
+    Authenticator, Bootstrap, Caller, Permit, action, authorize, bootstrap,
+};
+use causeway_net::{
+    Guard, GuardConfig, HttpClient, HttpConfig, RequestLimits, SystemResolver,
+};
+use causeway_store::testing::TestDatabase;
+use causeway_store::{Store, db, verify_chain};
+use causeway_testkit::oidc_provider::{self, OidcProvider};
+use causeway_types::entity::{AuditRow, Connection, ConnectionRefresh, EnvironmentKind};
+use causeway_types::{
+    Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretString, SystemClock, Tenant,
+};
+use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
+use http::Request;
+use http::header::AUTHORIZATION;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use url::Url;
+
+pub(crate) const CALLBACK: &str = "http://127.0.0.1:9/connect/callback";
+
+pub(crate) struct World {
+    pub(crate) database: TestDatabase,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) vault: Vault,
+    pub(crate) http: HttpClient,
+    pub(crate) connect: Connect,
+    pub(crate) caller: Caller,
+    pub(crate) other: Caller,
+    pub(crate) key_file: PathBuf,
+    pub(crate) apps: PathBuf,
+    /// Keeps the folders of the key file and the rows.
+    _folder: tempfile::TempDir,
+}
+
+/// The parts of a node, from what a process is told when it starts.
+pub(crate) async fn node(
+    store: Store,
+    key_file: &Path,
+    apps: &Path,
+    clock: Arc<dyn Clock>,
+    crash: Arc<dyn CrashPoints>,
+) -> (Connect, Vault, HttpClient) {
+    let data = tempfile::tempdir().unwrap();
+    let key = RootKey::File(FileKey::load(key_file, data.path()).unwrap());
+    let random = Arc::new(OsRandom);
+    let vault = Vault::unlock(
+        store.clone(),
+        key,
+        DEFAULT_KEY_LIFETIME,
+        Arc::clone(&clock),
+        random.clone(),
+    )
+    .await
+    .unwrap();
+    let guard = GuardConfig {
+        allow: vec!["127.0.0.0/8".parse().unwrap()],
+        ..GuardConfig::default()
+    };
+    let guard = Guard::new(guard, SystemResolver);
+    let http = HttpClient::new(guard, &HttpConfig::default()).unwrap();
+    let connect = Connect::new(ConnectParts {
+        store,
+        vault: vault.clone(),
+        http: http.clone(),
+        catalog: Arc::new(Catalog::load(Some(apps)).unwrap()),
+        clock,
+        random,
+        callback_url: CALLBACK.parse().unwrap(),
+        crash,
+    });
+    (connect, vault, http)
+}
+
+impl World {
+    /// A workspace in which the app of this row has an OAuth client.
+    pub(crate) async fn new(database: TestDatabase, row: &str, client: (&str, &str)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key_file = folder.path().join("root.key");
+        FileKey::create(&key_file, database.folder(), &OsRandom).unwrap();
+        let apps = folder.path().join("apps");
+        let slug = row.lines().next().unwrap().trim_start_matches("slug: ");
+        std::fs::create_dir_all(apps.join(slug)).unwrap();
+        std::fs::write(apps.join(slug).join("app.yaml"), row).unwrap();
+
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let store = database.store.clone();
+        let (connect, vault, http) =
+            node(store.clone(), &key_file, &apps, clock.clone(), Arc::new(NoCrash)).await;
+        let caller = caller_of(&store, &vault, &clock, EnvironmentKind::Development).await;
+        let other = caller_of(&store, &vault, &clock, EnvironmentKind::Production).await;
+        let world = Self {
+            database,
+            clock,
+            vault,
+            http,
+            connect,
+            caller,
+            other,
+            key_file,
+            apps,
+            _folder: folder,
+        };
+        let new = NewOAuthClient {
+            app: slug.to_owned(),
+            client_id: client.0.to_owned(),
+            secret: Some(SecretString::new(client.1.to_owned())),
+            scopes: Vec::new(),
+        };
+        let permit = world.permit();
+        world.connect.set_oauth_client(&permit, new).await.unwrap();
+        world
+    }
+
+    /// With the certified provider behind the app `oidc`.
+    pub(crate) async fn with_oidc(
+        database: TestDatabase,
+        retry_old_token: bool,
+    ) -> (Self, OidcProvider) {
+        let provider = OidcProvider::start(CALLBACK).unwrap();
+        let client = (oidc_provider::CLIENT_ID, oidc_provider::CLIENT_SECRET);
+        let world = Self::new(database, &provider.app_yaml(retry_old_token), client).await;
+        (world, provider)
+    }
+
+    pub(crate) fn permit<A: action::Action>(&self) -> Permit<A> {
+        authorize(&self.caller).unwrap()
+    }
+
+    pub(crate) fn tenant(&self) -> Tenant {
+        self.caller.tenant()
+    }
+
+    /// Another node of the same installation.
+    pub(crate) async fn second_node(&self) -> Connect {
+        let store = Store::connect(&self.database.options).await.unwrap();
+        let clock = self.clock.clone();
+        node(store, &self.key_file, &self.apps, clock, Arc::new(NoCrash)).await.0
+    }
+
+    pub(crate) async fn session(&self, app: &str, name: &str) -> SessionCreated {
+        let new = NewSession {
+            customer: "ada@acme".into(),
+            app: app.into(),
+            name: Some(name.into()),
+            ..NewSession::default()
+        };
+        self.connect.create_session(&self.permit(), new).await.unwrap()
+    }
+
+    /// Links a connection to `oidc` as a customer does.
+    pub(crate) async fn link_oidc(&self, name: &str) -> ConnectionId {
+        let session = self.session("oidc", name).await;
+        let cookie = cookie();
+        let url = self.connect.start_oauth(session.token.expose(), &cookie).await.unwrap();
+        let stop = CALLBACK.parse().unwrap();
+        let callback = Browser::new(&self.http).follow(url, &stop).await;
+        self.connect.finish_oauth(callback, &cookie).await.unwrap().connection
+    }
+
+    /// Links a connection to the demo app as a customer does.
+    pub(crate) async fn link_demo(&self, name: &str) -> ConnectionId {
+        let session = self.session("demo", name).await;
+        let cookie = cookie();
+        let url = self.connect.start_oauth(session.token.expose(), &cookie).await.unwrap();
+        let callback = Browser::new(&self.http).consent(&url, "allow").await;
+        self.connect.finish_oauth(callback, &cookie).await.unwrap().connection
+    }
+
+    pub(crate) async fn credential(&self, name: &str) -> Result<Credential, CredentialError> {
+        credential(&self.connect, self.tenant(), name).await
+    }
+
+    pub(crate) async fn connection(&self, id: ConnectionId) -> Option<Connection> {
+        let mut conn = self.database.store.read().await.unwrap();
+        db!(conn, connection::get(self.tenant(), id)).unwrap()
+    }
+
+    pub(crate) async fn lease(&self, id: ConnectionId) -> Option<ConnectionRefresh> {
+        let mut conn = self.database.store.read().await.unwrap();
+        db!(conn, connection::refresh(self.tenant().workspace, id)).unwrap()
+    }
+
+    /// The audit chain, which must hold.
+    pub(crate) async fn audit(&self) -> Vec<AuditRow> {
+        let workspace = self.tenant().workspace;
+        let mut conn = self.database.store.read().await.unwrap();
+        verify_chain(&mut conn, workspace).await.unwrap().unwrap();
+        db!(conn, audit::page(workspace, 0, 500)).unwrap()
+    }
+
+    /// How often an action stands in the audit chain.
+    pub(crate) async fn audited(&self, action: &str) -> usize {
+        self.audit().await.iter().filter(|row| row.action == action).count()
+    }
+
+    /// The status of a GET with this access token.
+    pub(crate) async fn get(&self, url: &str, bearer: &str) -> u16 {
+        let request = Request::get(url)
+            .header(AUTHORIZATION, format!("Bearer {bearer}"))
+            .body(Bytes::new())
+            .unwrap();
+        self.http.request(request, RequestLimits::default()).await.unwrap().status().as_u16()
+    }
+
+    /// What the certified provider has counted.
+    pub(crate) async fn counts(&self, provider: &OidcProvider) -> Counts {
+        let url: Url = format!("{}/test/counts", provider.url()).parse().unwrap();
+        let request = Request::get(url.as_str()).body(Bytes::new()).unwrap();
+        let response = self.http.request(request, RequestLimits::default()).await.unwrap();
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Counts {
+    pub(crate) code: u64,
+    pub(crate) refresh: u64,
+    pub(crate) refresh_errors: u64,
+    pub(crate) revoked_grants: u64,
+    pub(crate) token_requests: u64,
+}
+
+pub(crate) async fn credential(
+    connect: &Connect,
+    tenant: Tenant,
+    name: &str,
+) -> Result<Credential, CredentialError> {
+    let node = NodeId::generate(SystemClock.now(), &OsRandom);
+    connect.credential(&Permit::<action::UseConnections>::for_node(node, tenant), name).await
+}
+
+pub(crate) fn access_token(credential: &Credential) -> String {
+    let fields: serde_json::Value = serde_json::from_slice(credential.auth.expose()).unwrap();
+    fields["oauth_access_token"].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn cookie() -> Plain<token::Browser> {
+    Plain::generate(&OsRandom)
+}
+
+async fn caller_of(
+    store: &Store,
+    vault: &Vault,
+    clock: &Arc<ManualClock>,
+    environment: EnvironmentKind,
+) -> Caller {
+    let wanted = Bootstrap {
+        workspace_name: "Acme".into(),
+        project_name: "Main".into(),
+        environment,
+    };
+    let made = bootstrap(store, vault, &**clock, &OsRandom, &wanted).await.unwrap();
+    let header = format!("Bearer {}", made.api_key.expose());
+    let authenticator = Authenticator::new(store.clone(), clock.clone());
+    authenticator.authenticate(Some(&header)).await.unwrap()
+}

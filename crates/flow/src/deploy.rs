@@ -1,0 +1,293 @@
+//! From a folder to an immutable version: first a plan, then the change.
+
+use crate::bundle::Bundle;
+use crate::{Flow, FlowError, Inner};
+use causeway_identity::{Permit, action};
+use causeway_store::{Audit, db};
+use causeway_types::entity::{Trigger, TriggerKind, Version, Workflow};
+use causeway_types::{Place, SecretString, Tenant, TriggerId, VersionId, WorkflowId};
+use data_encoding::BASE64URL_NOPAD;
+use std::collections::BTreeMap;
+
+/// What a deploy would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow, if it exists.
+    pub workflow_id: Option<WorkflowId>,
+    /// What would happen to it.
+    pub action: PlanAction,
+    /// The digest of the content.
+    pub digest: String,
+    /// How the files differ from those of the active version.
+    pub files: Vec<(String, Change)>,
+    /// The connections that it uses: name, app, state.
+    pub connections: Vec<(String, String, String)>,
+    /// The hosts that its code may reach.
+    pub egress: Vec<String>,
+}
+
+/// What a deploy would do to the workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanAction {
+    /// Make it.
+    Create,
+    /// Give it a new version.
+    Update,
+    /// Make an earlier version active again.
+    Reactivate,
+    /// Nothing: the active version has this content.
+    Unchanged,
+}
+
+/// How a file differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is new.
+    Added,
+    /// Its content differs.
+    Changed,
+    /// It is gone.
+    Removed,
+}
+
+/// What a deploy did.
+pub struct Deployment {
+    /// The workflow.
+    pub workflow_id: WorkflowId,
+    /// The active version.
+    pub version_id: VersionId,
+    /// Its number.
+    pub number: i64,
+    /// What was done.
+    pub action: PlanAction,
+    /// The unguessable part of the trigger's URL.
+    pub trigger_token: SecretString,
+}
+
+impl Flow {
+    /// Says what [`Flow::deploy`] would do, and changes nothing.
+    pub async fn plan(
+        &self,
+        permit: &Permit<action::Deploy>,
+        files: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Plan, FlowError> {
+        let bundle = Bundle::new(files)?;
+        self.inner.plan(permit.tenant(), &bundle).await
+    }
+
+    /// Makes the files a version of their workflow, and that version the active one.
+    pub async fn deploy(
+        &self,
+        permit: &Permit<action::Deploy>,
+        files: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Deployment, FlowError> {
+        let inner = &self.inner;
+        let tenant = permit.tenant();
+        let bundle = Bundle::new(files)?;
+        let plan = inner.plan(tenant, &bundle).await?;
+        let now = inner.clock.now();
+
+        let mut tx = inner.store.write(permit.actor()).await?;
+        let workflow = match db!(tx, workflow::by_name(tenant, &plan.workflow))? {
+            Some(workflow) => workflow,
+            None => {
+                let workflow = Workflow {
+                    id: WorkflowId::generate(now, &*inner.random),
+                    workspace_id: tenant.workspace,
+                    environment_id: tenant.environment,
+                    name: plan.workflow.clone(),
+                    active_version_id: None,
+                    created_at: now,
+                    updated_at: now,
+                };
+                db!(tx, workflow::insert(&workflow))?;
+                workflow
+            }
+        };
+        let known = db!(tx, workflow::version_by_digest(tenant, workflow.id, &plan.digest))?;
+        let version = match known {
+            Some(version) => version,
+            None => {
+                let id = VersionId::generate(now, &*inner.random);
+                let version = Version {
+                    id,
+                    workspace_id: tenant.workspace,
+                    environment_id: tenant.environment,
+                    workflow_id: workflow.id,
+                    number: db!(tx, workflow::newest_number(tenant, workflow.id))? + 1,
+                    digest: plan.digest.clone(),
+                    bundle: inner
+                        .vault
+                        .seal(tenant.workspace, &Place::VersionBundle(id), &bundle.to_bytes()?)
+                        .await?,
+                    created_at: now,
+                };
+                db!(tx, workflow::insert_version(&version))?;
+                version
+            }
+        };
+        let trigger_token = match db!(tx, workflow::trigger_of(tenant, workflow.id))? {
+            Some(trigger) => inner.trigger_token(&trigger).await?,
+            None => {
+                let (trigger, token) = inner.new_trigger(tenant, workflow.id).await?;
+                db!(tx, workflow::insert_trigger(&trigger))?;
+                token
+            }
+        };
+        let deployment = Deployment {
+            workflow_id: workflow.id,
+            version_id: version.id,
+            number: version.number,
+            action: plan.action,
+            trigger_token,
+        };
+        if workflow.active_version_id == Some(version.id) {
+            return Ok(deployment);
+        }
+        db!(tx, workflow::activate(tenant, workflow.id, version.id, now))?;
+        tx.commit(
+            tenant.workspace,
+            now,
+            Audit::WorkflowDeployed {
+                workflow: workflow.id,
+                version: version.id,
+                number: version.number,
+            },
+        )
+        .await?;
+        inner.triggers.invalidate_all();
+        if let Some(old) = workflow.active_version_id {
+            inner.pool.evict(old).await;
+        }
+        inner.pool.prewarm();
+        Ok(deployment)
+    }
+}
+
+impl Inner {
+    async fn plan(&self, tenant: Tenant, bundle: &Bundle) -> Result<Plan, FlowError> {
+        let mut conn = self.store.read().await?;
+        let mut connections = Vec::new();
+        let mut egress = bundle.manifest.egress.clone();
+        for name in bundle.manifest.connections() {
+            let connection = db!(conn, connection::by_name(tenant, name))?
+                .ok_or_else(|| FlowError::MissingConnection { name: name.to_owned() })?;
+            if let Some(app) = self.catalog.get(&connection.app) {
+                egress.extend(app.hosts.iter().map(crate::loader::egress_host));
+            }
+            connections.push((connection.name, connection.app, connection.state.to_string()));
+        }
+        egress.sort();
+        egress.dedup();
+
+        let digest = bundle.digest();
+        let workflow = db!(conn, workflow::by_name(tenant, &bundle.manifest.name))?;
+        let (mut action, mut before) = (PlanAction::Create, BTreeMap::new());
+        if let Some(workflow) = &workflow {
+            let known = db!(conn, workflow::version_by_digest(tenant, workflow.id, &digest))?;
+            action = match known {
+                Some(version) if workflow.active_version_id == Some(version.id) => {
+                    PlanAction::Unchanged
+                }
+                Some(_) => PlanAction::Reactivate,
+                None => PlanAction::Update,
+            };
+            drop(conn);
+            if let Some(active) = workflow.active_version_id {
+                before = self.bundle(tenant, active).await?.files;
+            }
+        }
+        Ok(Plan {
+            workflow: bundle.manifest.name.clone(),
+            workflow_id: workflow.map(|workflow| workflow.id),
+            action,
+            digest,
+            files: diff(&before, &bundle.files),
+            connections,
+            egress,
+        })
+    }
+
+    async fn new_trigger(
+        &self,
+        tenant: Tenant,
+        workflow: WorkflowId,
+    ) -> Result<(Trigger, SecretString), FlowError> {
+        let now = self.clock.now();
+        let mut noise = [0_u8; 16];
+        self.random.fill(&mut noise);
+        let token = BASE64URL_NOPAD.encode(&noise);
+        let id = TriggerId::generate(now, &*self.random);
+        let trigger = Trigger {
+            id,
+            workspace_id: tenant.workspace,
+            project_id: tenant.project,
+            environment_id: tenant.environment,
+            workflow_id: workflow,
+            kind: TriggerKind::Http,
+            token_digest: crate::inbox::token_digest(&token).to_vec(),
+            token: self
+                .vault
+                .seal(tenant.workspace, &Place::TriggerToken(id), token.as_bytes())
+                .await?,
+            created_at: now,
+        };
+        Ok((trigger, SecretString::new(token)))
+    }
+
+    /// The unguessable part of a trigger's URL.
+    pub(crate) async fn trigger_token(&self, trigger: &Trigger) -> Result<SecretString, FlowError> {
+        self.vault
+            .open(trigger.workspace_id, &Place::TriggerToken(trigger.id), &trigger.token)
+            .await?
+            .into_text()
+            .ok_or_else(|| FlowError::Dangling { what: "token", of: trigger.id.to_string() })
+    }
+}
+
+fn diff(
+    before: &BTreeMap<String, Vec<u8>>,
+    after: &BTreeMap<String, Vec<u8>>,
+) -> Vec<(String, Change)> {
+    let mut changes = BTreeMap::new();
+    for (path, contents) in after {
+        match before.get(path) {
+            None => changes.insert(path.clone(), Change::Added),
+            Some(old) if old != contents => changes.insert(path.clone(), Change::Changed),
+            Some(_) => None,
+        };
+    }
+    for path in before.keys().filter(|path| !after.contains_key(*path)) {
+        changes.insert(path.clone(), Change::Removed);
+    }
+    changes.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_names_what_differs_and_nothing_else() {
+        let files = |entries: &[(&str, &str)]| {
+            entries
+                .iter()
+                .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let changes = diff(
+            &files(&[("same", "1"), ("gone", "1"), ("other", "1")]),
+            &files(&[("same", "1"), ("new", "1"), ("other", "2")]),
+        );
+        assert_eq!(
+            changes,
+            [
+                ("gone".to_owned(), Change::Removed),
+                ("new".to_owned(), Change::Added),
+                ("other".to_owned(), Change::Changed),
+            ]
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! What can go wrong between a caller and a workflow.
+
+use crate::bundle::BundleError;
+use crate::manifest::ManifestError;
+use causeway_store::{Error as StoreError, JournalError};
+use causeway_types::{Code, Coded, InvocationId, WorkflowId};
+use causeway_vault::VaultError;
+use std::borrow::Cow;
+
+/// An operation on workflows that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    /// The files are no version.
+    #[error("checking the workflow's files")]
+    Bundle(#[source] BundleError),
+    /// A connection that the workflow names does not exist.
+    #[error("finding the connection `{name}`")]
+    MissingConnection {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such workflow here.
+    #[error("finding the workflow {0}")]
+    NoWorkflow(WorkflowId),
+    /// There is no workflow of this name here.
+    #[error("finding the workflow named `{0}`")]
+    NoWorkflowNamed(String),
+    /// There is no such invocation here.
+    #[error("finding the invocation {0}")]
+    NoInvocation(InvocationId),
+    /// No workflow has a trigger with this URL.
+    #[error("finding a trigger by its URL")]
+    NoTrigger,
+    /// The workflow has no active version.
+    #[error("finding the active version of {0}")]
+    NotDeployed(WorkflowId),
+    /// The invocation is not at its end.
+    #[error("changing {0}, which is under way")]
+    Active(InvocationId),
+    /// The workflow's queue is full.
+    #[error("queueing an event: {queued} are waiting")]
+    QueueFull {
+        /// How many wait.
+        queued: i64,
+    },
+    /// The store failed.
+    #[error("using the store")]
+    Store(#[from] StoreError),
+    /// The journal failed.
+    #[error("using the journal")]
+    Journal(#[from] JournalError),
+    /// The vault failed.
+    #[error("using the vault")]
+    Vault(#[from] VaultError),
+    /// A stored record does not read back: a defect or a damaged database.
+    #[error("reading a stored {what}")]
+    Stored {
+        /// What it was.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A row that another row points to is gone.
+    #[error("finding the {what} of {of}")]
+    Dangling {
+        /// What is gone.
+        what: &'static str,
+        /// What points to it.
+        of: String,
+    },
+}
+
+impl Coded for FlowError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Bundle(
+                BundleError::Manifest(_) | BundleError::NoManifest | BundleError::ManifestNotText,
+            ) => Code::InvalidManifest,
+            Self::Bundle(_) => Code::InvalidCode,
+            Self::MissingConnection { .. } => Code::MissingConnection,
+            Self::NoWorkflow(_)
+            | Self::NoWorkflowNamed(_)
+            | Self::NoInvocation(_)
+            | Self::NoTrigger => Code::NotFound,
+            Self::NotDeployed(_) => Code::NotDeployed,
+            Self::Active(_) => Code::InvocationActive,
+            Self::QueueFull { .. } => Code::QueueFull,
+            Self::Store(error) => error.code(),
+            Self::Journal(JournalError::Store(error)) => error.code(),
+            Self::Journal(JournalError::Stopped) => Code::ShuttingDown,
+            Self::Vault(error) => error.code(),
+            Self::Stored { .. } | Self::Dangling { .. } => Code::Internal,
+        }
+    }
+
+    fn public(&self) -> Cow<'static, str> {
+        match self {
+            Self::Bundle(error) => error.to_string().into(),
+            Self::MissingConnection { name } => format!(
+                "The workflow uses the connection `{name}`, which does not exist in this environment. \
+                 Make it with `causeway connect --app <app> --name {name}`, then deploy again."
+            )
+            .into(),
+            Self::NoWorkflow(id) => format!("There is no workflow {id} in this environment.").into(),
+            Self::NoWorkflowNamed(name) => {
+                format!("There is no workflow named `{name}` in this environment.").into()
+            }
+            Self::NoInvocation(id) => {
+                format!("There is no invocation {id} in this environment.").into()
+            }
+            Self::NoTrigger => "No workflow listens at this address.".into(),
+            Self::NotDeployed(id) => {
+                format!("The workflow {id} has no active version. Deploy it first.").into()
+            }
+            Self::Active(id) => {
+                format!("The invocation {id} is still under way. Wait until it has ended.").into()
+            }
+            Self::QueueFull { queued } => format!(
+                "{queued} events wait for this workflow, which is as many as it may have. \
+                 The event was not stored; send it again later."
+            )
+            .into(),
+            Self::Store(error) => error.public(),
+            Self::Journal(JournalError::Store(error)) => error.public(),
+            Self::Journal(JournalError::Stopped) => {
+                "The server is stopping. Nothing of this request was stored; send it again.".into()
+            }
+            Self::Vault(error) => error.public(),
+            Self::Stored { .. } | Self::Dangling { .. } => {
+                "A stored record cannot be read. The server's log has the details.".into()
+            }
+        }
+    }
+}
+
+impl From<ManifestError> for FlowError {
+    fn from(error: ManifestError) -> Self {
+        Self::Bundle(BundleError::Manifest(error))
+    }
+}
+
+impl From<BundleError> for FlowError {
+    fn from(error: BundleError) -> Self {
+        Self::Bundle(error)
+    }
+}

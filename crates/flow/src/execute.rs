@@ -1,0 +1,396 @@
+//! Running one invocation: each step's result is in the journal before the next step begins.
+
+use crate::inbox::{Answer, StoredResponse};
+use crate::loader::Loaded;
+use crate::manifest::StepSpec;
+use crate::record::StepRecord;
+use crate::worker::{Job, MAX_FENCE, chain};
+use crate::{FlowError, HttpResponse, Inner, Manifest};
+use causeway_connect::CredentialError;
+use causeway_crypto::Redactor;
+use causeway_identity::{Permit, action};
+use causeway_sandbox::{CheckoutError, Respond, Session, StepCall, StepReport};
+use causeway_store::{JournalOp, JournalResult, db};
+use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
+use causeway_types::{Coded, Place, SecretBytes, StepId, Timestamp};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long an invocation waits before it is tried again, when this node had no sandbox for it.
+const NO_SANDBOX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why an invocation did not come to an end here.
+#[derive(Debug, thiserror::Error)]
+enum Interrupted {
+    #[error("another node took it over")]
+    LeaseLost,
+    #[error("this node has no sandbox for it")]
+    NoSandbox(#[from] CheckoutError),
+    #[error("this node is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+}
+
+/// What a step needs from the connections that it is linked to.
+struct Linked {
+    /// `{name: {"$auth": {…}}}`.
+    json: SecretBytes,
+    redactor: Redactor,
+}
+
+/// One invocation on its way through its steps.
+struct Run<'a> {
+    inner: &'a Inner,
+    claimed: &'a Claimed,
+    loaded: &'a Loaded,
+    event: Arc<RawValue>,
+    started_at: Timestamp,
+    /// What later steps find, as JSON objects by step name.
+    exports: BTreeMap<String, Box<RawValue>>,
+    responded: bool,
+}
+
+impl Inner {
+    /// Runs an invocation to its end, or gives it back.
+    pub(crate) async fn execute(&self, job: Job) {
+        let claimed = job.claimed.clone();
+        match self.try_execute(job).await {
+            Ok(()) => {}
+            Err(Interrupted::LeaseLost) => {
+                tracing::info!(invocation.id = %claimed.id, "another node took the invocation over");
+            }
+            Err(error) => {
+                if !matches!(error, Interrupted::Stopping) {
+                    tracing::warn!(
+                        invocation.id = %claimed.id,
+                        error = chain(&error),
+                        "an invocation was interrupted and will be tried again"
+                    );
+                    tokio::select! {
+                        () = self.stop.cancelled() => {}
+                        () = tokio::time::sleep(NO_SANDBOX_PAUSE) => {}
+                    }
+                }
+                if let Err(error) = self.give_back(&claimed).await {
+                    tracing::warn!(
+                        invocation.id = %claimed.id,
+                        error = chain(&error),
+                        "could not give an invocation back; it is free when this node's lease ends"
+                    );
+                }
+            }
+        }
+    }
+
+    async fn give_back(&self, claimed: &Claimed) -> Result<(), FlowError> {
+        let actor = causeway_types::Actor::Node(self.node);
+        let mut tx = self.store.write(actor).await?;
+        db!(tx, invocation::release(claimed.workspace_id, claimed.id, claimed.fence))?;
+        tx.commit_bookkeeping(causeway_store::Bookkeeping::Lease).await?;
+        self.unclaimed.notify_one();
+        Ok(())
+    }
+
+    async fn try_execute(&self, job: Job) -> Result<(), Interrupted> {
+        let Job { claimed, event } = job;
+        if claimed.fence > MAX_FENCE {
+            return self.end_dead(&claimed).await;
+        }
+        let loaded = self.load(claimed.tenant(), claimed.version_id).await?;
+        let event = match event {
+            Some(event) => event,
+            None => self.read_event(&claimed).await?,
+        };
+        let mut run = Run {
+            inner: self,
+            claimed: &claimed,
+            loaded: &loaded,
+            event,
+            started_at: self.clock.now(),
+            exports: BTreeMap::new(),
+            responded: false,
+        };
+        run.recall().await?;
+        let mut session = self.pool.checkout(&loaded.program).await?;
+        run.steps(&mut session).await
+    }
+
+    async fn read_event(&self, claimed: &Claimed) -> Result<Arc<RawValue>, FlowError> {
+        let mut conn = self.store.read().await?;
+        let event = db!(conn, invocation::event(claimed.tenant(), claimed.event_id))?
+            .ok_or_else(|| FlowError::Dangling { what: "event", of: claimed.id.to_string() })?;
+        drop(conn);
+        let body =
+            self.vault.open(claimed.workspace_id, &Place::EventBody(event.id), &event.body).await?;
+        let body: Box<RawValue> = serde_json::from_slice(body.expose())
+            .map_err(|source| FlowError::Stored { what: "event", source })?;
+        Ok(Arc::from(body))
+    }
+
+    /// Ends an invocation that took its nodes down with it too often.
+    async fn end_dead(&self, claimed: &Claimed) -> Result<(), Interrupted> {
+        let now = self.clock.now();
+        let advance = Advance {
+            workspace: claimed.workspace_id,
+            id: claimed.id,
+            fence: claimed.fence,
+            next_step: claimed.next_step,
+            state: InvocationState::Dead,
+            error_code: Some("crash_loop".to_owned()),
+            tier: None,
+            response: None,
+            started_at: now,
+            finished_at: Some(now),
+        };
+        self.journal.write(JournalOp::End(advance)).await.map_err(FlowError::from)?;
+        self.ended(claimed, InvocationState::Dead, now).await;
+        self.answer(claimed.id, || Answer::Failed { code: "crash_loop".to_owned() });
+        Ok(())
+    }
+
+    async fn ended(&self, claimed: &Claimed, state: InvocationState, now: Timestamp) {
+        if let Some(open) = self.open.get(&claimed.workflow_id).await {
+            open.fetch_sub(1, Ordering::Relaxed);
+        }
+        metrics::counter!("causeway_invocations_total", "state" => state.as_str()).increment(1);
+        metrics::histogram!("causeway_invocation_seconds")
+            .record(now.since(claimed.created_at).as_secs_f64());
+        self.notify(claimed.tenant(), claimed.workflow_id, claimed.id);
+    }
+}
+
+impl Run<'_> {
+    /// Reads what finished steps left, when the invocation was begun elsewhere or before a crash.
+    async fn recall(&mut self) -> Result<(), FlowError> {
+        if self.claimed.next_step == 0 {
+            return Ok(());
+        }
+        let mut conn = self.inner.store.read().await?;
+        let steps = db!(conn, invocation::steps(self.claimed.workspace_id, self.claimed.id))?;
+        drop(conn);
+        for step in steps {
+            let record = self.inner.step_record(&step).await?;
+            self.remember(step.name, &record)?;
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, name: String, record: &StepRecord) -> Result<(), FlowError> {
+        let seen = serde_json::value::to_raw_value(&record.as_seen_by_later_steps())
+            .map_err(|source| FlowError::Stored { what: "step", source })?;
+        self.exports.insert(name, seen);
+        Ok(())
+    }
+
+    async fn steps(&mut self, session: &mut Session) -> Result<(), Interrupted> {
+        let first = usize::try_from(self.claimed.next_step).unwrap_or(usize::MAX);
+        let count = self.loaded.manifest.steps.len();
+        let loaded = self.loaded;
+        for (position, spec) in loaded.manifest.steps.iter().enumerate().skip(first) {
+            if self.inner.stop.is_cancelled() {
+                return Err(Interrupted::Stopping);
+            }
+            let last = position + 1 == count;
+            if self.step(session, position, spec, last).await? {
+                break;
+            }
+        }
+        if !self.responded {
+            self.inner.answer(self.claimed.id, || Answer::Silence);
+        }
+        Ok(())
+    }
+
+    /// Runs one step and journals it; true if the invocation is at its end.
+    async fn step(
+        &mut self,
+        session: &mut Session,
+        position: usize,
+        spec: &StepSpec,
+        last: bool,
+    ) -> Result<bool, Interrupted> {
+        let started_at = self.inner.clock.now();
+        let (record, mut report) = match self.linked(spec).await {
+            Ok(linked) => {
+                let call = self.call(position, spec, linked.json)?;
+                let report = session.step(call).await;
+                (StepRecord::from_report(&report, &linked.redactor), Some(report))
+            }
+            Err(refused) => (refused, None),
+        };
+        let respond = report.as_mut().and_then(take_respond);
+        let end = if record.error.is_some() {
+            Some(InvocationState::Failed)
+        } else if last || record.exit.is_some() {
+            Some(InvocationState::Succeeded)
+        } else {
+            None
+        };
+        let finished_at = self.inner.clock.now();
+        let step = self.sealed_step(position, spec, &record, started_at, finished_at).await?;
+        let advance = Advance {
+            workspace: self.claimed.workspace_id,
+            id: self.claimed.id,
+            fence: self.claimed.fence,
+            next_step: step.position + i64::from(record.error.is_none()),
+            state: end.unwrap_or(InvocationState::Running),
+            error_code: record.error.as_ref().map(|error| error.code.clone()),
+            tier: report.map(|report| report.tier.as_str().to_owned()),
+            response: self.sealed_response(respond.as_ref()).await?,
+            started_at: self.started_at,
+            finished_at: end.map(|_| finished_at),
+        };
+        let written = self.inner.journal.write(JournalOp::Step { step, advance }).await;
+        if written.map_err(FlowError::from)? == JournalResult::LeaseLost {
+            return Err(Interrupted::LeaseLost);
+        }
+        metrics::counter!("causeway_steps_total", "outcome" => if record.error.is_some() { "failed" } else { "succeeded" })
+            .increment(1);
+        if let Some(respond) = respond {
+            self.respond(Answer::Respond(respond));
+        }
+        if let Some(error) = &record.error {
+            self.respond(Answer::Failed { code: error.code.clone() });
+        }
+        match end {
+            Some(state) => self.inner.ended(self.claimed, state, finished_at).await,
+            None => {
+                self.inner.notify(self.claimed.tenant(), self.claimed.workflow_id, self.claimed.id);
+                self.remember(spec.name.clone(), &record)?;
+            }
+        }
+        Ok(end.is_some())
+    }
+
+    fn respond(&mut self, answer: Answer) {
+        if !self.responded {
+            self.responded = true;
+            self.inner.answer(self.claimed.id, || answer);
+        }
+    }
+
+    fn call(
+        &self,
+        position: usize,
+        spec: &StepSpec,
+        connections: SecretBytes,
+    ) -> Result<StepCall, FlowError> {
+        let claimed = self.claimed;
+        Ok(StepCall {
+            invocation: claimed.id,
+            step: spec.name.clone(),
+            attempt: 1,
+            // The same for every attempt at this step of this invocation, crash or not.
+            idempotency_key: format!("{}-{position}", claimed.id),
+            entry: Manifest::entry(spec).to_owned(),
+            event: Arc::clone(&self.event),
+            steps: serde_json::value::to_raw_value(&self.exports)
+                .map_err(|source| FlowError::Stored { what: "step", source })?,
+            connections,
+            context: serde_json::json!({
+                "workflow_id": claimed.workflow_id,
+                "workflow_name": self.loaded.manifest.name,
+                "version_id": claimed.version_id,
+                "event_id": claimed.event_id,
+            }),
+        })
+    }
+
+    /// The credentials of the step's connections, or the record of why there are none.
+    async fn linked(&self, spec: &StepSpec) -> Result<Linked, StepRecord> {
+        let permit =
+            Permit::<action::UseConnections>::for_node(self.inner.node, self.claimed.tenant());
+        let mut json = Zeroizing::new(Vec::with_capacity(1024));
+        let mut secrets = Vec::new();
+        json.push(b'{');
+        for (index, (alias, name)) in spec.connections.iter().enumerate() {
+            let credential = self
+                .inner
+                .connect
+                .credential(&permit, name)
+                .await
+                .map_err(|error| refused(name, &error))?;
+            if index > 0 {
+                json.push(b',');
+            }
+            json.extend_from_slice(format!("\"{alias}\":{{\"$auth\":").as_bytes());
+            json.extend_from_slice(credential.auth.expose());
+            json.push(b'}');
+            secrets.push(credential);
+        }
+        json.push(b'}');
+        let redactor = Redactor::new(
+            secrets
+                .iter()
+                .flat_map(|credential| &credential.secrets)
+                .map(|secret| secret.expose().as_slice()),
+        )
+        .map_err(|_| {
+            StepRecord::from_error(
+                "credential_too_large",
+                "The step's connections hold more secrets than can be masked in its output; link fewer."
+                    .to_owned(),
+            )
+        })?;
+        Ok(Linked { json: SecretBytes::new(std::mem::take(&mut *json)), redactor })
+    }
+
+    async fn sealed_step(
+        &self,
+        position: usize,
+        spec: &StepSpec,
+        record: &StepRecord,
+        started_at: Timestamp,
+        finished_at: Timestamp,
+    ) -> Result<Step, FlowError> {
+        let id = StepId::generate(finished_at, &*self.inner.random);
+        let json = serde_json::to_vec(record)
+            .map_err(|source| FlowError::Stored { what: "step", source })?;
+        let sealed =
+            self.inner.vault.seal(self.claimed.workspace_id, &Place::StepRecord(id), &json).await?;
+        Ok(Step {
+            id,
+            workspace_id: self.claimed.workspace_id,
+            invocation_id: self.claimed.id,
+            position: i64::try_from(position).unwrap_or(i64::MAX),
+            name: spec.name.clone(),
+            state: if record.error.is_some() { StepState::Failed } else { StepState::Succeeded },
+            error_code: record.error.as_ref().map(|error| error.code.clone()),
+            record: sealed,
+            started_at,
+            finished_at,
+        })
+    }
+
+    /// The answer is kept where its caller may be waiting at another node.
+    async fn sealed_response(
+        &self,
+        respond: Option<&Respond>,
+    ) -> Result<Option<causeway_types::place::Sealed>, FlowError> {
+        let crate::manifest::TriggerSpec::Http(http) = &self.loaded.manifest.trigger;
+        let Some(respond) = respond.filter(|_| http.response == HttpResponse::Workflow) else {
+            return Ok(None);
+        };
+        let json = StoredResponse::from(respond);
+        let place = Place::InvocationResponse(self.claimed.id);
+        let json = serde_json::to_vec(&json)
+            .map_err(|source| FlowError::Stored { what: "response", source })?;
+        Ok(Some(self.inner.vault.seal(self.claimed.workspace_id, &place, &json).await?))
+    }
+}
+
+fn take_respond(report: &mut StepReport) -> Option<Respond> {
+    report.outcome.as_mut().ok()?.respond.take()
+}
+
+fn refused(name: &str, error: &CredentialError) -> StepRecord {
+    StepRecord::from_error(
+        error.code().as_str(),
+        format!("The connection `{name}` cannot be used: {}", error.public()),
+    )
+}

@@ -1,0 +1,344 @@
+//! The inbox: an event is stored, with the invocation that runs on it, before it is acknowledged.
+
+use crate::loader::Loaded;
+use crate::worker::Job;
+use crate::{Flow, FlowError, HttpResponse, Inner};
+use aws_lc_rs::digest;
+use causeway_identity::{Permit, action};
+use causeway_sandbox::Respond;
+use causeway_store::{JournalOp, JournalResult, db};
+use causeway_types::entity::{Claimed, Event, Invocation, InvocationState};
+use causeway_types::{EventId, InvocationId, Place, Tenant, VersionId, WorkflowId};
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How often the journal is looked at for an answer that another node may have given.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A trigger with the version that its events run.
+pub struct LiveTrigger {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// The active version.
+    pub version: VersionId,
+    /// What its callers are answered.
+    pub response: HttpResponse,
+}
+
+/// What became of an event.
+pub struct Acceptance {
+    /// The event, unless it had come before.
+    pub event: Option<EventId>,
+    /// The invocation that runs on it. None if the event had come before and its invocation has
+    /// been deleted since.
+    pub invocation: Option<InvocationId>,
+    /// Waits for what the workflow answers, where it does.
+    pub waiter: Option<Waiter>,
+}
+
+/// Waits for a workflow's answer; see [`Flow::answer`].
+pub struct Waiter {
+    tenant: Tenant,
+    invocation: InvocationId,
+    answer: oneshot::Receiver<Answer>,
+}
+
+/// What a workflow answers to the caller of its HTTP trigger.
+#[derive(Debug)]
+pub enum Answer {
+    /// A step called `$.respond`.
+    Respond(Respond),
+    /// It ended without an answer.
+    Silence,
+    /// It failed before it answered.
+    Failed {
+        /// The code of the failure.
+        code: String,
+    },
+}
+
+/// An answer as it is sealed and stored.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StoredResponse {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl From<&Respond> for StoredResponse {
+    fn from(respond: &Respond) -> Self {
+        Self {
+            status: respond.status,
+            headers: respond.headers.clone(),
+            body: BASE64.encode(&respond.body),
+        }
+    }
+}
+
+impl StoredResponse {
+    fn into_respond(self) -> Option<Respond> {
+        let body = BASE64.decode(self.body.as_bytes()).ok()?;
+        Some(Respond { status: self.status, headers: self.headers, body })
+    }
+}
+
+/// SHA-256 of a trigger's token. The token holds 128 random bits, so a fast hash will do.
+pub(crate) fn token_digest(token: &str) -> [u8; 32] {
+    let mut out = [0; 32];
+    let digest = digest::digest(&digest::SHA256, token.as_bytes());
+    out.copy_from_slice(digest.as_ref());
+    out
+}
+
+impl Flow {
+    /// The trigger at this URL.
+    pub async fn trigger(&self, token: &str) -> Result<Arc<LiveTrigger>, FlowError> {
+        let inner = &self.inner;
+        let digest = token_digest(token);
+        if let Some(trigger) = inner.triggers.get(&digest).await {
+            return Ok(trigger);
+        }
+        let mut conn = inner.store.read().await?;
+        let trigger =
+            db!(conn, workflow::trigger_by_token(&digest))?.ok_or(FlowError::NoTrigger)?;
+        drop(conn);
+        let tenant = trigger.tenant();
+        let (version, loaded) = inner.active_version(tenant, trigger.workflow_id).await?;
+        let crate::manifest::TriggerSpec::Http(http) = &loaded.manifest.trigger;
+        let live = Arc::new(LiveTrigger {
+            tenant,
+            workflow: trigger.workflow_id,
+            version,
+            response: http.response,
+        });
+        inner.triggers.insert(digest, Arc::clone(&live)).await;
+        Ok(live)
+    }
+
+    /// Stores an event of a trigger and starts its invocation. Returns after the commit.
+    ///
+    /// `dedupe_key` is the sender's own id of the event: a second event with it is not stored.
+    pub async fn accept(
+        &self,
+        trigger: &LiveTrigger,
+        body: Box<RawValue>,
+        dedupe_key: Option<String>,
+    ) -> Result<Acceptance, FlowError> {
+        let wait = trigger.response == HttpResponse::Workflow;
+        self.inner
+            .accept(trigger.tenant, trigger.workflow, trigger.version, body, dedupe_key, wait)
+            .await
+    }
+
+    /// Stores an event that a caller made by hand and starts its invocation.
+    pub async fn run(
+        &self,
+        permit: &Permit<action::RunWorkflow>,
+        workflow: WorkflowId,
+        body: Box<RawValue>,
+    ) -> Result<Acceptance, FlowError> {
+        let tenant = permit.tenant();
+        let (version, _) = self.inner.active_version(tenant, workflow).await?;
+        self.inner.accept(tenant, workflow, version, body, None, false).await
+    }
+}
+
+impl Flow {
+    /// What the workflow answers, or none if it has not within `limit`.
+    ///
+    /// The invocation usually runs on this node, which then says so at once. Another node may
+    /// have taken it, so the journal is looked at now and then as well.
+    pub async fn answer(
+        &self,
+        waiter: Waiter,
+        limit: Duration,
+    ) -> Result<Option<Answer>, FlowError> {
+        let Waiter { tenant, invocation, mut answer } = waiter;
+        let wait = async {
+            loop {
+                tokio::select! {
+                    Ok(answer) = &mut answer => return Ok(answer),
+                    () = tokio::time::sleep(LOOK) => {
+                        if let Some(answer) = self.inner.stored_answer(tenant, invocation).await? {
+                            return Ok(answer);
+                        }
+                    }
+                }
+            }
+        };
+        match tokio::time::timeout(limit, wait).await {
+            Ok(answer) => answer.map(Some),
+            Err(_) => {
+                self.inner.answer(invocation, || Answer::Silence);
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn stored_answer(
+        &self,
+        tenant: Tenant,
+        id: InvocationId,
+    ) -> Result<Option<Answer>, FlowError> {
+        let mut conn = self.store.read().await?;
+        let Some(found) = db!(conn, invocation::get(tenant, id))? else {
+            return Ok(Some(Answer::Silence));
+        };
+        drop(conn);
+        if let Some(sealed) = found.response {
+            let place = Place::InvocationResponse(id);
+            let bytes = self.vault.open(tenant.workspace, &place, &sealed).await?;
+            let stored: StoredResponse = serde_json::from_slice(bytes.expose())
+                .map_err(|source| FlowError::Stored { what: "response", source })?;
+            return Ok(stored.into_respond().map(Answer::Respond));
+        }
+        Ok(match found.error_code {
+            Some(code) => Some(Answer::Failed { code }),
+            None => found.state.is_final().then_some(Answer::Silence),
+        })
+    }
+
+    pub(crate) async fn active_version(
+        &self,
+        tenant: Tenant,
+        id: WorkflowId,
+    ) -> Result<(VersionId, Arc<Loaded>), FlowError> {
+        let mut conn = self.store.read().await?;
+        let workflow = db!(conn, workflow::get(tenant, id))?.ok_or(FlowError::NoWorkflow(id))?;
+        drop(conn);
+        let version = workflow.active_version_id.ok_or(FlowError::NotDeployed(id))?;
+        Ok((version, self.load(tenant, version).await?))
+    }
+
+    async fn accept(
+        &self,
+        tenant: Tenant,
+        workflow: WorkflowId,
+        version: VersionId,
+        body: Box<RawValue>,
+        dedupe_key: Option<String>,
+        wait: bool,
+    ) -> Result<Acceptance, FlowError> {
+        let open = self.open_invocations(tenant, workflow).await?;
+        let queued = open.load(Ordering::Relaxed);
+        if queued >= self.config.queue_limit {
+            metrics::counter!("causeway_events_refused_total").increment(1);
+            return Err(FlowError::QueueFull { queued });
+        }
+        let now = self.clock.now();
+        let event_id = EventId::generate(now, &*self.random);
+        let invocation_id = InvocationId::generate(now, &*self.random);
+        let sealed = self
+            .vault
+            .seal(tenant.workspace, &Place::EventBody(event_id), body.get().as_bytes())
+            .await?;
+        let event = Event {
+            id: event_id,
+            workspace_id: tenant.workspace,
+            environment_id: tenant.environment,
+            workflow_id: workflow,
+            dedupe_key,
+            body: sealed,
+            received_at: now,
+        };
+        // A place in this node's memory makes the invocation this node's own from the start;
+        // without one it waits in the database for whichever node has room first.
+        let place = self.work.try_reserve().ok();
+        let invocation = Invocation {
+            id: invocation_id,
+            workspace_id: tenant.workspace,
+            environment_id: tenant.environment,
+            workflow_id: workflow,
+            version_id: version,
+            event_id,
+            replay_of: None,
+            state: InvocationState::Queued,
+            next_step: 0,
+            error_code: None,
+            tier: None,
+            owner: place.as_ref().map(|_| self.node),
+            fence: 1,
+            response: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+        };
+        // Before the commit: the invocation may end before this task runs again.
+        let waiter = if wait { Some(self.register_waiter(tenant, invocation_id)) } else { None };
+        let written = self.journal.write(JournalOp::Accept { tenant, event, invocation }).await;
+        match written {
+            Ok(JournalResult::Done) => {}
+            Ok(JournalResult::Duplicate(earlier)) => {
+                self.answer(invocation_id, || Answer::Silence);
+                metrics::counter!("causeway_events_duplicate_total").increment(1);
+                return Ok(Acceptance {
+                    event: None,
+                    invocation: Some(earlier).filter(|id| *id != InvocationId::lowest()),
+                    waiter: None,
+                });
+            }
+            Ok(JournalResult::LeaseLost) | Err(_) => {
+                self.answer(invocation_id, || Answer::Silence);
+                written?;
+            }
+        }
+        open.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("causeway_events_accepted_total").increment(1);
+        let claimed = Claimed {
+            id: invocation_id,
+            workspace_id: tenant.workspace,
+            project_id: tenant.project,
+            environment_id: tenant.environment,
+            workflow_id: workflow,
+            version_id: version,
+            event_id,
+            next_step: 0,
+            fence: 1,
+            created_at: now,
+        };
+        self.hand_over(place, Job { claimed, event: Some(Arc::from(body)) });
+        Ok(Acceptance { event: Some(event_id), invocation: Some(invocation_id), waiter })
+    }
+
+    fn hand_over(&self, place: Option<mpsc::Permit<'_, Job>>, job: Job) {
+        match place {
+            Some(place) => place.send(job),
+            None => self.unclaimed.notify_one(),
+        }
+    }
+
+    fn register_waiter(&self, tenant: Tenant, invocation: InvocationId) -> Waiter {
+        let (sender, answer) = oneshot::channel();
+        match self.waiters.lock() {
+            Ok(mut waiters) => waiters.insert(invocation, sender),
+            Err(poisoned) => poisoned.into_inner().insert(invocation, sender),
+        };
+        Waiter { tenant, invocation, answer }
+    }
+
+    /// The count of a workflow's open invocations, taken from the database now and then and kept
+    /// up to date in between.
+    pub(crate) async fn open_invocations(
+        &self,
+        tenant: Tenant,
+        workflow: WorkflowId,
+    ) -> Result<Arc<AtomicI64>, FlowError> {
+        if let Some(count) = self.open.get(&workflow).await {
+            return Ok(count);
+        }
+        let mut conn = self.store.read().await?;
+        let count = db!(conn, invocation::open_count(tenant, workflow))?;
+        let count = Arc::new(AtomicI64::new(count));
+        self.open.insert(workflow, Arc::clone(&count)).await;
+        Ok(count)
+    }
+}

@@ -1,0 +1,207 @@
+//! Looking at invocations, repeating them, and deleting them for good.
+
+use crate::record::StepRecord;
+use crate::{Flow, FlowError, Inner};
+use causeway_identity::{Permit, action};
+use causeway_store::{Audit, db};
+use causeway_types::entity::{Invocation, InvocationState, Step, Workflow};
+use causeway_types::{InvocationId, Place, SecretBytes, SecretString, WorkflowId};
+
+/// Which invocations a listing shows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InvocationFilter {
+    /// Those of one workflow.
+    pub workflow: Option<WorkflowId>,
+    /// Those in one state.
+    pub state: Option<InvocationState>,
+}
+
+/// A step with its record opened.
+pub struct StepView {
+    /// The row.
+    pub step: Step,
+    /// Results, logs and error.
+    pub record: StepRecord,
+}
+
+impl Flow {
+    /// A page of workflows, oldest first, after `after`.
+    pub async fn workflows(
+        &self,
+        permit: &Permit<action::ReadWorkflows>,
+        after: WorkflowId,
+        limit: i64,
+    ) -> Result<Vec<Workflow>, FlowError> {
+        let mut conn = self.inner.store.read().await?;
+        Ok(db!(conn, workflow::page(permit.tenant(), after, limit))?)
+    }
+
+    /// One workflow.
+    pub async fn workflow(
+        &self,
+        permit: &Permit<action::ReadWorkflows>,
+        id: WorkflowId,
+    ) -> Result<Workflow, FlowError> {
+        let mut conn = self.inner.store.read().await?;
+        db!(conn, workflow::get(permit.tenant(), id))?.ok_or(FlowError::NoWorkflow(id))
+    }
+
+    /// One workflow, by its name.
+    pub async fn workflow_named(
+        &self,
+        permit: &Permit<action::ReadWorkflows>,
+        name: &str,
+    ) -> Result<Workflow, FlowError> {
+        let mut conn = self.inner.store.read().await?;
+        db!(conn, workflow::by_name(permit.tenant(), name))?
+            .ok_or_else(|| FlowError::NoWorkflowNamed(name.to_owned()))
+    }
+
+    /// The unguessable part of a workflow's trigger URL.
+    pub async fn workflow_trigger_token(
+        &self,
+        permit: &Permit<action::ReadWorkflows>,
+        id: WorkflowId,
+    ) -> Result<SecretString, FlowError> {
+        let mut conn = self.inner.store.read().await?;
+        let trigger = db!(conn, workflow::trigger_of(permit.tenant(), id))?
+            .ok_or(FlowError::NotDeployed(id))?;
+        drop(conn);
+        self.inner.trigger_token(&trigger).await
+    }
+
+    /// A page of invocations, newest first, older than `before`.
+    pub async fn invocations(
+        &self,
+        permit: &Permit<action::ReadInvocations>,
+        filter: InvocationFilter,
+        before: InvocationId,
+        limit: i64,
+    ) -> Result<Vec<Invocation>, FlowError> {
+        let mut conn = self.inner.store.read().await?;
+        Ok(db!(
+            conn,
+            invocation::page(permit.tenant(), filter.workflow, filter.state, before, limit)
+        )?)
+    }
+
+    /// Invocations that came after `after`, oldest first.
+    pub async fn newer_invocations(
+        &self,
+        permit: &Permit<action::ReadInvocations>,
+        workflow: Option<WorkflowId>,
+        after: InvocationId,
+        limit: i64,
+    ) -> Result<Vec<Invocation>, FlowError> {
+        let mut conn = self.inner.store.read().await?;
+        Ok(db!(conn, invocation::newer(permit.tenant(), workflow, after, limit))?)
+    }
+
+    /// One invocation with its finished steps.
+    pub async fn invocation(
+        &self,
+        permit: &Permit<action::ReadInvocations>,
+        id: InvocationId,
+    ) -> Result<(Invocation, Vec<StepView>), FlowError> {
+        let tenant = permit.tenant();
+        let mut conn = self.inner.store.read().await?;
+        let invocation =
+            db!(conn, invocation::get(tenant, id))?.ok_or(FlowError::NoInvocation(id))?;
+        let steps = db!(conn, invocation::steps(tenant.workspace, id))?;
+        drop(conn);
+        let mut views = Vec::with_capacity(steps.len());
+        for step in steps {
+            let record = self.inner.step_record(&step).await?;
+            views.push(StepView { step, record });
+        }
+        Ok((invocation, views))
+    }
+
+    /// The event of an invocation, JSON.
+    pub async fn invocation_event(
+        &self,
+        permit: &Permit<action::ReadInvocations>,
+        id: InvocationId,
+    ) -> Result<SecretBytes, FlowError> {
+        let tenant = permit.tenant();
+        let mut conn = self.inner.store.read().await?;
+        let invocation =
+            db!(conn, invocation::get(tenant, id))?.ok_or(FlowError::NoInvocation(id))?;
+        let event = db!(conn, invocation::event(tenant, invocation.event_id))?
+            .ok_or_else(|| FlowError::Dangling { what: "event", of: id.to_string() })?;
+        drop(conn);
+        Ok(self
+            .inner
+            .vault
+            .open(tenant.workspace, &Place::EventBody(event.id), &event.body)
+            .await?)
+    }
+
+    /// Runs the event of an invocation once more, on the workflow's active version.
+    pub async fn replay(
+        &self,
+        permit: &Permit<action::ReplayInvocation>,
+        id: InvocationId,
+    ) -> Result<InvocationId, FlowError> {
+        let inner = &self.inner;
+        let tenant = permit.tenant();
+        let mut conn = inner.store.read().await?;
+        let old = db!(conn, invocation::get(tenant, id))?.ok_or(FlowError::NoInvocation(id))?;
+        drop(conn);
+        let (version, _) = inner.active_version(tenant, old.workflow_id).await?;
+        let now = inner.clock.now();
+        let replay = Invocation {
+            id: InvocationId::generate(now, &*inner.random),
+            version_id: version,
+            replay_of: Some(id),
+            state: InvocationState::Queued,
+            next_step: 0,
+            error_code: None,
+            tier: None,
+            owner: None,
+            fence: 0,
+            response: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            ..old
+        };
+        let mut tx = inner.store.write(permit.actor()).await?;
+        db!(tx, invocation::insert(&replay))?;
+        let event = Audit::InvocationReplayed { invocation: id, replay: replay.id };
+        tx.commit(tenant.workspace, now, event).await?;
+        self.wake();
+        Ok(replay.id)
+    }
+
+    /// Deletes an invocation, its steps, and its event if no other invocation runs on it.
+    pub async fn delete(
+        &self,
+        permit: &Permit<action::DeleteInvocation>,
+        id: InvocationId,
+    ) -> Result<(), FlowError> {
+        let inner = &self.inner;
+        let tenant = permit.tenant();
+        let mut tx = inner.store.write(permit.actor()).await?;
+        let invocation =
+            db!(tx, invocation::get(tenant, id))?.ok_or(FlowError::NoInvocation(id))?;
+        if !invocation.state.is_final() {
+            return Err(FlowError::Active(id));
+        }
+        db!(tx, invocation::delete_steps(tenant.workspace, id))?;
+        db!(tx, invocation::delete(tenant, id))?;
+        db!(tx, invocation::delete_orphan_event(tenant, invocation.event_id))?;
+        let event = Audit::InvocationDeleted { invocation: id };
+        tx.commit(tenant.workspace, inner.clock.now(), event).await?;
+        Ok(inner.store.forget_deleted().await?)
+    }
+}
+
+impl Inner {
+    pub(crate) async fn step_record(&self, step: &Step) -> Result<StepRecord, FlowError> {
+        let bytes =
+            self.vault.open(step.workspace_id, &Place::StepRecord(step.id), &step.record).await?;
+        serde_json::from_slice(bytes.expose())
+            .map_err(|source| FlowError::Stored { what: "step", source })
+    }
+}

@@ -1,0 +1,80 @@
+//! Versions in memory, ready for the sandbox.
+
+use crate::bundle::Bundle;
+use crate::manifest::Manifest;
+use crate::{FlowError, Inner};
+use causeway_catalog::HostPattern;
+use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime};
+use causeway_store::db;
+use causeway_types::{Place, Tenant, VersionId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A version in memory.
+pub(crate) struct Loaded {
+    pub(crate) manifest: Manifest,
+    pub(crate) program: Arc<Program>,
+}
+
+impl Inner {
+    /// A version of the tenant, from memory or from the store.
+    pub(crate) async fn load(
+        &self,
+        tenant: Tenant,
+        id: VersionId,
+    ) -> Result<Arc<Loaded>, FlowError> {
+        if let Some(loaded) = self.versions.get(&id).await {
+            return Ok(loaded);
+        }
+        let bundle = self.bundle(tenant, id).await?;
+        let mut hosts: BTreeSet<String> = bundle.manifest.egress.iter().cloned().collect();
+        let mut conn = self.store.read().await?;
+        for name in bundle.manifest.connections() {
+            // A connection that is gone has no hosts; the step that needs it says so itself.
+            if let Some(connection) = db!(conn, connection::by_name(tenant, name))?
+                && let Some(app) = self.catalog.get(&connection.app)
+            {
+                hosts.extend(app.hosts.iter().map(egress_host));
+            }
+        }
+        drop(conn);
+        let egress = EgressRules::parse(&hosts).map_err(|error| crate::ManifestError::Rule {
+            at: "egress".to_owned(),
+            rule: error.to_string(),
+        })?;
+        let loaded = Arc::new(Loaded {
+            program: Arc::new(Program {
+                key: ProgramKey { workspace: tenant.workspace, version: id },
+                files: bundle.source_files(),
+                egress,
+                limits: bundle.manifest.sandbox_limits(),
+                runtime: Runtime::Node,
+            }),
+            manifest: bundle.manifest,
+        });
+        self.versions.insert(id, Arc::clone(&loaded)).await;
+        Ok(loaded)
+    }
+
+    /// The content of a version of the tenant.
+    pub(crate) async fn bundle(&self, tenant: Tenant, id: VersionId) -> Result<Bundle, FlowError> {
+        let mut conn = self.store.read().await?;
+        let version = db!(conn, workflow::version(tenant, id))?
+            .ok_or_else(|| FlowError::Dangling { what: "content", of: id.to_string() })?;
+        drop(conn);
+        let bytes =
+            self.vault.open(tenant.workspace, &Place::VersionBundle(id), &version.bundle).await?;
+        Ok(Bundle::from_bytes(bytes.expose())?)
+    }
+}
+
+/// A host of an app as the sandbox's rules take it. A port in the row narrows where the
+/// credential may go; the guard still decides about the port of the connection.
+pub(crate) fn egress_host(host: &HostPattern) -> String {
+    match host.as_str().rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => {
+            name.to_owned()
+        }
+        _ => host.as_str().to_owned(),
+    }
+}

@@ -1,0 +1,343 @@
+//! `workflow.yaml`: what a workflow is, as its author writes it.
+//!
+//! The JSON Schema of this form is generated from these types and served at
+//! `/schemas/workflow.json`.
+
+use causeway_sandbox::{EgressRules, Limits};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The name of the manifest in a workflow's folder.
+pub const FILE_NAME: &str = "workflow.yaml";
+
+/// The most steps that a workflow may have.
+pub(crate) const MAX_STEPS: usize = 100;
+
+/// The most memory that a workflow may ask for, in MiB.
+const MAX_MEMORY_MIB: u64 = 4096;
+/// The longest that one step may take, in seconds.
+const MAX_WALL_SECONDS: u64 = 900;
+
+/// A workflow: steps that run in order on each event of its trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The workflow's name, unique in its environment: 1 to 64 of `a-z`, `0-9` and `-`.
+    pub name: String,
+    /// What starts it.
+    pub trigger: TriggerSpec,
+    /// Hosts that its code may reach beyond those of its connections' apps:
+    /// `api.example.com`, or `*.example.com` for every name below.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<String>,
+    /// What each of its sandboxes may use.
+    #[serde(default, skip_serializing_if = "LimitsSpec::is_empty")]
+    pub limits: LimitsSpec,
+    /// The steps, in order.
+    pub steps: Vec<StepSpec>,
+}
+
+/// What starts a workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerSpec {
+    /// A request to the workflow's own URL.
+    Http(HttpTrigger),
+}
+
+/// An HTTP trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpTrigger {
+    /// Who may call the URL.
+    pub auth: HttpAuth,
+    /// What the caller is answered.
+    #[serde(default)]
+    pub response: HttpResponse,
+}
+
+/// Who may call an HTTP trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpAuth {
+    /// Whoever knows the URL, which holds 128 random bits.
+    None,
+}
+
+/// What the caller of an HTTP trigger is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpResponse {
+    /// 202 with the ids, as soon as the event is stored.
+    #[default]
+    Accepted,
+    /// What a step gives to `$.respond`, when it does; the caller waits for it.
+    Workflow,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepSpec {
+    /// The step's name, unique in the workflow: a letter, then letters, digits and `_`.
+    /// Later steps find its results under `steps.<name>`.
+    pub name: String,
+    /// The file with its code, relative to the folder: `./lookup.mjs`. The ending says what it
+    /// is: `.mjs`, `.js`, `.cjs` or `.ts`.
+    pub run: String,
+    /// The connections that its code gets: the name that the code uses, and the connection's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub connections: BTreeMap<String, String>,
+}
+
+/// What each sandbox of a workflow may use. What is left out has its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// Memory of all its processes, in MiB: 64 to 4096. Default 256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    /// Wall time of one step, in seconds: 1 to 900. Default 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_seconds: Option<u64>,
+    /// Processor time of one step, in seconds: 1 to 900. Default 15.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<u64>,
+    /// Processes and threads: 16 to 512. Default 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
+    /// Temporary files, in MiB: 1 to 2048. Default 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_mib: Option<u64>,
+    /// A step's return value, exports and answer together, in KiB: 1 to 8192. Default 1024.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_kib: Option<u64>,
+    /// What one step prints, in KiB: 1 to 8192. Default 1024.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_kib: Option<u64>,
+}
+
+impl LimitsSpec {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Why a manifest is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The text is not YAML of this form. The parser's message says line and column.
+    #[error("{FILE_NAME}: {0}")]
+    Form(String),
+    /// A value breaks a rule.
+    #[error("{FILE_NAME}: {at}: {rule}")]
+    Rule {
+        /// The path of the value.
+        at: String,
+        /// The rule, and what to write instead.
+        rule: String,
+    },
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    pub fn parse(yaml: &str) -> Result<Self, ManifestError> {
+        let manifest: Self =
+            serde_saphyr::from_str(yaml).map_err(|error| ManifestError::Form(error.to_string()))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let rule = |at: &str, rule: &str| {
+            Err(ManifestError::Rule { at: at.to_owned(), rule: rule.to_owned() })
+        };
+        if !is_name(&self.name) {
+            return rule("name", "write 1 to 64 of a-z, 0-9 and -, beginning with a letter");
+        }
+        if self.steps.is_empty() {
+            return rule("steps", "a workflow needs at least one step");
+        }
+        if self.steps.len() > MAX_STEPS {
+            return rule("steps", &format!("a workflow has at most {MAX_STEPS} steps"));
+        }
+        EgressRules::parse(&self.egress).map_err(|error| ManifestError::Rule {
+            at: "egress".to_owned(),
+            rule: error.to_string(),
+        })?;
+        let mut seen = BTreeSet::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let at = format!("steps[{index}]");
+            if !is_identifier(&step.name) || step.name == "trigger" {
+                return rule(
+                    &format!("{at}.name"),
+                    "write a letter, then letters, digits and _ (64 at most); `trigger` is taken",
+                );
+            }
+            if !seen.insert(&step.name) {
+                return rule(
+                    &format!("{at}.name"),
+                    &format!("`{}` names an earlier step: names are unique", step.name),
+                );
+            }
+            let ending = step.run.rsplit_once('.').map_or("", |(_, ending)| ending);
+            if !matches!(ending, "mjs" | "js" | "cjs" | "ts") {
+                return rule(
+                    &format!("{at}.run"),
+                    &format!("`{}` does not end in .mjs, .js, .cjs or .ts", step.run),
+                );
+            }
+            if let Some(alias) = step.connections.keys().find(|alias| !is_identifier(alias)) {
+                return rule(
+                    &format!("{at}.connections"),
+                    &format!(
+                        "`{alias}` cannot be used in code: write a letter, then letters, digits and _"
+                    ),
+                );
+            }
+        }
+        self.limits.check()
+    }
+
+    /// The path of a step's file among the bundle's files.
+    pub fn entry(step: &StepSpec) -> &str {
+        step.run.trim_start_matches("./")
+    }
+
+    /// The names of all connections that the workflow uses.
+    pub fn connections(&self) -> BTreeSet<&str> {
+        self.steps.iter().flat_map(|step| step.connections.values().map(String::as_str)).collect()
+    }
+
+    /// The limits of its sandboxes.
+    pub fn sandbox_limits(&self) -> Limits {
+        let (spec, default) = (&self.limits, Limits::default());
+        Limits {
+            memory_bytes: spec.memory_mib.map_or(default.memory_bytes, |mib| mib << 20),
+            wall: spec.wall_seconds.map_or(default.wall, Duration::from_secs),
+            cpu: spec.cpu_seconds.map_or(default.cpu, Duration::from_secs),
+            processes: spec.processes.unwrap_or(default.processes),
+            disk_bytes: spec.disk_mib.map_or(default.disk_bytes, |mib| mib << 20),
+            output_bytes: spec.output_kib.map_or(default.output_bytes, |kib| kib << 10),
+            log_bytes: spec.log_kib.map_or(default.log_bytes, |kib| kib << 10),
+        }
+    }
+
+    /// The JSON Schema of the form.
+    pub fn json_schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Self);
+        schema.insert("title".to_owned(), "Causeway workflow".into());
+        schema.to_value()
+    }
+}
+
+impl LimitsSpec {
+    fn check(&self) -> Result<(), ManifestError> {
+        let bounds = [
+            ("memory_mib", self.memory_mib, 64, MAX_MEMORY_MIB),
+            ("wall_seconds", self.wall_seconds, 1, MAX_WALL_SECONDS),
+            ("cpu_seconds", self.cpu_seconds, 1, MAX_WALL_SECONDS),
+            ("processes", self.processes.map(u64::from), 16, 512),
+            ("disk_mib", self.disk_mib, 1, 2048),
+            ("output_kib", self.output_kib, 1, 8192),
+            ("log_kib", self.log_kib, 1, 8192),
+        ];
+        for (name, value, least, most) in bounds {
+            if value.is_some_and(|value| value < least || value > most) {
+                return Err(ManifestError::Rule {
+                    at: format!("limits.{name}"),
+                    rule: format!("write a number from {least} to {most}"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// 1 to 64 of `a-z`, `0-9` and `-`, beginning with a letter.
+fn is_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// A letter, then letters, digits and `_`, 64 at most: usable as `steps.<name>` in code.
+fn is_identifier(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+name: welcome-lead
+trigger:
+  http: { auth: none }
+egress: [api.example.com]
+steps:
+  - name: lookup
+    run: ./lookup.mjs
+    connections: { crm: acme-crm }
+";
+
+    fn refusal(yaml: &str) -> String {
+        Manifest::parse(yaml).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_form_of_the_docs_is_read() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert_eq!(Manifest::entry(&manifest.steps[0]), "lookup.mjs");
+        assert_eq!(manifest.connections(), BTreeSet::from(["acme-crm"]));
+        assert_eq!(manifest.sandbox_limits(), Limits::default());
+    }
+
+    #[test]
+    fn broken_yaml_is_refused_with_line_and_column() {
+        let message = refusal("name: x\ntrigger: [\n");
+        assert!(message.starts_with("workflow.yaml: "), "{message}");
+        assert!(message.contains("line 3") || message.contains("line 2"), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_by_name_and_line() {
+        let message = refusal(&GOOD.replace("egress:", "egres:"));
+        assert!(message.contains("egres") && message.contains("line 4"), "{message}");
+    }
+
+    #[test]
+    fn each_rule_names_its_place() {
+        for (from, to, at) in [
+            ("name: welcome-lead", "name: Welcome Lead", "name:"),
+            ("api.example.com", "https://api.example.com/", "egress:"),
+            ("name: lookup", "name: look-up", "steps[0].name:"),
+            ("lookup.mjs", "lookup.rb", "steps[0].run:"),
+            ("crm: acme", "c-rm: acme", "steps[0].connections:"),
+            ("egress:", "limits: { memory_mib: 1 }\negress:", "limits.memory_mib:"),
+        ] {
+            let message = refusal(&GOOD.replace(from, to));
+            assert!(message.contains(at), "{to}: {message}");
+        }
+    }
+
+    #[test]
+    fn two_steps_of_one_name_are_refused() {
+        let message = refusal(&format!("{GOOD}  - {{ name: lookup, run: ./b.mjs }}\n"));
+        assert!(message.contains("steps[1].name") && message.contains("unique"), "{message}");
+    }
+
+    #[test]
+    fn the_schema_names_every_field() {
+        let schema = Manifest::json_schema().to_string();
+        for field in ["trigger", "egress", "limits", "steps", "wall_seconds", "connections"] {
+            assert!(schema.contains(field), "{field}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the journal keeps of a step: its results, logs and use, masked and then sealed.
+
+use causeway_crypto::Redactor;
+use causeway_sandbox::{StepReport, StepSuccess};
+use causeway_types::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// A step's record as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// What the code returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_value: Option<Box<RawValue>>,
+    /// What it exported by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exports: BTreeMap<String, Box<RawValue>>,
+    /// Why the workflow ended with this step, if the code said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<String>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StepError>,
+    /// What it printed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<StepLog>,
+    /// Whether it printed more than is kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub logs_truncated: bool,
+    /// What it used.
+    #[serde(default)]
+    pub usage: StepUsage,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepError {
+    /// A stable word.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// The code's own stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+}
+
+/// A line that a step printed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepLog {
+    /// When, in microseconds since the epoch.
+    pub at_us: i64,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// The line.
+    pub text: String,
+}
+
+/// What a step used.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct StepUsage {
+    /// Wall time in microseconds.
+    pub wall_us: u64,
+    /// Processor time in microseconds.
+    pub cpu_us: u64,
+    /// The most memory that its sandbox has held, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+impl StepLog {
+    /// When it was printed.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_micros(self.at_us)
+    }
+}
+
+impl StepRecord {
+    /// Makes the record of a report, with every secret masked.
+    pub(crate) fn from_report(report: &StepReport, redactor: &Redactor) -> Self {
+        let text = |text: &str| redactor.redact(text).into_owned();
+        let (success, error) = match &report.outcome {
+            Ok(success) => (Some(success), None),
+            Err(failure) => (
+                None,
+                Some(StepError {
+                    code: failure.code.as_str().to_owned(),
+                    message: text(&failure.message),
+                    stack: failure.stack.as_deref().map(text),
+                }),
+            ),
+        };
+        let (return_value, exports, exit) = match success {
+            Some(StepSuccess { return_value, exports, exit, .. }) => (
+                Some(mask(return_value, redactor)),
+                exports.iter().map(|(name, value)| (text(name), mask(value, redactor))).collect(),
+                exit.as_deref().map(text),
+            ),
+            None => (None, BTreeMap::new(), None),
+        };
+        Self {
+            return_value,
+            exports,
+            exit,
+            error,
+            logs: report
+                .logs
+                .iter()
+                .map(|line| StepLog {
+                    at_us: line.at.as_micros(),
+                    stream: line.stream.as_str().to_owned(),
+                    text: text(&line.text),
+                })
+                .collect(),
+            logs_truncated: report.logs_truncated,
+            usage: StepUsage {
+                wall_us: micros(report.usage.wall),
+                cpu_us: micros(report.usage.cpu),
+                peak_memory_bytes: report.usage.peak_memory_bytes,
+            },
+        }
+    }
+
+    /// The record of a step that failed before its code could run.
+    pub(crate) fn from_error(code: &str, message: String) -> Self {
+        Self {
+            return_value: None,
+            exports: BTreeMap::new(),
+            exit: None,
+            error: Some(StepError { code: code.to_owned(), message, stack: None }),
+            logs: Vec::new(),
+            logs_truncated: false,
+            usage: StepUsage::default(),
+        }
+    }
+
+    /// What later steps find under `steps.<name>`.
+    pub(crate) fn as_seen_by_later_steps(&self) -> BTreeMap<&str, &RawValue> {
+        let mut seen: BTreeMap<&str, &RawValue> =
+            self.exports.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+        if let Some(value) = &self.return_value {
+            seen.insert("$return_value", value);
+        }
+        seen
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Masks secrets in JSON. The common case, no secret to mask, copies the text and no more.
+fn mask(value: &RawValue, redactor: &Redactor) -> Box<RawValue> {
+    if redactor.is_empty() {
+        return value.to_owned();
+    }
+    // What is not JSON never gets here: the sandbox checked it.
+    let mut parsed: serde_json::Value = serde_json::from_str(value.get()).unwrap_or_default();
+    redactor.redact_json(&mut parsed);
+    serde_json::value::to_raw_value(&parsed).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}

@@ -1,0 +1,211 @@
+//! Workers: they take up invocations under this node's lease and run them.
+//!
+//! A node's lease covers everything that it holds. When it is not renewed in time, any other node
+//! gives the dead one's invocations back, and whoever claims one raises its fence, so that
+//! nothing that the dead node still writes is taken.
+
+use crate::{Flow, FlowError, Inner};
+use causeway_store::{Bookkeeping, db};
+use causeway_types::entity::{Claimed, Node};
+use causeway_types::{Actor, Timestamp};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+
+/// How long a node's lease holds without renewal.
+const LEASE: Duration = Duration::from_secs(20);
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(5);
+/// How often the database is asked for invocations that nobody owns, without a hint to do so.
+const LOOK: Duration = Duration::from_secs(1);
+/// How many invocations one claim takes.
+const CLAIM: i64 = 64;
+/// An invocation that changed hands more often than this has crashed its nodes too often.
+pub(crate) const MAX_FENCE: i64 = 10;
+
+/// An invocation that this node holds.
+pub(crate) struct Job {
+    pub(crate) claimed: Claimed,
+    /// The event, where it is still in memory.
+    pub(crate) event: Option<Arc<RawValue>>,
+}
+
+/// Whether other nodes may share the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeLease {
+    /// This process alone uses the database: whatever earlier ones held is free.
+    Exclusive,
+    /// Others may hold leases: only those that ended are void.
+    Shared,
+}
+
+pub(crate) async fn start(inner: &Arc<Inner>, jobs: mpsc::Receiver<Job>) -> Result<(), FlowError> {
+    let lease = match inner.store.kind() {
+        // The data folder's lock lets one process in.
+        "sqlite" => NodeLease::Exclusive,
+        _ => NodeLease::Shared,
+    };
+    let started_at = inner.clock.now();
+    let dead_before = match lease {
+        NodeLease::Exclusive => Timestamp::from_micros(i64::MAX),
+        NodeLease::Shared => started_at,
+    };
+    inner.release_dead(dead_before).await?;
+    inner.renew(started_at).await?;
+
+    let renewing = Arc::clone(inner);
+    inner.tasks.spawn(async move { renewing.keep_lease(started_at).await });
+    let claiming = Arc::clone(inner);
+    inner.tasks.spawn(async move { claiming.claim_until_stopped().await });
+    let running = Arc::clone(inner);
+    inner.tasks.spawn(async move { running.run_until_stopped(jobs).await });
+    Ok(())
+}
+
+pub(crate) async fn stop(inner: &Arc<Inner>, grace: Duration) {
+    inner.stop.cancel();
+    inner.tasks.close();
+    if tokio::time::timeout(grace, inner.tasks.wait()).await.is_err() {
+        tracing::warn!("steps still run after the grace period; another start resumes them");
+    }
+    if let Err(error) = inner.give_up_lease().await {
+        tracing::warn!(error = chain(&error), "could not give the node's lease up");
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+impl Inner {
+    async fn keep_lease(&self, started_at: Timestamp) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(RENEW) => {}
+            }
+            let renewed = self.renew(started_at).await;
+            if let Err(error) = renewed.and(self.release_dead(self.clock.now()).await) {
+                tracing::warn!(error = chain(&error), "could not renew the node's lease");
+            }
+        }
+    }
+
+    async fn renew(&self, started_at: Timestamp) -> Result<(), FlowError> {
+        let node = Node { id: self.node, started_at, lease_until: self.clock.now().plus(LEASE) };
+        let mut tx = self.store.write(Actor::Node(self.node)).await?;
+        db!(tx, node::heartbeat(&node))?;
+        Ok(tx.commit_bookkeeping(Bookkeeping::Lease).await?)
+    }
+
+    /// Gives back what nodes held whose lease ended before `now`.
+    async fn release_dead(&self, now: Timestamp) -> Result<(), FlowError> {
+        let mut conn = self.store.read().await?;
+        let dead = db!(conn, node::dead(now))?;
+        drop(conn);
+        for node in dead {
+            if node == self.node {
+                continue;
+            }
+            let mut tx = self.store.write(Actor::Node(self.node)).await?;
+            let released = db!(tx, invocation::release_all_of(node))?;
+            db!(tx, node::remove(node))?;
+            tx.commit_bookkeeping(Bookkeeping::Lease).await?;
+            tracing::info!(node.id = %node, invocations = released, "took over from a node that is gone");
+            self.unclaimed.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn give_up_lease(&self) -> Result<(), FlowError> {
+        let mut tx = self.store.write(Actor::Node(self.node)).await?;
+        db!(tx, invocation::release_all_of(self.node))?;
+        db!(tx, node::remove(self.node))?;
+        Ok(tx.commit_bookkeeping(Bookkeeping::Lease).await?)
+    }
+
+    async fn claim_until_stopped(&self) {
+        loop {
+            match self.claim().await {
+                // A full batch: there is likely more.
+                Ok(taken) if taken == CLAIM => continue,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(error = chain(&error), "could not claim invocations"),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.unclaimed.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Claims invocations for which there is room in memory; returns how many.
+    async fn claim(&self) -> Result<i64, FlowError> {
+        let room = i64::try_from(self.work.capacity() / 2).unwrap_or(CLAIM).min(CLAIM);
+        if room == 0 {
+            return Ok(0);
+        }
+        // A look that takes no lock: most of the time there is nothing.
+        let mut conn = self.store.read().await?;
+        if !db!(conn, invocation::any_unowned())? {
+            return Ok(0);
+        }
+        drop(conn);
+        let mut tx = self.store.write(Actor::Node(self.node)).await?;
+        let mut ids = db!(tx, dialect::claim(self.node, room))?;
+        ids.sort();
+        let mut jobs = Vec::with_capacity(ids.len());
+        for id in &ids {
+            if let Some(claimed) = db!(tx, invocation::claimed(*id, self.node))? {
+                jobs.push(Job { claimed, event: None });
+            }
+        }
+        tx.commit_bookkeeping(Bookkeeping::Lease).await?;
+        let taken = i64::try_from(jobs.len()).unwrap_or(0);
+        for job in jobs {
+            // There was room for half of them; the rest waits until the workers make some.
+            if self.work.send(job).await.is_err() {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn run_until_stopped(self: Arc<Self>, mut jobs: mpsc::Receiver<Job>) {
+        let slots = Arc::new(Semaphore::new(self.config.concurrency));
+        loop {
+            let job = tokio::select! {
+                () = self.stop.cancelled() => return,
+                job = jobs.recv() => job,
+            };
+            let Some(job) = job else { return };
+            let slot = tokio::select! {
+                () = self.stop.cancelled() => return,
+                slot = Arc::clone(&slots).acquire_owned() => slot,
+            };
+            let Ok(slot) = slot else { return };
+            let inner = Arc::clone(&self);
+            self.tasks.spawn(async move {
+                inner.execute(job).await;
+                drop(slot);
+            });
+        }
+    }
+}
+
+impl Flow {
+    /// Wakes the claimer: an invocation was stored without an owner.
+    pub(crate) fn wake(&self) {
+        self.inner.unclaimed.notify_one();
+    }
+}

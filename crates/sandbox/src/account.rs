@@ -1,0 +1,108 @@
+//! What a sandbox uses: read from its cgroup, or from `/proc` where there is none.
+
+use crate::cgroup::Group;
+use rustix::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Processes of a sandbox in use: the launcher, PID 1 and the program.
+const OWN_PROCESSES: usize = 3;
+
+/// Where the figures of a sandbox come from.
+#[derive(Debug)]
+pub(crate) enum Account {
+    /// Its cgroup: counts every process.
+    Group(Arc<Group>),
+    /// `/proc` of the machine, by the process id of PID 1.
+    Proc { init: Option<u32> },
+}
+
+impl Account {
+    pub(crate) fn new(group: Option<Arc<Group>>, init: &OwnedFd) -> Self {
+        match group {
+            Some(group) => Self::Group(group),
+            None => Self::Proc { init: pid_of(init) },
+        }
+    }
+
+    /// Processor time so far. Without a cgroup, that of the program and its ended children.
+    pub(crate) fn cpu(&self) -> Duration {
+        match self {
+            Self::Group(group) => group.cpu(),
+            Self::Proc { init } => init.and_then(program_of).and_then(cpu_of),
+        }
+        .unwrap_or_default()
+    }
+
+    /// The most memory so far, in bytes; 0 if nobody counts.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        match self {
+            Self::Group(group) => group.peak_memory(),
+            Self::Proc { init } => init.and_then(program_of).and_then(peak_of),
+        }
+        .unwrap_or(0)
+    }
+
+    /// How often a process was refused; without a cgroup nobody counts.
+    pub(crate) fn refused_tasks(&self) -> u64 {
+        match self {
+            Self::Group(group) => group.refused_tasks(),
+            Self::Proc { .. } => 0,
+        }
+    }
+
+    /// How often the kernel killed for want of memory.
+    pub(crate) fn memory_kills(&self) -> u64 {
+        match self {
+            Self::Group(group) => group.memory_kills(),
+            Self::Proc { .. } => 0,
+        }
+    }
+
+    /// Whether no process is left but the sandbox's own.
+    pub(crate) fn only_own_processes(&self) -> bool {
+        match self {
+            Self::Group(group) => group.processes().is_some_and(|count| count <= OWN_PROCESSES),
+            // Orphans become children of PID 1, so these two lists miss nobody.
+            Self::Proc { init } => init.is_some_and(|init| {
+                let below = children(init);
+                below.len() == 1 && below.iter().all(|program| children(*program).is_empty())
+            }),
+        }
+    }
+}
+
+/// The process id behind a pidfd, in the server's own namespace.
+fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+}
+
+/// The children of every thread of a process (needs CONFIG_PROC_CHILDREN).
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = threads.flatten().filter_map(|thread| {
+        std::fs::read_to_string(PathBuf::from(thread.path()).join("children")).ok()
+    });
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+fn program_of(init: u32) -> Option<u32> {
+    children(init).first().copied()
+}
+
+/// User and system time with those of ended children: fields 14 to 17 of proc_pid_stat(5).
+fn cpu_of(pid: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
+    let ticks: u64 = fields.split_whitespace().skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
+    let a_second = rustix::param::clock_ticks_per_second();
+    Some(Duration::from_millis(ticks.saturating_mul(1000).checked_div(a_second)?))
+}
+
+fn peak_of(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+}

@@ -1,0 +1,146 @@
+//! What the server and a jail say to each other over the control socket, one message a packet.
+//!
+//! The socket is `SOCK_SEQPACKET`, so a packet is a message, and file descriptors travel with
+//! it. Code in the sandbox never holds this socket: the launcher and PID 1 do.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::mem::MaybeUninit;
+use std::path::PathBuf;
+
+/// The longest control message, in bytes.
+const LONGEST: usize = 64 << 10;
+/// The most file descriptors that one message carries.
+const MOST_FDS: usize = 4;
+
+/// From the server to a jail.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToJail {
+    /// To the launcher: build the root.
+    Start(Start),
+    /// To the launcher: make PID 1 and start the program.
+    Go,
+    /// To PID 1: put the files of the attached archive below `/code`.
+    Load,
+}
+
+/// From a jail to the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToServer {
+    /// The launcher waits for `Go`.
+    Ready,
+    /// PID 1 exists; its pidfd is attached.
+    Cloned,
+    /// The program is about to run. Attached: egress listener, standard output and error.
+    Up {
+        /// What could not be applied here, by name.
+        missing: Vec<String>,
+    },
+    /// The files are below `/code`, read-only.
+    Loaded,
+    /// The program has ended.
+    Ended {
+        /// Its exit code, if it exited.
+        code: Option<i32>,
+        /// The signal that killed it, otherwise.
+        signal: Option<i32>,
+    },
+    /// The jail could not be made.
+    Failed(Failure),
+}
+
+/// Where making a jail failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// What was attempted.
+    pub(crate) attempt: String,
+    /// The operating system's error number, 0 if it was another kind of failure.
+    pub(crate) errno: i32,
+}
+
+/// How to build a jail.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Start {
+    /// Identities for PID 1 and the program, of the server's user namespace; `None` where the
+    /// server may map only its own.
+    pub(crate) ids: Option<Ids>,
+    /// Files of the machine that the program needs, read-only and executable.
+    pub(crate) binds: Vec<Bind>,
+    /// The program inside the jail, and its arguments.
+    pub(crate) command: Vec<String>,
+    /// Its whole environment.
+    pub(crate) environment: Vec<String>,
+    /// Size of `/tmp` in bytes.
+    pub(crate) disk_bytes: u64,
+    /// `RLIMIT_NPROC`.
+    pub(crate) processes: u64,
+    /// `RLIMIT_DATA` in bytes, where no cgroup bounds the memory.
+    pub(crate) data_bytes: Option<u64>,
+}
+
+/// A pair of unprivileged identities, used as user and as group.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Ids {
+    /// PID 1's.
+    pub(crate) init: u32,
+    /// The program's.
+    pub(crate) program: u32,
+}
+
+/// A file of the machine that is shown in the jail.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Bind {
+    /// Where it is on the machine.
+    pub(crate) source: PathBuf,
+    /// Where it is in the jail.
+    pub(crate) target: PathBuf,
+    /// Whether the kernel executes it itself: the program and its loader.
+    pub(crate) execute: bool,
+}
+
+/// Sends a message.
+pub(crate) fn send<T: Serialize>(
+    socket: impl AsFd,
+    message: &T,
+    fds: &[BorrowedFd<'_>],
+) -> Result<(), Errno> {
+    let bytes = serde_json::to_vec(message).map_err(|_| Errno::INVAL)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Errno::TOOBIG);
+    }
+    sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// Receives a message; `None` when the other side has closed.
+pub(crate) fn receive<T: DeserializeOwned>(
+    socket: impl AsFd,
+) -> Result<Option<(T, Vec<OwnedFd>)>, Errno> {
+    let mut bytes = vec![0_u8; LONGEST];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let got = loop {
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        match recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags) {
+            Err(Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    let mut fds = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    if got.bytes == 0 {
+        return Ok(None);
+    }
+    let text = bytes.get(..got.bytes).unwrap_or_default();
+    serde_json::from_slice(text).map(|message| Some((message, fds))).map_err(|_| Errno::BADMSG)
+}

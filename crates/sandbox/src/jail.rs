@@ -1,0 +1,89 @@
+//! The inside of a jail: what happens between the launcher's first instruction and the program's.
+//!
+//! Three processes, each with less than the one before:
+//! - the **launcher** is the server's child. It builds the root that the jail will see, in a
+//!   mount namespace of its own, and lets go of the machine's root;
+//! - **PID 1** has every namespace of its own. It adds the temporary disk and the program's
+//!   files, reaps orphans, and ends, with everything in the jail, when the server's end of the
+//!   control socket closes, whatever the reason;
+//! - the **program** (Node with the runner) has no capability, no new privileges, a Landlock
+//!   ruleset and a seccomp filter before its first instruction.
+
+mod code;
+mod init;
+mod launcher;
+mod program;
+mod root;
+mod seccomp;
+
+use crate::control::Failure;
+use rustix::io::Errno;
+use std::process::ExitCode;
+
+pub(crate) use code::is_plain;
+
+/// The user and group of PID 1 inside the jail, where it has one of its own.
+const INIT_ID: u32 = 0;
+/// The user and group of the program inside the jail.
+const PROGRAM_ID: u32 = 1000;
+/// Where the program's files are.
+pub(crate) const CODE: &str = "/code";
+/// The temporary disk.
+pub(crate) const TMP: &str = "/tmp";
+/// Where the program finds the way out.
+pub(crate) const EGRESS_SOCKET: &str = "/run/egress.sock";
+/// Where the runner is.
+pub(crate) const RUNNER: &str = "/runner";
+
+/// A step of making a jail that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{attempt}")]
+struct JailError {
+    attempt: String,
+    #[source]
+    source: Option<Errno>,
+}
+
+impl JailError {
+    fn failure(&self) -> Failure {
+        let errno = self.source.map_or(0, Errno::raw_os_error);
+        Failure { attempt: self.attempt.clone(), errno }
+    }
+}
+
+/// Names what was attempted.
+trait Attempt<T> {
+    fn attempt(self, what: impl Into<String>) -> Result<T, JailError>;
+}
+
+impl<T> Attempt<T> for Result<T, Errno> {
+    fn attempt(self, what: impl Into<String>) -> Result<T, JailError> {
+        self.map_err(|source| JailError { attempt: what.into(), source: Some(source) })
+    }
+}
+
+impl<T> Attempt<T> for Result<T, nix::errno::Errno> {
+    fn attempt(self, what: impl Into<String>) -> Result<T, JailError> {
+        self.map_err(|source| JailError {
+            attempt: what.into(),
+            source: Some(Errno::from_raw_os_error(source as i32)),
+        })
+    }
+}
+
+impl<T> Attempt<T> for std::io::Result<T> {
+    fn attempt(self, what: impl Into<String>) -> Result<T, JailError> {
+        self.map_err(|source| JailError {
+            attempt: what.into(),
+            source: Errno::from_io_error(&source),
+        })
+    }
+}
+
+/// The body of the jail launcher: call it first thing in `main`, before any thread exists.
+///
+/// It expects the control socket as standard input and the runner's socket as standard output,
+/// as [`crate::Pool`] starts it, and does not return before the jail has ended.
+pub fn jail_main() -> ExitCode {
+    launcher::run()
+}

@@ -1,0 +1,250 @@
+//! The third process: everything is taken from it, then it becomes the program.
+
+use super::{Attempt, JailError, PROGRAM_ID, TMP, seccomp};
+use crate::control::Start;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::SigSet;
+use nix::unistd::{ForkResult, Pid};
+use rustix::fd::BorrowedFd;
+use rustix::io::FdFlags;
+use rustix::process::{Gid, Uid};
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
+use std::ffi::CString;
+
+/// Open files of one process.
+const OPEN_FILES: u64 = 1024;
+
+/// What the program may hold open, beside `/dev/null` as its standard input.
+pub(super) struct Streams<'a> {
+    /// Number 3.
+    pub(super) runner: BorrowedFd<'a>,
+    /// Number 1.
+    pub(super) stdout: BorrowedFd<'a>,
+    /// Number 2.
+    pub(super) stderr: BorrowedFd<'a>,
+}
+
+/// The program, started.
+pub(super) struct Child {
+    pub(super) pid: Pid,
+    /// Controls that this kernel does not have.
+    pub(super) missing: Vec<String>,
+}
+
+/// Forks and runs the program.
+pub(super) fn start(start: &Start, streams: &Streams<'_>) -> Result<Child, JailError> {
+    let filters = seccomp::compile()
+        .map_err(|why| JailError { attempt: format!("compiling the filter: {why}"), source: None })?;
+    let missing = if landlock_is_here() { Vec::new() } else { vec!["landlock".to_owned()] };
+    let text = |text: &String| CString::new(text.as_str()).unwrap_or_default();
+    let command: Vec<CString> = start.command.iter().map(text).collect();
+    let environment: Vec<CString> = start.environment.iter().map(text).collect();
+    // A pipe that closes when the program runs, or tells why it does not.
+    let (failure, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .attempt("making a pipe to the program")?;
+
+    // SAFETY: PID 1 has one thread, so the child has every lock in the state it expects.
+    #[expect(unsafe_code, reason = "fork(2) has no safe form")]
+    let forked = unsafe { nix::unistd::fork() }.attempt("starting a process")?;
+    match forked {
+        ForkResult::Parent { child } => {
+            drop(tell);
+            let mut told = [0_u8; 512];
+            let count = rustix::io::read(&failure, &mut told).attempt("starting the program")?;
+            if count == 0 {
+                return Ok(Child { pid: child, missing });
+            }
+            let told: crate::control::Failure =
+                serde_json::from_slice(told.get(..count).unwrap_or_default()).map_err(|_| {
+                    JailError { attempt: "starting the program".to_owned(), source: None }
+                })?;
+            Err(JailError {
+                attempt: told.attempt,
+                source: (told.errno != 0)
+                    .then(|| rustix::io::Errno::from_raw_os_error(told.errno)),
+            })
+        }
+        ForkResult::Child => {
+            let error = match become_program(start, streams, &filters) {
+                Ok(()) => exec(&command, &environment),
+                Err(error) => error,
+            };
+            let text = serde_json::to_vec(&error.failure()).unwrap_or_default();
+            drop(rustix::io::write(&tell, &text));
+            // `exit` and not a return: the rest of this stack is PID 1's.
+            std::process::exit(1)
+        }
+    }
+}
+
+fn exec(command: &[CString], environment: &[CString]) -> JailError {
+    let attempt = "running the program".to_owned();
+    let Some(program) = command.first() else { return JailError { attempt, source: None } };
+    match nix::unistd::execve(program, command, environment) {
+        Ok(never) => match never {},
+        Err(source) => JailError {
+            attempt,
+            source: Some(rustix::io::Errno::from_raw_os_error(source as i32)),
+        },
+    }
+}
+
+fn become_program(
+    start: &Start,
+    streams: &Streams<'_>,
+    filters: &seccomp::Filters,
+) -> Result<(), JailError> {
+    rustix::process::setsid().attempt("starting a session")?;
+    SigSet::empty().thread_set_mask().attempt("unblocking signals")?;
+    rustix::process::chdir("/code").attempt("entering /code")?;
+    take_streams(streams)?;
+    limit(start)?;
+
+    drop_bounding_set()?;
+    if start.ids.is_some() {
+        let (user, group) = (Uid::from_raw(PROGRAM_ID), Gid::from_raw(PROGRAM_ID));
+        rustix::thread::set_thread_groups(&[]).attempt("dropping groups")?;
+        rustix::thread::set_thread_res_gid(group, group, group).attempt("changing group")?;
+        rustix::thread::set_thread_res_uid(user, user, user).attempt("changing user")?;
+    }
+    drop_capabilities()?;
+    rustix::thread::set_no_new_privs(true).attempt("setting no_new_privs")?;
+    confine_files(start)?;
+    filters.install()
+}
+
+/// Numbers 0 to 3 and nothing above.
+fn take_streams(streams: &Streams<'_>) -> Result<(), JailError> {
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .attempt("opening /dev/null")?;
+    rustix::stdio::dup2_stdin(&null).attempt("setting standard input")?;
+    rustix::stdio::dup2_stdout(streams.stdout).attempt("setting standard output")?;
+    rustix::stdio::dup2_stderr(streams.stderr).attempt("setting standard error")?;
+    close_others()?;
+    rustix::io::fcntl_setfd(streams.runner, FdFlags::empty()).attempt("keeping the runner's socket")
+}
+
+/// Marks every descriptor above the runner's socket to close when the program runs.
+fn close_others() -> Result<(), JailError> {
+    // SAFETY: descriptors are marked, not closed: whoever owns one still does.
+    #[expect(unsafe_code, reason = "no crate wraps close_range(2)")]
+    let result = unsafe {
+        let mark = nix::libc::c_int::try_from(nix::libc::CLOSE_RANGE_CLOEXEC).unwrap_or(4);
+        nix::libc::close_range(4, nix::libc::c_uint::MAX, mark)
+    };
+    nix::errno::Errno::result(result).attempt("closing descriptors").map(drop)
+}
+
+fn limit(start: &Start) -> Result<(), JailError> {
+    let limits = [
+        (Resource::RLIMIT_CORE, 0),
+        (Resource::RLIMIT_NOFILE, OPEN_FILES),
+        (Resource::RLIMIT_NPROC, start.processes),
+        (Resource::RLIMIT_FSIZE, start.disk_bytes),
+        (Resource::RLIMIT_MEMLOCK, 0),
+        (Resource::RLIMIT_MSGQUEUE, 0),
+        (Resource::RLIMIT_RTPRIO, 0),
+        (Resource::RLIMIT_NICE, 0),
+    ];
+    let data = start.data_bytes.map(|bytes| (Resource::RLIMIT_DATA, bytes));
+    for (resource, value) in limits.into_iter().chain(data) {
+        setrlimit(resource, value, value).attempt(format!("setting {resource:?}"))?;
+    }
+    Ok(())
+}
+
+/// No program, whatever its file says, can get a capability again.
+fn drop_bounding_set() -> Result<(), JailError> {
+    for capability in CapabilitySet::all().iter() {
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // A capability that this kernel does not know.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error).attempt("dropping the bounding set"),
+        }
+    }
+    let locked = CapabilitiesSecureBits::NO_ROOT
+        | CapabilitiesSecureBits::NO_ROOT_LOCKED
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+        | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+    rustix::thread::set_capabilities_secure_bits(locked).attempt("locking the secure bits")
+}
+
+/// Every capability, now.
+pub(super) fn drop_capabilities() -> Result<(), JailError> {
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::clear_ambient_capability_set().attempt("dropping ambient capabilities")?;
+    rustix::thread::set_capabilities(None, none).attempt("dropping capabilities")
+}
+
+/// Whether this kernel has Landlock.
+pub(crate) fn landlock_is_here() -> bool {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .and_then(Ruleset::create)
+        .is_ok()
+}
+
+/// Landlock, a second wall behind the mounts: read everywhere (there is little), write to `/tmp`
+/// and the null device, execute the program and its loader only; no TCP, no signal or abstract
+/// socket across the edge. A kernel without it, or with an older one, applies what it has.
+fn confine_files(start: &Start) -> Result<(), JailError> {
+    let failed = |error: landlock::RulesetError| JailError {
+        attempt: format!("confining files: {error}"),
+        source: None,
+    };
+    let opened = |error: landlock::PathFdError| JailError {
+        attempt: format!("confining files: {error}"),
+        source: None,
+    };
+    let abi = ABI::V6;
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))
+        .map_err(failed)?
+        .handle_access(AccessNet::from_all(abi))
+        .map_err(failed)?
+        .scope(Scope::from_all(abi))
+        .map_err(failed)?
+        .create()
+        .map_err(failed)?
+        .add_rule(PathBeneath::new(PathFd::new("/").map_err(opened)?, read))
+        .map_err(failed)?
+        .add_rule(PathBeneath::new(
+            PathFd::new(TMP).map_err(opened)?,
+            AccessFs::from_all(abi) & !(AccessFs::Execute | AccessFs::IoctlDev),
+        ))
+        .map_err(failed)?
+        .add_rule(PathBeneath::new(
+            PathFd::new("/dev/null").map_err(opened)?,
+            AccessFs::ReadFile | AccessFs::WriteFile,
+        ))
+        .map_err(failed)?;
+    for bind in start.binds.iter().filter(|bind| bind.execute) {
+        let file = PathFd::new(&bind.target).map_err(opened)?;
+        ruleset = ruleset
+            .add_rule(PathBeneath::new(file, AccessFs::Execute | AccessFs::ReadFile))
+            .map_err(failed)?;
+    }
+    match ruleset.restrict_self().map_err(failed)?.ruleset {
+        RulesetStatus::FullyEnforced
+        | RulesetStatus::PartiallyEnforced
+        | RulesetStatus::NotEnforced => Ok(()),
+    }
+}

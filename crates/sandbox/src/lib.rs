@@ -1,0 +1,45 @@
+//! Sandboxes: the only place where user code runs.
+//!
+//! - A [`Program`] is one version of a source or workflow: files, limits, hosts that it may
+//!   reach. Programs never share a sandbox.
+//! - The [`Pool`] keeps sandboxes: **warm** ones, which have served a program and serve it
+//!   again, one invocation at a time, and **spare** ones, started and without a program yet.
+//! - A [`Session`] is a sandbox in use by one invocation; each [`Session::step`] runs one step
+//!   and ends in a [`StepReport`], whatever the code does.
+//! - The way out of a sandbox is an [`Egress`]: it decides about each connection and dials it.
+//! - The **jail** is the tier that this crate has: see the module `jail` for its walls, and
+//!   [`probe`] for what of them this machine has.
+
+mod account;
+mod archive;
+mod cgroup;
+mod control;
+mod egress;
+mod host;
+mod jail;
+mod output;
+mod pool;
+mod probe;
+mod program;
+mod protocol;
+mod runner;
+mod sandbox;
+mod session;
+mod step;
+
+pub use archive::ArchiveError;
+pub use egress::{
+    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRuleError, EgressRules,
+    GuardedEgress,
+};
+pub use host::NodeError;
+pub use jail::jail_main;
+pub use pool::{CheckoutError, Pool, PoolConfig, PoolError, PoolStats};
+pub use probe::{Check, Standing, probe};
+pub use program::{Limits, Program, ProgramKey, Runtime, SourceFile};
+pub use sandbox::StartError;
+pub use session::Session;
+pub use step::{
+    FailureCode, LogLine, LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Tier,
+    Usage,
+};

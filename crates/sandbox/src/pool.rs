@@ -1,0 +1,392 @@
+//! The pool of sandboxes: warm ones by version, spare ones for versions that have none yet.
+
+use crate::archive::{Archive, ArchiveError};
+use crate::cgroup::Cgroups;
+use crate::egress::{Egress, Way};
+use crate::host::{self, Identities, NodeError};
+use crate::program::{Limits, Program, ProgramKey};
+use crate::sandbox::{Factory, Parked, Sandbox, StartError};
+use crate::session::Session;
+use causeway_types::{Clock, VersionId};
+use lanes::{Answer, Caps, Effects, Grant, Lanes};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+mod keeper;
+mod lanes;
+
+/// How sandboxes are started and how many there may be.
+#[derive(Clone)]
+pub struct PoolConfig {
+    /// The program and arguments that end in [`crate::jail_main`], usually this very binary:
+    /// `["/proc/self/exe", "__jail"]`.
+    pub launcher: Vec<PathBuf>,
+    /// The Node binary.
+    pub node: PathBuf,
+    /// How many sandboxes may live at a time, idle and unassigned ones included.
+    pub max_sandboxes: usize,
+    /// How many of them one version may have.
+    pub max_per_version: usize,
+    /// How many checkouts may wait for a sandbox before others are refused.
+    pub max_waiting: usize,
+    /// How many started, unassigned sandboxes to keep. None before the first checkout or
+    /// [`Pool::prewarm`].
+    pub spare: usize,
+    /// The limits that spare sandboxes are started with. A program with another memory, process
+    /// or disk limit gets a sandbox of its own make, without the advantage of the spare ones.
+    pub spare_limits: Limits,
+    /// How long an idle warm sandbox is kept.
+    pub idle: Duration,
+    /// Where the time of log lines comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Sandboxes, warm by version.
+pub struct Pool(Arc<Inner>);
+
+/// What stands in the way of a pool.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// Node cannot be run.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A number in the configuration makes no sense.
+    #[error("the pool's configuration: {0}")]
+    Config(&'static str),
+}
+
+/// Why there is no sandbox for a program.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// Too many wait already.
+    #[error(
+        "every sandbox is at work and {0} invocations wait already: try again later, or raise \
+         the server's number of sandboxes"
+    )]
+    Busy(usize),
+    /// The pool has been shut down.
+    #[error("the server is shutting down")]
+    Closed,
+    /// The program's files cannot be put in place.
+    #[error(transparent)]
+    Files(#[from] ArchiveError),
+    /// No sandbox could be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Figures of a pool, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Sandboxes alive.
+    pub live: usize,
+    /// Of these, with a version and without work.
+    pub idle: usize,
+    /// Of these, started and unassigned.
+    pub spare: usize,
+    /// Checkouts that wait.
+    pub waiting: usize,
+    /// Sandboxes started so far.
+    pub started: u64,
+    /// Checkouts served by a warm sandbox so far.
+    pub warm_hits: u64,
+}
+
+type Waiter = oneshot::Sender<Result<Place, CheckoutError>>;
+
+/// What the pool's handles and leases share.
+pub(crate) struct Inner {
+    config: PoolConfig,
+    egress: Arc<dyn Egress>,
+    factory: Factory,
+    lanes: Mutex<Lanes<ProgramKey, Box<Sandbox>, Waiter>>,
+    archives: Mutex<HashMap<ProgramKey, (Weak<Program>, Arc<Archive>)>>,
+    /// A launcher that is ready to go, for the spare sandboxes' limits.
+    parked: Mutex<Option<Parked>>,
+    keeper: Notify,
+    /// Whether spare sandboxes are wanted yet.
+    active: AtomicBool,
+    closed: AtomicBool,
+    started: AtomicU64,
+    warm_hits: AtomicU64,
+}
+
+impl Pool {
+    /// Checks what is needed and makes an empty pool; no sandbox is started yet.
+    pub async fn new(config: PoolConfig, egress: Arc<dyn Egress>) -> Result<Self, PoolError> {
+        if config.launcher.is_empty() {
+            return Err(PoolError::Config("`launcher` is empty"));
+        }
+        if config.max_sandboxes == 0 || config.max_per_version == 0 {
+            return Err(PoolError::Config("there must be room for one sandbox"));
+        }
+        let cgroups = Cgroups::detect();
+        if let Err(why) = &cgroups {
+            tracing::warn!(
+                reason = %why,
+                "no cgroups: sandboxes are bounded by rlimits alone, which count each process by itself"
+            );
+        }
+        let factory = Factory {
+            launcher: config.launcher.clone(),
+            node: host::inspect(&config.node).await?,
+            identities: Identities::detect(),
+            cgroups: cgroups.ok(),
+            tasks: TaskTracker::new(),
+        };
+        let caps = Caps {
+            total: config.max_sandboxes,
+            each: config.max_per_version,
+            waiting: config.max_waiting,
+        };
+        let inner = Arc::new(Inner {
+            config,
+            egress,
+            factory,
+            lanes: Mutex::new(Lanes::new(caps)),
+            archives: Mutex::new(HashMap::new()),
+            parked: Mutex::new(None),
+            keeper: Notify::new(),
+            active: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            started: AtomicU64::new(0),
+            warm_hits: AtomicU64::new(0),
+        });
+        tokio::spawn(keeper::run(Arc::downgrade(&inner)));
+        Ok(Self(inner))
+    }
+
+    /// Begins to start the spare sandboxes; the first checkout does the same.
+    pub fn prewarm(&self) {
+        if !self.0.active.swap(true, Ordering::Relaxed) {
+            self.0.keeper.notify_one();
+        }
+    }
+
+    /// A sandbox for the program: a warm one of this version, else a new one. Waits, in fair
+    /// turns with other versions, while there is no room.
+    pub async fn checkout(&self, program: &Arc<Program>) -> Result<Session, CheckoutError> {
+        let inner = &self.0;
+        let lease = match inner.place(program.key).await? {
+            Place { lease, start: None } => {
+                inner.warm_hits.fetch_add(1, Ordering::Relaxed);
+                lease
+            }
+            Place { mut lease, start: Some(spare) } => {
+                let sandbox = inner.start(program, spare).await?;
+                lease.fill(sandbox);
+                lease
+            }
+        };
+        self.prewarm();
+        Ok(Session::new(lease, Arc::clone(program), Arc::clone(&inner.config.clock)))
+    }
+
+    /// Figures.
+    pub fn stats(&self) -> PoolStats {
+        let lanes = self.0.lanes();
+        PoolStats {
+            live: lanes.live(),
+            idle: lanes.idle(),
+            spare: lanes.spares(),
+            waiting: lanes.waiting(),
+            started: self.0.started.load(Ordering::Relaxed),
+            warm_hits: self.0.warm_hits.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Ends the idle sandboxes of a version.
+    #[expect(clippy::unused_async, reason = "ending sandboxes may come to wait for them")]
+    pub async fn evict(&self, version: VersionId) {
+        let effects = self.0.lanes().end_idle(|key, _| key.version == version);
+        self.0.apply(effects);
+        self.0.archives().retain(|key, _| key.version != version);
+    }
+
+    /// Refuses further checkouts, ends what is idle, and waits until every sandbox has ended;
+    /// those at work end when their sessions are dropped.
+    pub async fn shutdown(&self) {
+        self.0.close();
+        self.0.factory.tasks.close();
+        self.0.factory.tasks.wait().await;
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// A place for a sandbox, with a warm one in it or the task to start one.
+struct Place {
+    lease: Lease,
+    /// Present if a sandbox is to be started, and then perhaps with a spare to make it of.
+    start: Option<Option<Box<Sandbox>>>,
+}
+
+impl Inner {
+    fn lanes(&self) -> MutexGuard<'_, Lanes<ProgramKey, Box<Sandbox>, Waiter>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn archives(&self) -> MutexGuard<'_, HashMap<ProgramKey, (Weak<Program>, Arc<Archive>)>> {
+        self.archives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_parked(&self) -> Option<Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Waits for a place.
+    async fn place(self: &Arc<Self>, key: ProgramKey) -> Result<Place, CheckoutError> {
+        let (waiter, waiting) = oneshot::channel();
+        let mut effects = Effects::default();
+        let answer = {
+            let mut lanes = self.lanes();
+            if self.closed.load(Ordering::Relaxed) {
+                return Err(CheckoutError::Closed);
+            }
+            lanes.ask(key, waiter, Instant::now(), &mut effects)
+        };
+        self.apply(effects);
+        match answer {
+            Answer::Now(grant) => Ok(self.grant(key, grant)),
+            Answer::Later => waiting.await.unwrap_or(Err(CheckoutError::Closed)),
+            Answer::Full(_) => Err(CheckoutError::Busy(self.config.max_waiting)),
+        }
+    }
+
+    fn grant(self: &Arc<Self>, key: ProgramKey, grant: Grant<Box<Sandbox>>) -> Place {
+        let (sandbox, start) = match grant {
+            Grant::Warm(sandbox) => (Some(sandbox), None),
+            Grant::Start(spare) => (None, Some(spare)),
+        };
+        let state = if sandbox.is_some() { LeaseState::Clean } else { LeaseState::Spent };
+        Place { lease: Lease { inner: Arc::clone(self), key, sandbox, state }, start }
+    }
+
+    /// Hands over and ends what a change of the lanes brought about.
+    fn apply(self: &Arc<Self>, effects: Effects<ProgramKey, Box<Sandbox>, Waiter>) {
+        drop(effects.ended);
+        for (waiter, (key, grant)) in effects.grants {
+            // Who has given up waiting drops the place, which gives it back.
+            drop(waiter.send(Ok(self.grant(key, grant))));
+        }
+    }
+
+    /// Starts a sandbox for a program.
+    async fn start(
+        self: &Arc<Self>,
+        program: &Arc<Program>,
+        spare: Option<Box<Sandbox>>,
+    ) -> Result<Box<Sandbox>, CheckoutError> {
+        let archive = self.archive(program)?;
+        let limits = &program.limits;
+        let sandbox = match spare {
+            Some(mut spare) if spare.fits(limits) => {
+                self.keeper.notify_one();
+                spare.load(&archive).await?;
+                spare
+            }
+            _ => {
+                let parked = match self.take_parked() {
+                    Some(parked) if parked.fits(limits) => parked,
+                    _ => self.factory.park(limits).await?,
+                };
+                let way = Way::new(Arc::clone(&self.egress));
+                let sandbox = parked.go(Some(&archive), way).await?;
+                self.started.fetch_add(1, Ordering::Relaxed);
+                self.keeper.notify_one();
+                Box::new(sandbox)
+            }
+        };
+        sandbox.way.belongs_to(program);
+        Ok(sandbox)
+    }
+
+    /// The archive of a program's files, made once as long as somebody holds the program.
+    fn archive(&self, program: &Arc<Program>) -> Result<Arc<Archive>, ArchiveError> {
+        if let Some((_, archive)) = self.archives().get(&program.key) {
+            return Ok(Arc::clone(archive));
+        }
+        let archive = Arc::new(Archive::build(&program.files)?);
+        let mut archives = self.archives();
+        archives.retain(|_, (holder, _)| holder.strong_count() > 0);
+        archives.insert(program.key, (Arc::downgrade(program), Arc::clone(&archive)));
+        Ok(archive)
+    }
+
+    fn close(&self) {
+        let (waiters, sandboxes) = {
+            let mut lanes = self.lanes();
+            self.closed.store(true, Ordering::Relaxed);
+            lanes.close()
+        };
+        drop(waiters);
+        drop(sandboxes);
+        drop(self.take_parked());
+        self.keeper.notify_one();
+    }
+}
+
+/// A place in the pool with, once it is filled, a sandbox in it.
+pub(crate) struct Lease {
+    inner: Arc<Inner>,
+    key: ProgramKey,
+    sandbox: Option<Box<Sandbox>>,
+    state: LeaseState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LeaseState {
+    /// It may serve again.
+    Clean,
+    /// A step runs in it.
+    Working,
+    /// It is not to be used any more.
+    Spent,
+}
+
+impl Lease {
+    fn fill(&mut self, sandbox: Box<Sandbox>) {
+        self.sandbox = Some(sandbox);
+        self.state = LeaseState::Clean;
+    }
+
+    /// The sandbox, for a step; `None` if an earlier step has spoilt it.
+    pub(crate) fn begin(&mut self) -> Option<&mut Sandbox> {
+        if self.state != LeaseState::Clean {
+            self.state = LeaseState::Spent;
+            return None;
+        }
+        self.state = LeaseState::Working;
+        self.sandbox.as_deref_mut()
+    }
+
+    /// The step has ended and left the sandbox as it should be.
+    pub(crate) fn clean(&mut self) {
+        self.state = LeaseState::Clean;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let clean = self.state == LeaseState::Clean && !self.inner.closed.load(Ordering::Relaxed);
+        let kept = self.sandbox.take().filter(|sandbox| clean && sandbox.account.only_own_processes());
+        let effects = match kept {
+            Some(sandbox) => {
+                sandbox.way.runs(None);
+                self.inner.lanes().give_back(self.key, sandbox, Instant::now())
+            }
+            None => self.inner.lanes().ended(self.key),
+        };
+        self.inner.apply(effects);
+    }
+}

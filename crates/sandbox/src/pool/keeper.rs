@@ -1,0 +1,87 @@
+//! The pool's housekeeping: spare sandboxes, and the end of idle ones.
+
+use super::Inner;
+use crate::egress::Way;
+use crate::sandbox::{Sandbox, StartError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// After a failure to start a spare sandbox, the next attempt waits.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// Idle sandboxes are looked at that often within their time.
+const LOOKS: u32 = 4;
+
+/// Runs until the pool is closed or gone.
+pub(super) async fn run(pool: Weak<Inner>) {
+    loop {
+        let Some(inner) = pool.upgrade() else { return };
+        if inner.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        inner.end_idle();
+        let pause = match inner.keep_spares().await {
+            Ok(()) => (inner.config.idle / LOOKS).max(Duration::from_millis(20)),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "starting a spare sandbox");
+                AFTER_FAILURE
+            }
+        };
+        let woken = inner.keeper.notified();
+        // A timeout is the other way to wake up.
+        drop(tokio::time::timeout(pause, woken).await);
+    }
+}
+
+impl Inner {
+    fn end_idle(self: &Arc<Self>) {
+        let now = Instant::now();
+        let idle = self.config.idle;
+        let effects = self.lanes().end_idle(|_, since| now.duration_since(since) >= idle);
+        self.apply(effects);
+    }
+
+    async fn keep_spares(self: &Arc<Self>) -> Result<(), StartError> {
+        while self.active.load(Ordering::Relaxed) && !self.closed.load(Ordering::Relaxed) {
+            let wanted = {
+                let lanes = self.lanes();
+                lanes.spares() < self.config.spare && lanes.room_for_spare()
+            };
+            if !wanted {
+                return self.keep_parked().await;
+            }
+            let spare = self.start_spare().await?;
+            let surplus = self.lanes().add_spare(Box::new(spare));
+            drop(surplus);
+        }
+        Ok(())
+    }
+
+    async fn start_spare(self: &Arc<Self>) -> Result<Sandbox, StartError> {
+        let limits = &self.config.spare_limits;
+        let parked = match self.take_parked() {
+            Some(parked) => parked,
+            None => self.factory.park(limits).await?,
+        };
+        let mut sandbox = parked.go(None, Way::new(Arc::clone(&self.egress))).await?;
+        self.started.fetch_add(1, Ordering::Relaxed);
+        sandbox.ready().await?;
+        Ok(sandbox)
+    }
+
+    /// A launcher that has prepared everything makes the next start shorter by the time that
+    /// cgroups and mounts take.
+    async fn keep_parked(self: &Arc<Self>) -> Result<(), StartError> {
+        let absent = |inner: &Self| inner.parked.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if !absent(self) {
+            return Ok(());
+        }
+        let parked = self.factory.park(&self.config.spare_limits).await?;
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = Some(parked);
+        Ok(())
+    }
+}

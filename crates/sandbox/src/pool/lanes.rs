@@ -1,0 +1,300 @@
+//! Who gets a sandbox next: counting and waiting, without any process.
+//!
+//! Every program has a lane: its idle sandboxes, and those who wait for one. A lane serves its
+//! waiters in order. When all places are taken, lanes take turns, so that one busy program does
+//! not keep another waiting for ever.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long another lane's first waiter lets a busy lane reuse its own sandboxes, which is much
+/// cheaper than ending one and starting another.
+const TURN: Duration = Duration::from_millis(50);
+
+/// How many sandboxes there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caps {
+    pub(super) total: usize,
+    pub(super) each: usize,
+    pub(super) waiting: usize,
+}
+
+/// The lanes; `T` is a sandbox and `W` somebody who waits.
+#[derive(Debug)]
+pub(super) struct Lanes<K, T, W> {
+    caps: Caps,
+    lanes: HashMap<K, Lane<T, W>>,
+    /// Lanes with waiters, the next first.
+    turns: VecDeque<K>,
+    spares: Vec<T>,
+    /// Sandboxes with a program: at work, idle or starting.
+    assigned: usize,
+    idle: usize,
+    waiting: usize,
+}
+
+#[derive(Debug)]
+struct Lane<T, W> {
+    idle: Vec<(T, Instant)>,
+    live: usize,
+    waiters: VecDeque<(W, Instant)>,
+}
+
+/// What somebody who asked gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Grant<T> {
+    /// A sandbox of the program, idle until now.
+    Warm(T),
+    /// The right to start one, and a spare one to make it of, if there is one.
+    Start(Option<T>),
+}
+
+/// The answer to a question.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer<T, W> {
+    Now(Grant<T>),
+    /// The one who waits has been put in line.
+    Later,
+    /// The line is full.
+    Full(W),
+}
+
+/// What to do after a change: hand these over, end those.
+#[derive(Debug)]
+pub(super) struct Effects<K, T, W> {
+    pub(super) grants: Vec<(W, (K, Grant<T>))>,
+    pub(super) ended: Vec<T>,
+}
+
+impl<K, T, W> Default for Effects<K, T, W> {
+    fn default() -> Self {
+        Self { grants: Vec::new(), ended: Vec::new() }
+    }
+}
+
+impl<T, W> Default for Lane<T, W> {
+    fn default() -> Self {
+        Self { idle: Vec::new(), live: 0, waiters: VecDeque::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
+    pub(super) fn new(caps: Caps) -> Self {
+        Self {
+            caps,
+            lanes: HashMap::new(),
+            turns: VecDeque::new(),
+            spares: Vec::new(),
+            assigned: 0,
+            idle: 0,
+            waiting: 0,
+        }
+    }
+
+    /// Asks for a sandbox; `waiter` is kept if there is none now.
+    pub(super) fn ask(&mut self, key: K, waiter: W, now: Instant, effects: &mut Effects<K, T, W>) -> Answer<T, W> {
+        let lane = self.lanes.entry(key).or_default();
+        if lane.waiters.is_empty() {
+            if let Some((sandbox, _)) = lane.idle.pop() {
+                self.idle -= 1;
+                return Answer::Now(Grant::Warm(sandbox));
+            }
+            if let Some(spare) = self.take_place(key, effects) {
+                return Answer::Now(Grant::Start(spare));
+            }
+        }
+        if self.waiting >= self.caps.waiting {
+            self.forget_if_empty(key);
+            return Answer::Full(waiter);
+        }
+        let lane = self.lanes.entry(key).or_default();
+        if lane.waiters.is_empty() {
+            self.turns.push_back(key);
+        }
+        lane.waiters.push_back((waiter, now));
+        self.waiting += 1;
+        Answer::Later
+    }
+
+    /// Gives a clean sandbox back.
+    pub(super) fn give_back(&mut self, key: K, sandbox: T, now: Instant) -> Effects<K, T, W> {
+        let mut effects = Effects::default();
+        if self.another_is_due(key, now) {
+            effects.ended.push(sandbox);
+            self.release(key, &mut effects);
+            return effects;
+        }
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            effects.ended.push(sandbox);
+            return effects;
+        };
+        if let Some((waiter, _)) = lane.waiters.pop_front() {
+            self.waiting -= 1;
+            if lane.waiters.is_empty() {
+                self.turns.retain(|turn| *turn != key);
+            }
+            effects.grants.push((waiter, (key, Grant::Warm(sandbox))));
+        } else {
+            lane.idle.push((sandbox, now));
+            self.idle += 1;
+            self.serve_turns(&mut effects);
+        }
+        effects
+    }
+
+    /// A sandbox of the program has ended, or was never started.
+    pub(super) fn ended(&mut self, key: K) -> Effects<K, T, W> {
+        let mut effects = Effects::default();
+        self.release(key, &mut effects);
+        effects
+    }
+
+    /// Ends the idle sandboxes that `select` picks.
+    pub(super) fn end_idle(&mut self, mut select: impl FnMut(&K, Instant) -> bool) -> Effects<K, T, W> {
+        let mut effects = Effects::default();
+        for (key, lane) in &mut self.lanes {
+            let (gone, kept): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut lane.idle).into_iter().partition(|(_, since)| select(key, *since));
+            lane.idle = kept;
+            lane.live -= gone.len();
+            self.assigned -= gone.len();
+            self.idle -= gone.len();
+            effects.ended.extend(gone.into_iter().map(|(sandbox, _)| sandbox));
+        }
+        self.lanes.retain(|_, lane| lane.live > 0 || !lane.waiters.is_empty());
+        self.serve_turns(&mut effects);
+        effects
+    }
+
+    /// Everybody who waits, sent away, and everything idle or spare, to be ended.
+    pub(super) fn close(&mut self) -> (Vec<W>, Vec<T>) {
+        let mut ended = self.end_idle(|_, _| true).ended;
+        ended.append(&mut self.spares);
+        let waiters = self.lanes.values_mut().flat_map(|lane| lane.waiters.drain(..)).map(|(waiter, _)| waiter).collect();
+        self.turns.clear();
+        self.waiting = 0;
+        (waiters, ended)
+    }
+
+    /// Whether there is a place for one more spare sandbox.
+    pub(super) fn room_for_spare(&self) -> bool {
+        self.waiting == 0 && self.assigned + self.spares.len() < self.caps.total
+    }
+
+    /// Keeps a spare sandbox, or gives it back if its place has been taken.
+    pub(super) fn add_spare(&mut self, spare: T) -> Option<T> {
+        if self.room_for_spare() {
+            self.spares.push(spare);
+            return None;
+        }
+        Some(spare)
+    }
+
+    pub(super) fn spares(&self) -> usize {
+        self.spares.len()
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.assigned + self.spares.len()
+    }
+
+    pub(super) fn idle(&self) -> usize {
+        self.idle
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// A place for one more sandbox of the program, if need be that of an idle one or a spare.
+    fn take_place(&mut self, key: K, effects: &mut Effects<K, T, W>) -> Option<Option<T>> {
+        if self.lanes.get(&key).is_some_and(|lane| lane.live >= self.caps.each) {
+            return None;
+        }
+        if self.assigned >= self.caps.total {
+            effects.ended.push(self.end_longest_idle(key)?);
+        }
+        self.assigned += 1;
+        self.lanes.entry(key).or_default().live += 1;
+        Some(self.spares.pop())
+    }
+
+    fn end_longest_idle(&mut self, except: K) -> Option<T> {
+        let oldest = self
+            .lanes
+            .iter()
+            .filter(|(key, _)| **key != except)
+            .filter_map(|(key, lane)| lane.idle.first().map(|(_, since)| (*since, *key)))
+            .min_by_key(|(since, _)| *since)?;
+        let lane = self.lanes.get_mut(&oldest.1)?;
+        let (sandbox, _) = lane.idle.remove(0);
+        lane.live -= 1;
+        self.assigned -= 1;
+        self.idle -= 1;
+        self.forget_if_empty(oldest.1);
+        Some(sandbox)
+    }
+
+    fn another_is_due(&self, key: K, now: Instant) -> bool {
+        if self.assigned < self.caps.total {
+            return false;
+        }
+        self.turns.iter().filter(|turn| **turn != key).any(|turn| {
+            self.lanes.get(turn).is_some_and(|lane| {
+                lane.live < self.caps.each
+                    && lane.waiters.front().is_some_and(|(_, since)| now.duration_since(*since) > TURN)
+            })
+        })
+    }
+
+    fn release(&mut self, key: K, effects: &mut Effects<K, T, W>) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.live = lane.live.saturating_sub(1);
+            self.assigned = self.assigned.saturating_sub(1);
+        }
+        // The lane that has just let go stands behind the others.
+        if let Some(at) = self.turns.iter().position(|turn| *turn == key)
+            && let Some(turn) = self.turns.remove(at)
+        {
+            self.turns.push_back(turn);
+        }
+        self.serve_turns(effects);
+        self.forget_if_empty(key);
+    }
+
+    /// Lets lanes take turns as long as there are places.
+    fn serve_turns(&mut self, effects: &mut Effects<K, T, W>) {
+        for _ in 0..self.turns.len() {
+            let Some(key) = self.turns.pop_front() else { return };
+            let mut served = false;
+            if let Some(spare) = self.take_place(key, effects)
+                && let Some(lane) = self.lanes.get_mut(&key)
+                && let Some((waiter, _)) = lane.waiters.pop_front()
+            {
+                self.waiting -= 1;
+                effects.grants.push((waiter, (key, Grant::Start(spare))));
+                served = true;
+            }
+            if self.lanes.get(&key).is_some_and(|lane| !lane.waiters.is_empty()) {
+                if served { self.turns.push_back(key) } else { self.turns.push_front(key) }
+            }
+            if !served {
+                // This lane has all it may have, or there is no place: the next may still have one.
+                if let Some(turn) = self.turns.pop_front() {
+                    self.turns.push_back(turn);
+                }
+            }
+        }
+    }
+
+    fn forget_if_empty(&mut self, key: K) {
+        if self.lanes.get(&key).is_some_and(|lane| lane.live == 0 && lane.waiters.is_empty()) {
+            self.lanes.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! What runs in a sandbox: a program, its limits, and the hosts that it may reach.
+
+use crate::egress::EgressRules;
+use causeway_types::{VersionId, WorkspaceId};
+use std::time::Duration;
+
+/// One version of a source or workflow with everything that its sandbox needs.
+#[derive(Debug)]
+pub struct Program {
+    /// Whose program it is. Programs with different keys never share a sandbox.
+    pub key: ProgramKey,
+    /// The files of the version, readable in the sandbox under `/code`.
+    pub files: Vec<SourceFile>,
+    /// The hosts that the code may reach.
+    pub egress: EgressRules,
+    /// What the code may use.
+    pub limits: Limits,
+    /// What runs the code.
+    pub runtime: Runtime,
+}
+
+/// The unit of isolation: one version in one workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProgramKey {
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// The immutable version.
+    pub version: VersionId,
+}
+
+/// A file of a program.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Path below `/code`: relative, with `/`, without `.` or `..` components.
+    pub path: String,
+    /// The file's bytes.
+    pub contents: Vec<u8>,
+}
+
+/// What runs the code of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Runtime {
+    /// Node.js, from the runner's own pinned package.
+    Node,
+}
+
+/// What a program may use. Passing a limit ends the step with the error that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Memory of all processes of the sandbox and of its files, in bytes. JavaScript's heap may
+    /// take three quarters of it. Default 256 MiB.
+    pub memory_bytes: u64,
+    /// Wall time of one step, waiting included. Default 30 s.
+    pub wall: Duration,
+    /// Processor time of one step. Default 15 s.
+    pub cpu: Duration,
+    /// Processes and threads of the sandbox; Node itself takes about ten. Default 64.
+    pub processes: u32,
+    /// Temporary files below `/tmp`, in bytes; they count as memory too. Default 64 MiB.
+    pub disk_bytes: u64,
+    /// A step's return value, exports and response together, in bytes of JSON. Default 1 MiB.
+    pub output_bytes: u64,
+    /// What one step prints, in bytes. Default 1 MiB.
+    pub log_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 256 << 20,
+            wall: Duration::from_secs(30),
+            cpu: Duration::from_secs(15),
+            processes: 64,
+            disk_bytes: 64 << 20,
+            output_bytes: 1 << 20,
+            log_bytes: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! One sandbox, seen from the server: how it is started, given its program, and ended.
+
+use crate::account::Account;
+use crate::archive::Archive;
+use crate::cgroup::{Bounds, Cgroups, Group};
+use crate::control::{self, Start, ToJail, ToServer};
+use crate::egress::Way;
+use crate::host::{Binary, Identities};
+use crate::program::Limits;
+use crate::{protocol, runner};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::Signal;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, Interest};
+use tokio::net::{UnixDatagram, UnixListener, UnixStream, unix::pipe};
+use tokio::process::ChildStderr;
+use tokio_util::task::TaskTracker;
+
+/// A jail that takes longer to start than this will not start.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// Tasks of a sandbox that are not the program's: the launcher and PID 1.
+const OWN_TASKS: u64 = 2;
+/// Memory that Node maps before it runs any code; only `RLIMIT_DATA` counts it, in bytes.
+const NODE_DATA: u64 = 256 << 20;
+
+/// Why a sandbox did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The launcher cannot be run.
+    #[error("running the jail launcher {launcher}")]
+    Launcher {
+        /// Its path.
+        launcher: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server's own preparations failed.
+    #[error("{attempt} for a sandbox")]
+    Prepare {
+        /// What was attempted.
+        attempt: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kernel or its configuration does not let the jail be made.
+    #[error("{attempt} in a new sandbox; `causeway doctor` says what is missing")]
+    Jail {
+        /// What was attempted.
+        attempt: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("starting a sandbox: it ended before it was ready{said}")]
+    Ended {
+        /// What it printed, if anything.
+        said: String,
+    },
+    /// It took too long.
+    #[error("starting a sandbox: it was not ready within {} s", START_LIMIT.as_secs())]
+    Slow,
+}
+
+/// What is the same for every sandbox of a pool.
+pub(crate) struct Factory {
+    pub(crate) launcher: Vec<PathBuf>,
+    pub(crate) node: Binary,
+    pub(crate) identities: Identities,
+    pub(crate) cgroups: Option<Cgroups>,
+    /// Where the ends of sandboxes are awaited.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// The limits that are set when a sandbox starts and cannot be changed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    memory_bytes: u64,
+    processes: u32,
+    disk_bytes: u64,
+}
+
+impl From<&Limits> for Shape {
+    fn from(limits: &Limits) -> Self {
+        let Limits { memory_bytes, processes, disk_bytes, .. } = *limits;
+        Self { memory_bytes, processes, disk_bytes }
+    }
+}
+
+/// A launcher that waits for its `Go`: in its cgroup, with its root built.
+pub(crate) struct Parked {
+    control: Control,
+    runner: UnixStream,
+    stderr: ChildStderr,
+    group: Option<Arc<Group>>,
+    shape: Shape,
+}
+
+/// A jail with a running runner.
+pub(crate) struct Sandbox {
+    pub(crate) runner: UnixStream,
+    /// Received from the runner and not yet read.
+    pub(crate) inbox: Vec<u8>,
+    /// What is printed past the runner: by native code and child processes.
+    pub(crate) stdout: pipe::Receiver,
+    pub(crate) stderr: pipe::Receiver,
+    pub(crate) control: Control,
+    pub(crate) account: Account,
+    pub(crate) way: Way,
+    /// Number of the next call.
+    pub(crate) next_call: u64,
+    shape: Shape,
+    pidfd: OwnedFd,
+}
+
+impl Factory {
+    /// Starts a launcher and lets it prepare.
+    pub(crate) async fn park(&self, limits: &Limits) -> Result<Parked, StartError> {
+        within(self.park_unbounded(limits)).await
+    }
+
+    async fn park_unbounded(&self, limits: &Limits) -> Result<Parked, StartError> {
+        let prepare = |attempt| move |source| StartError::Prepare { attempt, source };
+        let (control, control_inside) = pair(SocketType::SEQPACKET).map_err(prepare("making a socket"))?;
+        let (runner, runner_inside) = pair(SocketType::STREAM).map_err(prepare("making a socket"))?;
+        let mut words = self.launcher.iter();
+        let program = words.next().cloned().unwrap_or_default();
+        let mut child = tokio::process::Command::new(&program)
+            .args(words)
+            .env_clear()
+            .stdin(Stdio::from(control_inside))
+            .stdout(Stdio::from(runner_inside))
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| StartError::Launcher { launcher: program, source })?;
+        let pid = child.id();
+        let stderr = child.stderr.take().ok_or(StartError::Ended { said: String::new() })?;
+        let control = Control::new(control).map_err(prepare("watching a socket"))?;
+        control.send(&ToJail::Start(self.start(limits)), None).map_err(prepare("telling the launcher"))?;
+        let group = match &self.cgroups {
+            Some(cgroups) => Some(enter_group(cgroups, limits, pid).await.map_err(prepare("making a cgroup"))?),
+            None => None,
+        };
+        let ended = group.clone();
+        self.tasks.spawn(async move {
+            drop(child.wait().await);
+            if let Some(group) = ended {
+                remove_group(&group).await;
+            }
+        });
+        Ok(Parked {
+            control,
+            runner: stream(runner).map_err(prepare("watching a socket"))?,
+            stderr,
+            group,
+            shape: limits.into(),
+        })
+    }
+
+    fn start(&self, limits: &Limits) -> Start {
+        let processes = u64::from(limits.processes);
+        let ids = self.identities.next();
+        Start {
+            ids,
+            binds: self.node.binds.clone(),
+            command: runner::command(limits),
+            environment: runner::environment(&self.node.library_path),
+            disk_bytes: limits.disk_bytes,
+            // PID 1 counts where it has the program's identity. With a cgroup, that one bounds
+            // the number, and tells when it has; this is the second wall.
+            processes: if self.cgroups.is_some() { processes * 2 } else { processes } + 1,
+            data_bytes: match self.cgroups {
+                Some(_) => None,
+                None => Some(limits.memory_bytes.saturating_add(NODE_DATA)),
+            },
+        }
+    }
+}
+
+impl Parked {
+    /// Whether it was prepared for these limits.
+    pub(crate) fn fits(&self, limits: &Limits) -> bool {
+        self.shape == limits.into()
+    }
+
+    /// Starts the program, with its files if they are known already.
+    pub(crate) async fn go(mut self, archive: Option<&Archive>, way: Way) -> Result<Sandbox, StartError> {
+        match within(self.begin(archive)).await {
+            Ok((pidfd, listener, stdout, stderr)) => self.finish(pidfd, listener, stdout, stderr, way),
+            Err(StartError::Ended { .. }) => {
+                let mut said = String::new();
+                let read = self.stderr.read_to_string(&mut said);
+                drop(tokio::time::timeout(Duration::from_secs(1), read).await);
+                let said = said.trim();
+                let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+                Err(StartError::Ended { said })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn begin(&mut self, archive: Option<&Archive>) -> Result<(OwnedFd, OwnedFd, OwnedFd, OwnedFd), StartError> {
+        let told = |source| StartError::Prepare { attempt: "telling the launcher", source };
+        self.control.send(&ToJail::Go, None).map_err(told)?;
+        if let Some(archive) = archive {
+            self.control.send(&ToJail::Load, Some(archive.as_fd())).map_err(told)?;
+        }
+        let (mut pidfd, mut up, mut loaded) = (None, None, archive.is_none());
+        loop {
+            match self.control.receive().await? {
+                (ToServer::Ready, _) => {}
+                (ToServer::Cloned, mut fds) => pidfd = fds.pop(),
+                (ToServer::Up { .. }, fds) => up = <[OwnedFd; 3]>::try_from(fds).ok(),
+                (ToServer::Loaded, _) => loaded = true,
+                (ToServer::Ended { .. }, _) => return Err(StartError::Ended { said: String::new() }),
+                (ToServer::Failed(failure), _) => {
+                    return Err(StartError::Jail {
+                        attempt: failure.attempt,
+                        source: std::io::Error::from_raw_os_error(failure.errno),
+                    });
+                }
+            }
+            if loaded && pidfd.is_some() && up.is_some() {
+                break;
+            }
+        }
+        match (pidfd, up) {
+            (Some(pidfd), Some([listener, stdout, stderr])) => Ok((pidfd, listener, stdout, stderr)),
+            _ => Err(StartError::Ended { said: String::new() }),
+        }
+    }
+
+    fn finish(self, pidfd: OwnedFd, listener: OwnedFd, stdout: OwnedFd, stderr: OwnedFd, mut way: Way) -> Result<Sandbox, StartError> {
+        let prepare = |source| StartError::Prepare { attempt: "watching a socket", source };
+        let listener = std::os::unix::net::UnixListener::from(listener);
+        listener.set_nonblocking(true).map_err(prepare)?;
+        way.open(UnixListener::from_std(listener).map_err(prepare)?);
+        let account = Account::new(self.group, &pidfd);
+        Ok(Sandbox {
+            runner: self.runner,
+            inbox: Vec::with_capacity(16 << 10),
+            stdout: pipe::Receiver::from_owned_fd(stdout).map_err(prepare)?,
+            stderr: pipe::Receiver::from_owned_fd(stderr).map_err(prepare)?,
+            control: self.control,
+            account,
+            way,
+            next_call: 1,
+            shape: self.shape,
+            pidfd,
+        })
+    }
+}
+
+impl Sandbox {
+    /// Whether it was started for these limits.
+    pub(crate) fn fits(&self, limits: &Limits) -> bool {
+        self.shape == limits.into()
+    }
+
+    /// Waits until the runner is ready for calls.
+    pub(crate) async fn ready(&mut self) -> Result<(), StartError> {
+        let hello = async {
+            while self.inbox.len() < protocol::HEADER {
+                match self.runner.read_buf(&mut self.inbox).await {
+                    Ok(0) | Err(_) => return Err(StartError::Ended { said: String::new() }),
+                    Ok(_) => {}
+                }
+            }
+            Ok(())
+        };
+        within(hello).await
+    }
+
+    /// Puts a program's files in place.
+    pub(crate) async fn load(&mut self, archive: &Archive) -> Result<(), StartError> {
+        self.control
+            .send(&ToJail::Load, Some(archive.as_fd()))
+            .map_err(|source| StartError::Prepare { attempt: "sending the program's files", source })?;
+        match within(self.control.receive()).await? {
+            (ToServer::Loaded, _) => Ok(()),
+            (ToServer::Failed(failure), _) => Err(StartError::Jail {
+                attempt: failure.attempt,
+                source: std::io::Error::from_raw_os_error(failure.errno),
+            }),
+            _ => Err(StartError::Ended { said: String::new() }),
+        }
+    }
+
+    /// Ends everything in the jail, at once.
+    pub(crate) fn kill(&self) {
+        // It may have ended by itself.
+        drop(rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL));
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The server's end of a control socket. The runtime's datagram socket serves for waiting:
+/// `SOCK_SEQPACKET`, too, keeps messages apart, and every read and write here is our own.
+pub(crate) struct Control(UnixDatagram);
+
+impl Control {
+    fn new(socket: OwnedFd) -> std::io::Result<Self> {
+        let socket = std::os::unix::net::UnixDatagram::from(socket);
+        socket.set_nonblocking(true)?;
+        UnixDatagram::from_std(socket).map(Self)
+    }
+
+    /// A message is far smaller than the socket's buffer, so sending does not wait.
+    fn send(&self, message: &ToJail, fd: Option<BorrowedFd<'_>>) -> std::io::Result<()> {
+        Ok(control::send(&self.0, message, fd.as_slice())?)
+    }
+
+    /// The next message.
+    pub(crate) async fn receive(&self) -> Result<(ToServer, Vec<OwnedFd>), StartError> {
+        let message = self
+            .0
+            .async_io(Interest::READABLE, || control::receive::<ToServer>(&self.0).map_err(Into::into))
+            .await;
+        match message {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) | Err(_) => Err(StartError::Ended { said: String::new() }),
+        }
+    }
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
+    tokio::time::timeout(START_LIMIT, work).await.unwrap_or(Err(StartError::Slow))
+}
+
+fn pair(kind: SocketType) -> std::io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
+}
+
+fn stream(socket: OwnedFd) -> std::io::Result<UnixStream> {
+    let socket = std::os::unix::net::UnixStream::from(socket);
+    socket.set_nonblocking(true)?;
+    UnixStream::from_std(socket)
+}
+
+async fn enter_group(cgroups: &Cgroups, limits: &Limits, pid: Option<u32>) -> std::io::Result<Arc<Group>> {
+    let bounds = Bounds {
+        memory_bytes: limits.memory_bytes,
+        tasks: u64::from(limits.processes) + OWN_TASKS,
+    };
+    let (cgroups, pid) = (cgroups.clone(), pid.ok_or(std::io::ErrorKind::NotFound)?);
+    let work = move || {
+        let group = cgroups.create(bounds)?;
+        match group.attach(pid) {
+            Ok(()) => Ok(Arc::new(group)),
+            Err(error) => {
+                group.remove();
+                Err(error)
+            }
+        }
+    };
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+/// Removes the group of a sandbox that has ended. The kernel may hold it for a moment more.
+async fn remove_group(group: &Arc<Group>) {
+    for wait in [0, 1, 10, 100, 1000] {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let group = Arc::clone(group);
+        if matches!(tokio::task::spawn_blocking(move || group.remove()).await, Ok(true)) {
+            return;
+        }
+    }
+    tracing::warn!("a sandbox's cgroup could not be removed; the next start of the server will");
+}

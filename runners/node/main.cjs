@@ -1,0 +1,169 @@
+// The runner: the program inside the sandbox. It reads one call at a time from the inherited
+// socket, runs the step's code, and writes what became of it. Between calls it sleeps in read(),
+// so nothing that an earlier step left behind runs while no step does.
+//
+// A frame is 4 bytes of length (big-endian), 1 byte of kind, and as many bytes as the length says.
+// From the server: S, a call. From here: H, ready; O and E, printed text; R, the result of a call.
+'use strict';
+
+const fs = require('fs');
+const { AsyncLocalStorage } = require('async_hooks');
+const { readSync, writeSync } = fs;
+const { reallyExit } = process;
+const later = setImmediate;
+const contract = require('./contract.cjs');
+const egress = require('./egress.cjs');
+const { describe, SYNTAX } = require('./errors.cjs');
+
+/** The inherited socket. */
+const SOCKET = 3;
+const HEADER = 5;
+
+/**
+ * @typedef {object} Running A step that has been called.
+ * @property {number} id
+ * @property {boolean} settled
+ * @property {Map<string, string>} exports JSON by name
+ * @property {object | undefined} respond
+ * @property {string | undefined} exit
+ */
+
+/** Tells which step a callback belongs to. */
+const scope = new AsyncLocalStorage();
+/** @type {Running | undefined} */
+let running;
+/** @type {Map<string, Function>} */
+const entries = new Map();
+let inbox = Buffer.allocUnsafeSlow(64 << 10);
+
+/** Writes a frame; blocks while the server does not read. */
+function send(kind, text) {
+  const size = Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(HEADER + size);
+  frame.writeUInt32BE(size, 0);
+  frame[4] = kind.charCodeAt(0);
+  frame.write(text, HEADER, size, 'utf8');
+  for (let sent = 0; sent < frame.length; ) sent += writeSync(SOCKET, frame, sent);
+}
+
+/** Waits for the next call. The server never sends one before the last has been answered. */
+function receive() {
+  let held = 0;
+  for (;;) {
+    if (held >= HEADER) {
+      const whole = HEADER + inbox.readUInt32BE(0);
+      if (held >= whole) {
+        const text = inbox.toString('utf8', HEADER, whole);
+        // Calls carry credentials: the buffer does not keep them.
+        inbox.fill(0, 0, whole);
+        if (inbox.length > 1 << 20) inbox = Buffer.allocUnsafeSlow(64 << 10);
+        return JSON.parse(text);
+      }
+      if (inbox.length < whole) {
+        const larger = Buffer.allocUnsafeSlow(whole);
+        inbox.copy(larger, 0, 0, held);
+        inbox.fill(0);
+        inbox = larger;
+      }
+    }
+    const count = readSync(SOCKET, inbox, held, inbox.length - held, null);
+    if (count === 0) reallyExit(0);
+    held += count;
+  }
+}
+
+/** Loads a step's function. */
+async function load(entry) {
+  const known = entries.get(entry);
+  if (known) return known;
+  const url = 'file:///code/' + entry.split('/').map(encodeURIComponent).join('/');
+  let module;
+  try {
+    module = await import(url);
+  } catch (error) {
+    throw SYNTAX.mark(error);
+  }
+  const run = contract.stepFunction(entry, module);
+  entries.set(entry, run);
+  return run;
+}
+
+async function run(call, step) {
+  try {
+    const code = await load(call.entry);
+    const { $ } = contract.members(step, call);
+    const { event, steps, connections } = call;
+    const value = await code({ event, steps, $, connections });
+    settle(step, () => contract.success(step, value, call.output_bytes));
+  } catch (error) {
+    settle(step, () => contract.failure(step, describe(error)));
+  }
+}
+
+/** Ends a step, once. The answer is sent when the promises rejected meanwhile have been heard. */
+function settle(step, answer) {
+  if (step.settled) return;
+  step.settled = true;
+  later(() => {
+    let text;
+    try {
+      text = step.fatal ?? answer();
+    } catch (error) {
+      text = contract.failure(step, describe(error));
+    }
+    running = undefined;
+    timers.clear();
+    send('R', text);
+    next();
+  });
+}
+
+function next() {
+  const call = receive();
+  // The files are there since the call is; the directory that was here before lies below them.
+  if (call.id === 1) process.chdir('/code');
+  running = {
+    id: call.id,
+    settled: false,
+    exports: new Map(),
+    respond: undefined,
+    exit: undefined,
+    fatal: undefined,
+  };
+  scope.run(running, run, call, running);
+}
+
+/** An error that no code of the step caught: it ends the step, and the sandbox with it. */
+function uncaught(error, origin) {
+  const step = scope.getStore() ?? running;
+  if (!step || step !== running) return; // of a step that has ended
+  step.fatal ??= contract.failure(step, describe(error, origin), true);
+  settle(step, () => step.fatal);
+}
+
+process.on('uncaughtException', uncaught);
+process.on('unhandledRejection', (reason) => uncaught(reason, 'unhandledRejection'));
+process.on('beforeExit', () => {
+  if (!running) return;
+  const step = running;
+  settle(step, () => contract.failure(step, contract.NEVER_SETTLES));
+});
+process.exit = (code) => {
+  const step = scope.getStore() ?? running;
+  if (step && step === running) {
+    send('R', contract.failure(step, contract.exited(code ?? process.exitCode ?? 0), true));
+  }
+  reallyExit(0);
+};
+
+const timers = require('./timers.cjs');
+require('./output.cjs').install((kind, text) => {
+  // What a step prints after it has ended belongs to nobody: it might be another's data.
+  if (running && (scope.getStore() ?? running) === running) send(kind, text);
+});
+require('./machine.cjs');
+egress.install();
+require('./modules.cjs').install(egress.ensure);
+
+send('H', '');
+next();
