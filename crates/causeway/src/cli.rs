@@ -199,6 +199,13 @@ pub(crate) enum InvocationsCommand {
         #[arg(long)]
         event: bool,
     },
+    /// Follow an invocation to its end; fails if the invocation does.
+    Follow {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The invocation.
+        id: String,
+    },
     /// Delete an invocation for good.
     Delete {
         #[command(flatten)]

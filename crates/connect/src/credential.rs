@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn short_lives_have_short_margins() {
-        let at = |seconds| Timestamp::from_micros(seconds * 1_000_000);
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         assert!(tokens(None).is_fresh(at(1_000_000_000)));
         assert!(tokens(Some(3600)).is_fresh(at(3569)));
         assert!(!tokens(Some(3600)).is_fresh(at(3570)));

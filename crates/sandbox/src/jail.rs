@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use std::process::ExitCode;
 
 pub(crate) use code::is_plain;
+pub(crate) use program::landlock_is_here;
 
 /// The user and group of PID 1 inside the jail, where it has one of its own.
 const INIT_ID: u32 = 0;
@@ -86,4 +87,9 @@ impl<T> Attempt<T> for std::io::Result<T> {
 /// as [`crate::Pool`] starts it, and does not return before the jail has ended.
 pub fn jail_main() -> ExitCode {
     launcher::run()
+}
+
+/// Whether the filter compiles for this machine's architecture, for the probe.
+pub(crate) fn filters_compile() -> Result<(), String> {
+    seccomp::compile().map(drop)
 }

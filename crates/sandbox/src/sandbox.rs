@@ -296,7 +296,7 @@ impl Sandbox {
     /// Ends everything in the jail, at once.
     pub(crate) fn kill(&self) {
         // It may have ended by itself.
-        drop(rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL));
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 }
 

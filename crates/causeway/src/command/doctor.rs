@@ -47,7 +47,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     if let Some(config) = report.result("configuration", Config::read(args), |config| {
         format!("data folder {}", config.data_dir.display())
     }) {
-        report.sandbox(&config);
+        report.sandbox();
         report.catalogue(&config);
         report.data(&config).await;
     }
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
 }
 
 impl Report {
-    fn sandbox(&mut self, config: &Config) {
+    fn sandbox(&mut self) {
         for check in causeway_sandbox::probe() {
             let outcome = match check.standing {
                 Standing::Good => "ok",

@@ -29,6 +29,11 @@ async fn finish(client: &Client, output: Output, started: &Value, no_wait: bool)
         output.result(started, |_| id.to_owned());
         return Ok(());
     }
+    follow(client, output, id).await
+}
+
+/// Prints an invocation's steps until it ends. Fails if the invocation does.
+async fn follow(client: &Client, output: Output, id: &str) -> anyhow::Result<()> {
     let mut last = Value::Null;
     client
         .follow(&[("invocation_id", Some(id.to_owned()))], |news| {
@@ -94,6 +99,9 @@ pub(crate) async fn manage(command: InvocationsCommand, output: Output) -> anyho
                 lines.extend(steps.map(render::step));
                 lines.join("\n")
             });
+        }
+        InvocationsCommand::Follow { client, id } => {
+            follow(&Client::new(&client).await?, output, &id).await?;
         }
         InvocationsCommand::Delete { client, id } => {
             Client::new(&client).await?.delete(&format!("invocations/{id}")).await?;

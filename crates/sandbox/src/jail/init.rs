@@ -18,7 +18,7 @@ pub(super) fn run(handover: &Handover<'_>) -> isize {
         Ok(()) => 0,
         Err(error) => {
             // The server is told; if it is gone too, nobody is left to tell.
-            drop(control::send(handover.control, &ToServer::Failed(error.failure()), &[]));
+            let _ = control::send(handover.control, &ToServer::Failed(error.failure()), &[]);
             1
         }
     }

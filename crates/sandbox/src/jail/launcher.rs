@@ -37,7 +37,7 @@ pub(super) fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // The server is told; if it is gone too, nobody is left to tell.
-            drop(control::send(&control, &ToServer::Failed(error.failure()), &[]));
+            let _ = control::send(&control, &ToServer::Failed(error.failure()), &[]);
             ExitCode::FAILURE
         }
     }
@@ -90,8 +90,8 @@ fn close_all_but_stdio() {
 fn release_stdio() {
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     if let Ok(null) = rustix::fs::open("/dev/null", flags, Mode::empty()) {
-        drop(rustix::stdio::dup2_stdin(&null));
-        drop(rustix::stdio::dup2_stdout(&null));
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
     }
 }
 

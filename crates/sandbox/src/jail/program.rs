@@ -74,7 +74,7 @@ pub(super) fn start(start: &Start, streams: &Streams<'_>) -> Result<Child, JailE
                 Err(error) => error,
             };
             let text = serde_json::to_vec(&error.failure()).unwrap_or_default();
-            drop(rustix::io::write(&tell, &text));
+            let _ = rustix::io::write(&tell, &text);
             // `exit` and not a return: the rest of this stack is PID 1's.
             std::process::exit(1)
         }

@@ -1,5 +1,96 @@
 //! The jail launcher by itself, as the server's binary runs it, for the tests of this crate.
+//! With `serve NODE` it is a small server with sandboxes, for the tests that kill one.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::expect_used, reason = "a test helper")]
+
+use causeway_sandbox::{
+    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
+    Program, ProgramKey, Runtime, SourceFile, StepCall,
+};
+use causeway_types::{
+    Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
+};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
 
 fn main() -> std::process::ExitCode {
-    causeway_sandbox::jail_main()
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("serve"), Some(node)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(serve(node));
+            std::process::ExitCode::SUCCESS
+        }
+        _ => causeway_sandbox::jail_main(),
+    }
+}
+
+struct Nothing;
+
+impl Egress for Nothing {
+    fn connect<'a>(&'a self, _request: EgressRequest<'a>) -> EgressFuture<'a> {
+        Box::pin(async { Err(EgressRefused { code: "EGRESS_REFUSED", message: "no".to_owned() }) })
+    }
+}
+
+fn program(code: &str) -> Arc<Program> {
+    let now = SystemClock.now();
+    Arc::new(Program {
+        key: ProgramKey {
+            workspace: WorkspaceId::generate(now, &OsRandom),
+            version: VersionId::generate(now, &OsRandom),
+        },
+        files: vec![SourceFile { path: "step.mjs".to_owned(), contents: code.into() }],
+        egress: EgressRules::default(),
+        limits: Limits::default(),
+        runtime: Runtime::Node,
+    })
+}
+
+fn call() -> StepCall {
+    StepCall {
+        invocation: InvocationId::generate(SystemClock.now(), &OsRandom),
+        step: "step".to_owned(),
+        attempt: 1,
+        idempotency_key: "key".to_owned(),
+        entry: "step.mjs".to_owned(),
+        event: Arc::from(RawValue::from_string("{}".to_owned()).unwrap()),
+        steps: RawValue::from_string("{}".to_owned()).unwrap(),
+        connections: SecretBytes::new(Vec::new()),
+        context: serde_json::Value::Null,
+    }
+}
+
+/// One sandbox works for ever, with a child process; one is idle; one is spare.
+async fn serve(node: String) {
+    let config = PoolConfig {
+        launcher: vec!["/proc/self/exe".into()],
+        node: node.into(),
+        max_sandboxes: 8,
+        max_per_version: 4,
+        max_waiting: 8,
+        spare: 1,
+        spare_limits: Limits::default(),
+        idle: Duration::from_secs(600),
+        clock: Arc::new(SystemClock),
+    };
+    let pool = Pool::new(config, Arc::new(Nothing)).await.unwrap();
+    let mut idle = pool.checkout(&program("export default () => 1")).await.unwrap();
+    idle.step(call()).await.outcome.unwrap();
+    drop(idle);
+    let code = "import { spawn } from 'node:child_process';
+        let first = true;
+        export default () => new Promise((ok) => {
+          if (!first) return setInterval(() => {}, 1000);
+          first = false;
+          spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { detached: true }).on('spawn', ok);
+        });";
+    let mut working = pool.checkout(&program(code)).await.unwrap();
+    working.step(call()).await.outcome.unwrap();
+    while pool.stats().spare == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    println!("working");
+    drop(working.step(call()).await);
 }

@@ -206,7 +206,7 @@ fn files() -> Value {
             "/dev/null": open("/dev/null", true), "/dev/zero": open("/dev/zero", true), "/tmp/new": create("/tmp/new"),
         },
         "flags": { "/": flags(c"/"), "/tmp": flags(c"/tmp"), "/code": flags(c"/code"), "/bin/node": flags(c"/bin/node"), "/dev/null": flags(c"/dev/null") },
-        "run": { "/tmp/program": run("/tmp/program"), "a library": run(libc_path), "/bin/node": run("/bin/node-missing") },
+        "execute": { "/tmp/program": run("/tmp/program"), "a library": run(libc_path), "/bin/node": run("/bin/node-missing") },
         "hard_link": std::fs::hard_link("/bin/node", "/tmp/hard").map_or_else(|error| word(&error), |()| "ok".to_owned()),
     })
 }

@@ -138,3 +138,8 @@ pub(crate) fn logged(report: &StepReport) -> Vec<&str> {
 pub(crate) async fn answers(pool: &Pool) {
     assert_eq!(value(&run(pool, "export default () => 42").await), 42);
 }
+
+/// Whether sandboxes have identities and cgroups of their own in this run.
+pub(crate) fn privileged() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,0 +1,125 @@
+use super::*;
+
+type Test = Lanes<char, u32, u32>;
+
+fn lanes(total: usize, each: usize, waiting: usize) -> Test {
+    Lanes::new(Caps { total, each, waiting })
+}
+
+fn ask(lanes: &mut Test, key: char, waiter: u32, now: Instant) -> (Answer<u32, u32>, Effects<char, u32, u32>) {
+    let mut effects = Effects::default();
+    let answer = lanes.ask(key, waiter, now, &mut effects);
+    (answer, effects)
+}
+
+fn granted(effects: &Effects<char, u32, u32>) -> Vec<u32> {
+    effects.grants.iter().map(|(waiter, _)| *waiter).collect()
+}
+
+#[test]
+fn a_sandbox_that_comes_back_serves_the_first_who_waits() {
+    let mut lanes = lanes(1, 1, 10);
+    let now = Instant::now();
+    assert_eq!(ask(&mut lanes, 'a', 1, now).0, Answer::Now(Grant::Start(None)));
+    assert_eq!(ask(&mut lanes, 'a', 2, now).0, Answer::Later);
+    assert_eq!(ask(&mut lanes, 'a', 3, now).0, Answer::Later);
+    let effects = lanes.give_back('a', 100, now);
+    assert_eq!(effects.grants, [(2, ('a', Grant::Warm(100)))]);
+    assert_eq!(granted(&lanes.give_back('a', 100, now)), [3]);
+    assert!(lanes.give_back('a', 100, now).grants.is_empty());
+    assert_eq!((lanes.idle(), lanes.live(), lanes.waiting()), (1, 1, 0));
+    assert_eq!(ask(&mut lanes, 'a', 4, now).0, Answer::Now(Grant::Warm(100)));
+}
+
+#[test]
+fn the_line_is_bounded() {
+    let mut lanes = lanes(1, 1, 1);
+    let now = Instant::now();
+    ask(&mut lanes, 'a', 1, now);
+    assert_eq!(ask(&mut lanes, 'b', 2, now).0, Answer::Later);
+    assert_eq!(ask(&mut lanes, 'c', 3, now).0, Answer::Full(3));
+    assert_eq!(lanes.waiting(), 1);
+}
+
+#[test]
+fn the_sandbox_idle_longest_makes_room_for_another_version() {
+    let mut lanes = lanes(2, 2, 10);
+    let now = Instant::now();
+    ask(&mut lanes, 'a', 1, now);
+    ask(&mut lanes, 'b', 2, now);
+    lanes.give_back('b', 20, now);
+    lanes.give_back('a', 10, now + Duration::from_millis(1));
+    let (answer, effects) = ask(&mut lanes, 'c', 3, now);
+    assert_eq!(answer, Answer::Now(Grant::Start(None)));
+    assert_eq!(effects.ended, [20]);
+    assert_eq!(lanes.live(), 2);
+}
+
+#[test]
+fn when_one_ends_the_next_version_in_line_gets_its_place() {
+    let mut lanes = lanes(1, 1, 10);
+    let now = Instant::now();
+    ask(&mut lanes, 'a', 1, now);
+    ask(&mut lanes, 'a', 2, now);
+    ask(&mut lanes, 'b', 3, now);
+    ask(&mut lanes, 'a', 4, now);
+    assert_eq!(granted(&lanes.ended('a')), [3], "the version that has just had it is last");
+    assert_eq!(granted(&lanes.ended('b')), [2]);
+    assert_eq!(granted(&lanes.ended('a')), [4]);
+    lanes.ended('a');
+    assert_eq!((lanes.live(), lanes.waiting()), (0, 0));
+}
+
+#[test]
+fn a_busy_version_reuses_its_sandbox_until_another_has_waited_its_time() {
+    let mut lanes = lanes(1, 1, 10);
+    let now = Instant::now();
+    ask(&mut lanes, 'a', 1, now);
+    ask(&mut lanes, 'b', 2, now);
+    ask(&mut lanes, 'a', 3, now);
+    assert_eq!(granted(&lanes.give_back('a', 10, now + TURN)), [3]);
+    let effects = lanes.give_back('a', 10, now + TURN + Duration::from_millis(1));
+    assert_eq!(effects.ended, [10]);
+    assert_eq!(effects.grants, [(2, ('b', Grant::Start(None)))]);
+}
+
+#[test]
+fn a_version_at_its_own_limit_does_not_block_others_in_line() {
+    let mut lanes = lanes(3, 1, 10);
+    let now = Instant::now();
+    ask(&mut lanes, 'a', 1, now);
+    ask(&mut lanes, 'a', 2, now);
+    ask(&mut lanes, 'b', 3, now);
+    ask(&mut lanes, 'c', 4, now);
+    assert_eq!(ask(&mut lanes, 'd', 5, now).0, Answer::Later);
+    assert_eq!(granted(&lanes.ended('b')), [5], "a has all it may have, so d is served");
+    assert_eq!(granted(&lanes.give_back('a', 10, now)), [2]);
+}
+
+#[test]
+fn spare_sandboxes_are_used_first_and_counted() {
+    let mut lanes = lanes(2, 2, 10);
+    let now = Instant::now();
+    assert_eq!(lanes.add_spare(50), None);
+    assert_eq!(lanes.add_spare(51), None);
+    assert_eq!(lanes.add_spare(52), Some(52), "there is no more room");
+    assert_eq!(ask(&mut lanes, 'a', 1, now).0, Answer::Now(Grant::Start(Some(51))));
+    assert_eq!((lanes.live(), lanes.spares()), (2, 1));
+    let (waiters, ended) = lanes.close();
+    assert_eq!((waiters, ended), (vec![], vec![50]));
+}
+
+#[test]
+fn idle_ones_end_by_their_time() {
+    let mut lanes = lanes(4, 4, 10);
+    let now = Instant::now();
+    for waiter in 0..3 {
+        ask(&mut lanes, 'a', waiter, now);
+    }
+    for sandbox in 0..3 {
+        lanes.give_back('a', sandbox, now + Duration::from_secs(u64::from(sandbox)));
+    }
+    let effects = lanes.end_idle(|_, since| since <= now + Duration::from_secs(1));
+    assert_eq!(effects.ended, [0, 1]);
+    assert_eq!((lanes.live(), lanes.idle()), (1, 1));
+}
