@@ -28,7 +28,7 @@ def measure(bench):
         n8n = N8n(bench.folder / f"idle-n8n-{turn}")
         with n8n.start() as server:
             peer_start.append(server.await_http(f"{n8n.url}/healthz") * 1e3)
-            peer_ready.append(server.await_http(n8n.hook("run"), body=b'{"n":0}') * 1e3)
+            peer_ready.append(n8n.await_ready(server) * 1e3)
             own, all_ = settled(server.pid)
             peer_memory.append(own)
             peer_tree.append(all_)

@@ -87,15 +87,16 @@ class Server:
     def pid(self):
         return self.process.pid
 
-    def await_http(self, url, status=200, limit=120.0, body=None):
-        """Waits for an answer; returns the seconds since the start."""
+    def await_http(self, url, limit=120.0, body=None, holds=b""):
+        """Waits for a 200 that holds this text; returns the seconds since the start."""
         def answered():
             if self.process.poll() is not None:
                 tail = self.log.read_text(errors="replace")[-2000:]
                 raise BenchError(f"{self.name} ended with {self.process.returncode}:\n{tail}")
             headers = {"content-type": "application/json"} if body else None
-            return http(url, body, headers, timeout=5.0)[0] == status
-        wait_until(f"{self.name} answers {status} at {url}", answered, limit, pause=0.002)
+            status, answer = http(url, body, headers, timeout=5.0)
+            return status == 200 and holds in answer
+        wait_until(f"{self.name} answers at {url}", answered, limit, pause=0.002)
         return time.perf_counter() - self.started
 
     def stop(self):

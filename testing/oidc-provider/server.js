@@ -10,6 +10,9 @@ import { createServer } from 'node:http';
 import process from 'node:process';
 import { Provider } from 'oidc-provider';
 
+// The provider's hints on its defaults; standard output is for the issuer alone.
+console.info = console.error;
+
 const [clientId, clientSecret, redirectUri] = process.argv.slice(2);
 const counts = { code: 0, refresh: 0, refreshErrors: 0, revokedGrants: 0, tokenRequests: 0 };
 

@@ -4,7 +4,8 @@ use crate::cli::ClientArgs;
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use causeway_net::{
-    AllowedRange, Guard, GuardConfig, HttpClient, HttpConfig, RequestLimits, Response, SystemResolver,
+    AllowedRange, Guard, GuardConfig, HttpClient, HttpConfig, RequestLimits, Response,
+    SystemResolver,
 };
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -39,7 +40,11 @@ impl Client {
         Ok(Self { http, base, authorization: format!("Bearer {key}") })
     }
 
-    pub(crate) async fn get(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<Value> {
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, Option<String>)],
+    ) -> anyhow::Result<Value> {
         self.call("GET", path, query, None).await
     }
 
@@ -111,7 +116,10 @@ impl Client {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Bytes::from(body.map(Value::to_string).unwrap_or_default()))?;
         self.http.request(request, limits).await.with_context(|| {
-            format!("calling the server at {}: is it running? CAUSEWAY_URL says where it is", self.base)
+            format!(
+                "calling the server at {}: is it running? CAUSEWAY_URL says where it is",
+                self.base
+            )
         })
     }
 
@@ -121,7 +129,11 @@ impl Client {
         query: &[(&str, Option<String>)],
         mut each: impl FnMut(&Value) -> bool,
     ) -> anyhow::Result<()> {
-        let limits = RequestLimits { total: STREAM, max_response_bytes: u64::MAX, ..RequestLimits::default() };
+        let limits = RequestLimits {
+            total: STREAM,
+            max_response_bytes: u64::MAX,
+            ..RequestLimits::default()
+        };
         let mut response = self.send("GET", "invocations/tail", query, None, limits).await?;
         if !response.status().is_success() {
             let status = response.status().as_u16();
@@ -167,7 +179,9 @@ impl Client {
             }
             cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
             if cursor.is_none() {
-                bail!("there is no workflow named `{name_or_id}`; `causeway workflows list` shows all");
+                bail!(
+                    "there is no workflow named `{name_or_id}`; `causeway workflows list` shows all"
+                );
             }
         }
     }
@@ -182,7 +196,10 @@ async fn addresses(url: &Url) -> std::io::Result<impl Iterator<Item = SocketAddr
 /// A problem as an error: what the server says, and its code for looking it up.
 fn refusal(status: u16, body: &[u8]) -> anyhow::Error {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
-    match (problem.get("detail").and_then(Value::as_str), problem.get("code").and_then(Value::as_str)) {
+    match (
+        problem.get("detail").and_then(Value::as_str),
+        problem.get("code").and_then(Value::as_str),
+    ) {
         (Some(detail), Some(code)) => anyhow!("{detail} [{code}]"),
         _ => anyhow!("the server answered {status} without a reason"),
     }

@@ -63,7 +63,9 @@ impl Config {
         };
         let listen = args.listen.or(file.listen).unwrap_or_else(|| LISTEN.to_owned());
         let listen: SocketAddr = listen.parse().with_context(|| {
-            format!("reading the address to listen on, `{listen}`: write HOST:PORT, such as {LISTEN}")
+            format!(
+                "reading the address to listen on, `{listen}`: write HOST:PORT, such as {LISTEN}"
+            )
         })?;
         let database = match args.database_url.or(file.database_url) {
             Some(url) => StoreOptions::from_url(&url)?,
@@ -203,7 +205,8 @@ mod tests {
 
     #[test]
     fn an_unknown_field_in_the_file_is_refused() {
-        let error = toml::from_str::<File>("listen = \"127.0.0.1:1\"\nlisten_on = 1\n").unwrap_err();
+        let error =
+            toml::from_str::<File>("listen = \"127.0.0.1:1\"\nlisten_on = 1\n").unwrap_err();
         assert!(error.to_string().contains("listen_on"), "{error}");
     }
 }

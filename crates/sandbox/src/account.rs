@@ -85,7 +85,11 @@ fn children(pid: u32) -> Vec<u32> {
     let lists = threads.flatten().filter_map(|thread| {
         std::fs::read_to_string(PathBuf::from(thread.path()).join("children")).ok()
     });
-    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn program_of(init: u32) -> Option<u32> {
@@ -96,7 +100,8 @@ fn program_of(init: u32) -> Option<u32> {
 fn cpu_of(pid: u32) -> Option<Duration> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = text.rsplit_once(')')?;
-    let ticks: u64 = fields.split_whitespace().skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
     let a_second = rustix::param::clock_ticks_per_second();
     Some(Duration::from_millis(ticks.saturating_mul(1000).checked_div(a_second)?))
 }

@@ -34,7 +34,9 @@ impl Cgroups {
         let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|e| e.to_string())?;
         let found = match find_v2(&own, &mounts) {
             Some(base) => Self::prepare_v2(base),
-            None => Err("no cgroup version 2 with memory and pids controllers is mounted".to_owned()),
+            None => {
+                Err("no cgroup version 2 with memory and pids controllers is mounted".to_owned())
+            }
         };
         let found = found.or_else(|why| match find_v1(&own, &mounts) {
             Some(groups) => Ok(groups),
@@ -58,8 +60,16 @@ impl Cgroups {
         if !has("cgroup.controllers") {
             return Err(format!("{} has no memory and pids controllers", base.display()));
         }
-        if has("cgroup.subtree_control") {
-            return Ok(Self::V2 { base });
+        // The nearest group above (a user's `app.slice`, for example) that gives its children
+        // the controllers and lets this process make one: nothing has to move.
+        for above in
+            base.ancestors().take_while(|above| above.join("cgroup.subtree_control").exists())
+        {
+            let text = fs::read_to_string(above.join("cgroup.subtree_control")).unwrap_or_default();
+            let given: Vec<&str> = text.split_whitespace().collect();
+            if given.contains(&"memory") && given.contains(&"pids") && may_make_groups(above) {
+                return Ok(Self::V2 { base: above.to_owned() });
+            }
         }
         let enable = |file: &Path| fs::write(file, "+memory +pids");
         let control = base.join("cgroup.subtree_control");
@@ -88,9 +98,11 @@ impl Cgroups {
 
     fn bases(&self) -> Vec<&Path> {
         match self {
-            Self::V1 { memory, pids, cpuacct } => {
-                [Some(memory), Some(pids), cpuacct.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect()
-            }
+            Self::V1 { memory, pids, cpuacct } => [Some(memory), Some(pids), cpuacct.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(PathBuf::as_path)
+                .collect(),
             Self::V2 { base } => vec![base],
         }
     }
@@ -101,7 +113,8 @@ impl Cgroups {
             let Ok(entries) = fs::read_dir(base) else { continue };
             for entry in entries.flatten() {
                 let name = entry.file_name();
-                let pid = name.to_str().and_then(|name| name.strip_prefix("causeway-")?.split_once('-'));
+                let pid =
+                    name.to_str().and_then(|name| name.strip_prefix("causeway-")?.split_once('-'));
                 if let Some((pid, _)) = pid
                     && pid.parse::<u32>().is_ok()
                     && !Path::new("/proc").join(pid).exists()
@@ -117,7 +130,13 @@ impl Cgroups {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let name = format!("causeway-{}-{serial}", std::process::id());
         let folders: Vec<PathBuf> = self.bases().iter().map(|base| base.join(&name)).collect();
-        let mut group = Group { folders, cpu: None, memory: None, tasks: None, v2: matches!(self, Self::V2 { .. }) };
+        let mut group = Group {
+            folders,
+            cpu: None,
+            memory: None,
+            tasks: None,
+            v2: matches!(self, Self::V2 { .. }),
+        };
         if let Err(error) = group.fill(bounds) {
             group.remove();
             return Err(error);
@@ -157,7 +176,10 @@ impl Group {
             ("memory.peak", open(&memory.join("cpu.stat")).ok())
         } else {
             let folder = self.folders.get(2);
-            ("memory.max_usage_in_bytes", folder.and_then(|at| open(&at.join("cpuacct.usage")).ok()))
+            (
+                "memory.max_usage_in_bytes",
+                folder.and_then(|at| open(&at.join("cpuacct.usage")).ok()),
+            )
         };
         self.cpu = cpu;
         self.memory = open(&memory.join(peak)).ok();
@@ -226,6 +248,13 @@ impl Group {
             Err(error) => gone && error.kind() == io::ErrorKind::NotFound,
         })
     }
+}
+
+/// Whether this process may make groups here and move its children into them.
+fn may_make_groups(folder: &Path) -> bool {
+    let access = rustix::fs::Access::WRITE_OK;
+    rustix::fs::access(folder, access).is_ok()
+        && rustix::fs::access(folder.join("cgroup.procs"), access).is_ok()
 }
 
 /// A file that older kernels or other configurations do not have.

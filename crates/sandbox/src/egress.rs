@@ -49,9 +49,9 @@ impl EgressRules {
         let host = canonical(host);
         self.hosts.iter().any(|pattern| match pattern {
             HostPattern::Exact(name) => *name == host,
-            HostPattern::Below(suffix) => {
-                host.strip_suffix(suffix.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-            }
+            HostPattern::Below(suffix) => host
+                .strip_suffix(suffix.as_str())
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
         })
     }
 }
@@ -153,12 +153,27 @@ mod tests {
         let rules =
             EgressRules::parse(["api.example.com", "*.Example.org.", "192.0.2.7", "[2001:db8::1]"])
                 .unwrap();
-        for host in
-            ["api.example.com", "API.example.com.", "a.example.org", "a.b.example.org", "192.0.2.7", "2001:DB8:0::1", "[2001:db8::1]"]
-        {
+        for host in [
+            "api.example.com",
+            "API.example.com.",
+            "a.example.org",
+            "a.b.example.org",
+            "192.0.2.7",
+            "2001:DB8:0::1",
+            "[2001:db8::1]",
+        ] {
             assert!(rules.allow(host), "{host}");
         }
-        for host in ["example.com", "xapi.example.com", "example.org", ".example.org", "xexample.org", "192.0.2.70", "", "."] {
+        for host in [
+            "example.com",
+            "xapi.example.com",
+            "example.org",
+            ".example.org",
+            "xexample.org",
+            "192.0.2.70",
+            "",
+            ".",
+        ] {
             assert!(!rules.allow(host), "{host}");
         }
         assert!(!EgressRules::default().allow("api.example.com"));
@@ -166,7 +181,18 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused() {
-        for text in ["", "*", "*.", "https://a.com", "a.com/x", "a.com:443", "a..b", "-a.com", "a b", "*.*.com"] {
+        for text in [
+            "",
+            "*",
+            "*.",
+            "https://a.com",
+            "a.com/x",
+            "a.com:443",
+            "a..b",
+            "-a.com",
+            "a b",
+            "*.*.com",
+        ] {
             assert!(EgressRules::parse([text]).is_err(), "{text}");
         }
     }

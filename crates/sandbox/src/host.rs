@@ -19,7 +19,9 @@ const ID_PAIRS: u32 = 0x0010_0000;
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The file cannot be read.
-    #[error("reading the Node binary {path}: set it to the `node` of `npm ci --prefix runners/node`")]
+    #[error(
+        "reading the Node binary {path}: set it to the `node` of `npm ci --prefix runners/node`"
+    )]
     Read {
         /// The configured path.
         path: PathBuf,
@@ -55,8 +57,7 @@ pub(crate) async fn inspect(path: &Path) -> Result<Binary, NodeError> {
     let read = |source| NodeError::Read { path: path.to_owned(), source };
     let path = std::fs::canonicalize(path).map_err(read)?;
     let loader = loader_of(&path).map_err(read)?.ok_or_else(|| NodeError::NotElf(path.clone()))?;
-    let mut binds =
-        vec![Bind { source: path.clone(), target: runner::NODE.into(), execute: true }];
+    let mut binds = vec![Bind { source: path.clone(), target: runner::NODE.into(), execute: true }];
     let mut library_path = Vec::new();
     if let Loader::Dynamic(loader) = loader {
         let failed = |detail: String| NodeError::Libraries {
@@ -78,7 +79,9 @@ pub(crate) async fn inspect(path: &Path) -> Result<Binary, NodeError> {
         for library in String::from_utf8_lossy(&output.stdout).lines().filter_map(listed) {
             let directory = library.parent().map(Path::to_string_lossy).unwrap_or_default();
             let searched = SEARCHED.iter().any(|known| {
-                directory.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                directory
+                    .strip_prefix(known)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             });
             if !searched && !library_path.contains(&directory.to_string()) {
                 library_path.push(directory.to_string());
@@ -145,8 +148,8 @@ pub(crate) struct Identities {
 impl Identities {
     pub(crate) fn detect() -> Self {
         let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID;
-        let able = rustix::thread::capabilities(None)
-            .is_ok_and(|sets| sets.effective.contains(needed));
+        let able =
+            rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed));
         let range = if able {
             let map = |file| std::fs::read_to_string(file).unwrap_or_default();
             common_range(&map("/proc/self/uid_map"), &map("/proc/self/gid_map"))

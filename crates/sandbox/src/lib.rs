@@ -29,8 +29,7 @@ mod step;
 
 pub use archive::ArchiveError;
 pub use egress::{
-    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRuleError, EgressRules,
-    GuardedEgress,
+    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRuleError, EgressRules, GuardedEgress,
 };
 pub use host::NodeError;
 pub use jail::jail_main;

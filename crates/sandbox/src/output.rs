@@ -94,7 +94,8 @@ impl Output {
     pub(crate) fn finish(mut self) -> (Vec<LogLine>, bool) {
         if !self.truncated {
             let pending = std::mem::take(&mut self.pending);
-            let streams = [LogStream::Stdout, LogStream::Stderr, LogStream::Stdout, LogStream::Stderr];
+            let streams =
+                [LogStream::Stdout, LogStream::Stderr, LogStream::Stdout, LogStream::Stderr];
             for (stream, text) in streams.into_iter().zip(pending) {
                 if !text.is_empty() {
                     self.line(stream, &text);
@@ -111,7 +112,8 @@ impl Output {
     }
 
     fn remember(&mut self, text: &[u8]) {
-        self.tail.extend_from_slice(text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default());
+        self.tail
+            .extend_from_slice(text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default());
         let excess = self.tail.len().saturating_sub(TAIL);
         self.tail.drain(..excess);
     }

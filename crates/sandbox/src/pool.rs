@@ -379,7 +379,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let clean = self.state == LeaseState::Clean && !self.inner.closed.load(Ordering::Relaxed);
-        let kept = self.sandbox.take().filter(|sandbox| clean && sandbox.account.only_own_processes());
+        let kept =
+            self.sandbox.take().filter(|sandbox| clean && sandbox.account.only_own_processes());
         let effects = match kept {
             Some(sandbox) => {
                 sandbox.way.runs(None);

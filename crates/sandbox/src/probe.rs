@@ -67,9 +67,11 @@ const OBSTACLES: [(&str, &str, &str); 3] = [
 
 fn namespaces() -> Check {
     let privileged = Identities::detect().next().is_some();
-    let check = |standing, detail: &str| Check { name: "namespaces", standing, detail: detail.to_owned() };
+    let check =
+        |standing, detail: &str| Check { name: "namespaces", standing, detail: detail.to_owned() };
     let kinds = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"];
-    let absent = kinds.iter().find(|kind| !std::path::Path::new("/proc/self/ns").join(kind).exists());
+    let absent =
+        kinds.iter().find(|kind| !std::path::Path::new("/proc/self/ns").join(kind).exists());
     if let Some(kind) = absent {
         let detail = format!("this kernel has no {kind} namespaces, or /proc is not mounted");
         return check(Standing::Missing, &detail);
@@ -82,7 +84,10 @@ fn namespaces() -> Check {
         }
     }
     match try_namespaces(privileged) {
-        Ok(()) => check(Standing::Good, "user, mount, PID, network, IPC, UTS and cgroup namespaces can be made"),
+        Ok(()) => check(
+            Standing::Good,
+            "user, mount, PID, network, IPC, UTS and cgroup namespaces can be made",
+        ),
         Err(error) => {
             let detail = format!(
                 "making a user and a mount namespace failed ({error}); in a container, its seccomp \
@@ -110,11 +115,17 @@ fn cgroup() -> Check {
     let (standing, detail) = match Cgroups::detect() {
         Ok(Cgroups::V2 { base }) => (
             Standing::Good,
-            format!("memory and processes of each sandbox are bounded by cgroup version 2 below {}", base.display()),
+            format!(
+                "memory and processes of each sandbox are bounded by cgroup version 2 below {}",
+                base.display()
+            ),
         ),
         Ok(Cgroups::V1 { memory, .. }) => (
             Standing::Good,
-            format!("memory and processes of each sandbox are bounded by cgroup version 1 below {}", memory.display()),
+            format!(
+                "memory and processes of each sandbox are bounded by cgroup version 1 below {}",
+                memory.display()
+            ),
         ),
         Err(why) => (
             Standing::Weaker,
@@ -131,9 +142,16 @@ fn seccomp() -> Check {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let known = status.lines().any(|line| line.starts_with("Seccomp:"));
     let (standing, detail) = match jail::filters_compile() {
-        Ok(()) if known => (Standing::Good, "system calls are filtered by an allow-list".to_owned()),
-        Ok(()) => (Standing::Missing, "this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)".to_owned()),
-        Err(why) => (Standing::Missing, format!("the filter does not compile for this machine: {why}")),
+        Ok(()) if known => {
+            (Standing::Good, "system calls are filtered by an allow-list".to_owned())
+        }
+        Ok(()) => (
+            Standing::Missing,
+            "this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)".to_owned(),
+        ),
+        Err(why) => {
+            (Standing::Missing, format!("the filter does not compile for this machine: {why}"))
+        }
     };
     Check { name: "seccomp", standing, detail }
 }

@@ -22,10 +22,12 @@ use tokio_util::task::TaskTracker;
 
 /// A jail that takes longer to start than this will not start.
 const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long what has ended may take to be gone.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Tasks of a sandbox that are not the program's: the launcher and PID 1.
 const OWN_TASKS: u64 = 2;
 /// Memory that Node maps before it runs any code; only `RLIMIT_DATA` counts it, in bytes.
-const NODE_DATA: u64 = 256 << 20;
+const NODE_DATA: u64 = 704 << 20;
 
 /// Why a sandbox did not start.
 #[derive(Debug, thiserror::Error)]
@@ -127,8 +129,10 @@ impl Factory {
 
     async fn park_unbounded(&self, limits: &Limits) -> Result<Parked, StartError> {
         let prepare = |attempt| move |source| StartError::Prepare { attempt, source };
-        let (control, control_inside) = pair(SocketType::SEQPACKET).map_err(prepare("making a socket"))?;
-        let (runner, runner_inside) = pair(SocketType::STREAM).map_err(prepare("making a socket"))?;
+        let (control, control_inside) =
+            pair(SocketType::SEQPACKET).map_err(prepare("making a socket"))?;
+        let (runner, runner_inside) =
+            pair(SocketType::STREAM).map_err(prepare("making a socket"))?;
         let mut words = self.launcher.iter();
         let program = words.next().cloned().unwrap_or_default();
         let mut child = tokio::process::Command::new(&program)
@@ -143,10 +147,19 @@ impl Factory {
         let pid = child.id();
         let stderr = child.stderr.take().ok_or(StartError::Ended { said: String::new() })?;
         let control = Control::new(control).map_err(prepare("watching a socket"))?;
-        control.send(&ToJail::Start(self.start(limits)), None).map_err(prepare("telling the launcher"))?;
-        let group = match &self.cgroups {
-            Some(cgroups) => Some(enter_group(cgroups, limits, pid).await.map_err(prepare("making a cgroup"))?),
-            None => None,
+        let sent = control.send(&ToJail::Start(self.start(limits)), None);
+        let begun = match (sent, &self.cgroups) {
+            (Ok(()), Some(cgroups)) => enter_group(cgroups, limits, pid).await.map(Some),
+            (Ok(()), None) => Ok(None),
+            (Err(error), _) => Err(error),
+        };
+        let group = match begun {
+            Ok(group) => group,
+            // What ends at once is no launcher; what it printed says what it is.
+            Err(source) => match tokio::time::timeout(END_PATIENCE, child.wait()).await {
+                Ok(_) => return Err(StartError::Ended { said: read_out(stderr).await }),
+                Err(_) => return Err(prepare("making a cgroup")(source)),
+            },
         };
         let ended = group.clone();
         self.tasks.spawn(async move {
@@ -191,22 +204,26 @@ impl Parked {
     }
 
     /// Starts the program, with its files if they are known already.
-    pub(crate) async fn go(mut self, archive: Option<&Archive>, way: Way) -> Result<Sandbox, StartError> {
+    pub(crate) async fn go(
+        mut self,
+        archive: Option<&Archive>,
+        way: Way,
+    ) -> Result<Sandbox, StartError> {
         match within(self.begin(archive)).await {
-            Ok((pidfd, listener, stdout, stderr)) => self.finish(pidfd, listener, stdout, stderr, way),
+            Ok((pidfd, listener, stdout, stderr)) => {
+                self.finish(pidfd, listener, stdout, stderr, way)
+            }
             Err(StartError::Ended { .. }) => {
-                let mut said = String::new();
-                let read = self.stderr.read_to_string(&mut said);
-                drop(tokio::time::timeout(Duration::from_secs(1), read).await);
-                let said = said.trim();
-                let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-                Err(StartError::Ended { said })
+                Err(StartError::Ended { said: read_out(self.stderr).await })
             }
             Err(other) => Err(other),
         }
     }
 
-    async fn begin(&mut self, archive: Option<&Archive>) -> Result<(OwnedFd, OwnedFd, OwnedFd, OwnedFd), StartError> {
+    async fn begin(
+        &mut self,
+        archive: Option<&Archive>,
+    ) -> Result<(OwnedFd, OwnedFd, OwnedFd, OwnedFd), StartError> {
         let told = |source| StartError::Prepare { attempt: "telling the launcher", source };
         self.control.send(&ToJail::Go, None).map_err(told)?;
         if let Some(archive) = archive {
@@ -219,7 +236,9 @@ impl Parked {
                 (ToServer::Cloned, mut fds) => pidfd = fds.pop(),
                 (ToServer::Up { .. }, fds) => up = <[OwnedFd; 3]>::try_from(fds).ok(),
                 (ToServer::Loaded, _) => loaded = true,
-                (ToServer::Ended { .. }, _) => return Err(StartError::Ended { said: String::new() }),
+                (ToServer::Ended { .. }, _) => {
+                    return Err(StartError::Ended { said: String::new() });
+                }
                 (ToServer::Failed(failure), _) => {
                     return Err(StartError::Jail {
                         attempt: failure.attempt,
@@ -232,12 +251,21 @@ impl Parked {
             }
         }
         match (pidfd, up) {
-            (Some(pidfd), Some([listener, stdout, stderr])) => Ok((pidfd, listener, stdout, stderr)),
+            (Some(pidfd), Some([listener, stdout, stderr])) => {
+                Ok((pidfd, listener, stdout, stderr))
+            }
             _ => Err(StartError::Ended { said: String::new() }),
         }
     }
 
-    fn finish(self, pidfd: OwnedFd, listener: OwnedFd, stdout: OwnedFd, stderr: OwnedFd, mut way: Way) -> Result<Sandbox, StartError> {
+    fn finish(
+        self,
+        pidfd: OwnedFd,
+        listener: OwnedFd,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+        mut way: Way,
+    ) -> Result<Sandbox, StartError> {
         let prepare = |source| StartError::Prepare { attempt: "watching a socket", source };
         let listener = std::os::unix::net::UnixListener::from(listener);
         listener.set_nonblocking(true).map_err(prepare)?;
@@ -280,9 +308,9 @@ impl Sandbox {
 
     /// Puts a program's files in place.
     pub(crate) async fn load(&mut self, archive: &Archive) -> Result<(), StartError> {
-        self.control
-            .send(&ToJail::Load, Some(archive.as_fd()))
-            .map_err(|source| StartError::Prepare { attempt: "sending the program's files", source })?;
+        self.control.send(&ToJail::Load, Some(archive.as_fd())).map_err(|source| {
+            StartError::Prepare { attempt: "sending the program's files", source }
+        })?;
         match within(self.control.receive()).await? {
             (ToServer::Loaded, _) => Ok(()),
             (ToServer::Failed(failure), _) => Err(StartError::Jail {
@@ -326,7 +354,9 @@ impl Control {
     pub(crate) async fn receive(&self) -> Result<(ToServer, Vec<OwnedFd>), StartError> {
         let message = self
             .0
-            .async_io(Interest::READABLE, || control::receive::<ToServer>(&self.0).map_err(Into::into))
+            .async_io(Interest::READABLE, || {
+                control::receive::<ToServer>(&self.0).map_err(Into::into)
+            })
             .await;
         match message {
             Ok(Some(message)) => Ok(message),
@@ -339,6 +369,15 @@ async fn within<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<
     tokio::time::timeout(START_LIMIT, work).await.unwrap_or(Err(StartError::Slow))
 }
 
+/// What a launcher that has ended has printed, as the end of a sentence.
+async fn read_out(mut stderr: ChildStderr) -> String {
+    let mut said = String::new();
+    let read = stderr.read_to_string(&mut said);
+    let _ = tokio::time::timeout(END_PATIENCE, read).await;
+    let said: String = said.trim().chars().take(500).collect();
+    if said.is_empty() { said } else { format!(": {said}") }
+}
+
 fn pair(kind: SocketType) -> std::io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
 }
@@ -349,7 +388,11 @@ fn stream(socket: OwnedFd) -> std::io::Result<UnixStream> {
     UnixStream::from_std(socket)
 }
 
-async fn enter_group(cgroups: &Cgroups, limits: &Limits, pid: Option<u32>) -> std::io::Result<Arc<Group>> {
+async fn enter_group(
+    cgroups: &Cgroups,
+    limits: &Limits,
+    pid: Option<u32>,
+) -> std::io::Result<Arc<Group>> {
     let bounds = Bounds {
         memory_bytes: limits.memory_bytes,
         tasks: u64::from(limits.processes) + OWN_TASKS,

@@ -206,7 +206,11 @@ async fn next_event(
 fn raw(output: &mut Output, stream: LogStream, bytes: Option<&[u8]>) -> Event {
     match bytes {
         Some(bytes) if !bytes.is_empty() => {
-            if output.raw(stream, bytes) { Event::Continue } else { Event::LogLimit }
+            if output.raw(stream, bytes) {
+                Event::Continue
+            } else {
+                Event::LogLimit
+            }
         }
         _ => {
             output.close_raw(stream);
@@ -222,7 +226,12 @@ enum Read {
     LogLimit,
 }
 
-fn read_frame(inbox: &[u8], id: u64, limits: &Limits, output: &mut Output) -> Result<Read, Violation> {
+fn read_frame(
+    inbox: &[u8],
+    id: u64,
+    limits: &Limits,
+    output: &mut Output,
+) -> Result<Read, Violation> {
     let Some((frame, length)) = protocol::parse(inbox, limits.output_bytes)? else {
         return Ok(Read::Nothing);
     };
@@ -294,7 +303,10 @@ async fn conclude(
 }
 
 /// Checks the values of an answer.
-fn accept(outcome: Outcome, limits: &Limits) -> Result<Result<StepSuccess, StepFailure>, Violation> {
+fn accept(
+    outcome: Outcome,
+    limits: &Limits,
+) -> Result<Result<StepSuccess, StepFailure>, Violation> {
     if let Some(thrown) = outcome.error {
         return verdict::thrown(thrown, limits).map(Err);
     }

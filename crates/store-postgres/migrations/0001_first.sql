@@ -239,6 +239,7 @@ CREATE TABLE invocation (
   tier TEXT,
   owner TEXT,
   fence BIGINT NOT NULL,
+  crashes BIGINT NOT NULL DEFAULT 0,
   response BYTEA,
   created_at_us BIGINT NOT NULL,
   started_at_us BIGINT,

@@ -239,6 +239,7 @@ CREATE TABLE invocation (
   tier TEXT,
   owner TEXT,
   fence INTEGER NOT NULL,
+  crashes INTEGER NOT NULL DEFAULT 0,
   response BLOB,
   created_at_us INTEGER NOT NULL,
   started_at_us INTEGER,

@@ -174,7 +174,7 @@ pub async fn claimed(
         r#"SELECT i.id AS "id: _", i.workspace_id AS "workspace_id: _", e.project_id AS "project_id: _",
              i.environment_id AS "environment_id: _", i.workflow_id AS "workflow_id: _",
              i.version_id AS "version_id: _", i.event_id AS "event_id: _", i.next_step, i.fence,
-             i.created_at_us AS "created_at: _"
+             i.crashes, i.created_at_us AS "created_at: _"
            FROM invocation i JOIN environment e ON e.id = i.environment_id
            WHERE i.id = $1 AND i.owner = $2"#,
         id as _,
@@ -257,15 +257,39 @@ pub async fn any_unowned(c: &mut DbConn) -> sqlx::Result<bool> {
     .await
 }
 
-/// Gives everything that a node held back; returns how many invocations that were.
-pub async fn release_all_of(c: &mut DbConn, owner: NodeId) -> sqlx::Result<u64> {
+/// Gives everything that a node held back; returns how many invocations that were. With
+/// `crashed`, those that had begun count one crash more.
+pub async fn release_all_of(c: &mut DbConn, owner: NodeId, crashed: bool) -> sqlx::Result<u64> {
+    let crashed = i64::from(crashed);
     sqlx::query!(
-        "UPDATE invocation SET owner = NULL WHERE owner = $1 AND state IN ('queued', 'running')",
-        owner as _
+        "UPDATE invocation SET owner = NULL,
+           crashes = crashes + CASE WHEN state = 'running' THEN CAST($2 AS BIGINT) ELSE 0 END
+         WHERE owner = $1 AND state IN ('queued', 'running')",
+        owner as _,
+        crashed
     )
     .execute(c)
     .await
     .map(|done| done.rows_affected())
+}
+
+/// Marks invocations that a node took up again as begun.
+pub async fn begin(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    id: InvocationId,
+    fence: i64,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE invocation SET state = 'running'
+         WHERE workspace_id = $1 AND id = $2 AND fence = $3 AND state IN ('queued', 'running')",
+        workspace as _,
+        id as _,
+        fence
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
 }
 
 pub async fn steps(

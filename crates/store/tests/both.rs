@@ -348,7 +348,7 @@ async fn a_writer_that_lost_its_lease_is_refused(database: TestDatabase) {
     let (id, op) = world.accept(Some(old), None);
     journal.write(op).await.unwrap();
     let mut tx = database.store.write(Actor::Node(new)).await.unwrap();
-    assert_eq!(db!(tx, invocation::release_all_of(old)).unwrap(), 1);
+    assert_eq!(db!(tx, invocation::release_all_of(old, true)).unwrap(), 1);
     assert_eq!(db!(tx, dialect::claim(new, 10)).unwrap(), [id]);
     tx.commit_bookkeeping(Bookkeeping::Lease).await.unwrap();
     assert_eq!(journal.write(world.step(id, 1)).await.unwrap(), JournalResult::LeaseLost);
@@ -374,7 +374,7 @@ async fn a_dead_nodes_invocations_are_claimed_once(database: TestDatabase) {
     assert_eq!(db!(conn, node::dead(now())).unwrap(), [dead]);
     drop(conn);
     let mut tx = database.store.write(Actor::Machine).await.unwrap();
-    db!(tx, invocation::release_all_of(dead)).unwrap();
+    db!(tx, invocation::release_all_of(dead, true)).unwrap();
     tx.commit_bookkeeping(Bookkeeping::Lease).await.unwrap();
     let claimers: Vec<_> = (0..5)
         .map(|_| {

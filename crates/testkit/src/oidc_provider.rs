@@ -53,8 +53,7 @@ impl OidcProvider {
             .spawn()
             .map_err(StartError::Run)?;
         let mut line = String::new();
-        let output = server.stdout.take();
-        let read = output.map(|output| BufReader::new(output).read_line(&mut line));
+        let read = server.stdout.as_mut().map(|output| BufReader::new(output).read_line(&mut line));
         let issuer = line.trim().to_owned();
         if !matches!(read, Some(Ok(_))) || !issuer.starts_with("http://127.0.0.1:") {
             let _ = server.kill();

@@ -28,16 +28,19 @@ pub(crate) async fn connect(args: ConnectArgs, output: Output) -> anyhow::Result
 pub(crate) async fn run(command: ConnectionsCommand, output: Output) -> anyhow::Result<()> {
     match command {
         ConnectionsCommand::List { client } => {
-            let page = Client::new(&client).await?.get("connections", &[("limit", Some("100".into()))]).await?;
+            let page = Client::new(&client)
+                .await?
+                .get("connections", &[("limit", Some("100".into()))])
+                .await?;
             output.result(&page, |page| list(page).map(line).collect::<Vec<_>>().join("\n"));
         }
         ConnectionsCommand::Show { client, id } => {
-            let connection = Client::new(&client).await?.get(&format!("connections/{id}"), &[]).await?;
+            let connection =
+                Client::new(&client).await?.get(&format!("connections/{id}"), &[]).await?;
             output.result(&connection, line);
         }
         ConnectionsCommand::Add { client, app, customer, name, fields } => {
-            let fields: Value =
-                serde_json::from_str(&input::read_secret(&fields, "the fields")?)?;
+            let fields: Value = serde_json::from_str(&input::read_secret(&fields, "the fields")?)?;
             let body = json!({ "app": app, "customer": customer, "name": name, "fields": fields });
             let connection = Client::new(&client).await?.post("connections", Some(&body)).await?;
             output.result(&connection, line);
@@ -62,8 +65,13 @@ fn line(connection: &Value) -> String {
     )
 }
 
-pub(crate) async fn oauth_clients(command: OauthClientsCommand, output: Output) -> anyhow::Result<()> {
-    let line = |one: &Value| format!("{}  {:<12}{}", text(one, "id"), text(one, "app"), text(one, "client_id"));
+pub(crate) async fn oauth_clients(
+    command: OauthClientsCommand,
+    output: Output,
+) -> anyhow::Result<()> {
+    let line = |one: &Value| {
+        format!("{}  {:<12}{}", text(one, "id"), text(one, "app"), text(one, "client_id"))
+    };
     match command {
         OauthClientsCommand::List { client } => {
             let page = Client::new(&client).await?.get("oauth-clients", &[]).await?;

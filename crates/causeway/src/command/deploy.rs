@@ -68,13 +68,17 @@ fn render_plan(plan: &Value) -> String {
 
 /// Every file of the folder in base64 by its path. Hidden ones stay at home.
 fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    ensure!(folder.is_dir(), "{} is not a folder: name the one with workflow.yaml", folder.display());
+    ensure!(
+        folder.is_dir(),
+        "{} is not a folder: name the one with workflow.yaml",
+        folder.display()
+    );
     let mut files = BTreeMap::new();
     let mut size = 0;
     let mut folders = vec![folder.to_owned()];
     while let Some(current) = folders.pop() {
-        let entries =
-            std::fs::read_dir(&current).with_context(|| format!("reading {}", current.display()))?;
+        let entries = std::fs::read_dir(&current)
+            .with_context(|| format!("reading {}", current.display()))?;
         for entry in entries {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -86,10 +90,11 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
                 continue;
             }
             let inside = path.strip_prefix(folder)?;
-            let inside = inside.to_str().with_context(|| {
-                format!("the name of {} is not UTF-8 text", path.display())
-            })?;
-            let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            let inside = inside
+                .to_str()
+                .with_context(|| format!("the name of {} is not UTF-8 text", path.display()))?;
+            let bytes =
+                std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
             size += bytes.len();
             ensure!(
                 size <= causeway_flow::MAX_BYTES && files.len() < causeway_flow::MAX_FILES,

@@ -28,7 +28,12 @@ impl Report {
         self.0.push(Finding { check: check.to_owned(), outcome, detail: detail.into() });
     }
 
-    fn result<T>(&mut self, check: &str, result: anyhow::Result<T>, ok: impl FnOnce(&T) -> String) -> Option<T> {
+    fn result<T>(
+        &mut self,
+        check: &str,
+        result: anyhow::Result<T>,
+        ok: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
         match result {
             Ok(value) => {
                 self.add(check, "ok", ok(&value));
@@ -83,18 +88,41 @@ impl Report {
 
     async fn data(&mut self, config: &Config) {
         if !config.data_dir.exists() {
-            self.add("data folder", "warning", "it does not exist yet; `causeway bootstrap` makes it");
+            self.add(
+                "data folder",
+                "warning",
+                "it does not exist yet; `causeway bootstrap` makes it",
+            );
             return;
         }
         let store = wiring::open_store(config).await.map_err(anyhow::Error::from);
-        let Some(store) = self.result("database", store, |store| store.kind().to_owned()) else { return };
-        let root = wiring::root_key(config, &store).await;
+        let Some(store) = self.result("database", store, |store| store.kind().to_owned()) else {
+            return;
+        };
+        match wiring::is_fresh(&store).await {
+            Ok(true) => {
+                self.add(
+                    "root key",
+                    "warning",
+                    "nothing is sealed yet; `causeway bootstrap` makes the first key",
+                );
+                return;
+            }
+            Ok(false) => {}
+            Err(error) => return self.add("database", "error", format!("{error:#}")),
+        }
+        let root = wiring::existing_root_key(config).await;
         if let Some(root) = self.result("root key", root, |root| root.name().to_owned()) {
-            let opened = async { Ok(wiring::unlock(store.clone(), root).await?.check().await?) }.await;
+            let opened =
+                async { Ok(wiring::unlock(store.clone(), root).await?.check().await?) }.await;
             let opened: anyhow::Result<usize> = opened;
             self.result("data keys", opened, |count| format!("all {count} open"));
         } else {
-            self.add("data keys", "error", "none opens without the root key; nothing sealed can be read");
+            self.add(
+                "data keys",
+                "error",
+                "none opens without the root key; nothing sealed can be read",
+            );
         }
         self.audit(&store).await;
         store.close().await;

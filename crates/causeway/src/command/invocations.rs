@@ -23,7 +23,12 @@ pub(crate) async fn replay(args: ReplayArgs, output: Output) -> anyhow::Result<(
 }
 
 /// Follows a new invocation to its end, unless told not to wait. Fails if the invocation does.
-async fn finish(client: &Client, output: Output, started: &Value, no_wait: bool) -> anyhow::Result<()> {
+async fn finish(
+    client: &Client,
+    output: Output,
+    started: &Value,
+    no_wait: bool,
+) -> anyhow::Result<()> {
     let id = text(started, "invocation_id");
     if no_wait {
         output.result(started, |_| id.to_owned());
@@ -89,7 +94,11 @@ pub(crate) async fn manage(command: InvocationsCommand, output: Output) -> anyho
             output.result(&shown, |shown| {
                 let mut lines = vec![
                     render::invocation(shown),
-                    format!("  workflow {}  version {}", text(shown, "workflow_id"), text(shown, "version_id")),
+                    format!(
+                        "  workflow {}  version {}",
+                        text(shown, "workflow_id"),
+                        text(shown, "version_id")
+                    ),
                     format!("  tier {}", shown.get("tier").and_then(Value::as_str).unwrap_or("-")),
                 ];
                 if let Some(event) = shown.get("event") {

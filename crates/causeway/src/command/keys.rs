@@ -21,7 +21,8 @@ pub(crate) async fn run(command: KeysCommand, output: Output) -> anyhow::Result<
         KeysCommand::Rotate { client, no_wait } => rotate(&client, no_wait, output).await,
         KeysCommand::Rewrap { server, to } => {
             let config = Config::read(server)?;
-            let to: RootKeySpec = to.parse().with_context(|| format!("reading the root key `{to}`"))?;
+            let to: RootKeySpec =
+                to.parse().with_context(|| format!("reading the root key `{to}`"))?;
             let _alone = wiring::lock_data_dir(&config)?;
             let store = wiring::open_store(&config).await?;
             let old = wiring::root_key(&config, &store).await?;
@@ -29,7 +30,9 @@ pub(crate) async fn run(command: KeysCommand, output: Output) -> anyhow::Result<
             let count = wiring::rewrap(&store, &old, &new).await?;
             let name = new.name().to_owned();
             output.result(&json!({ "rewrapped": count, "root_key": name }), |_| {
-                format!("Wrapped {count} data keys under {name}. Start the server with it from now on.")
+                format!(
+                    "Wrapped {count} data keys under {name}. Start the server with it from now on."
+                )
             });
             Ok(())
         }

@@ -22,7 +22,10 @@ pub(crate) async fn run(args: LogsArgs, output: Output) -> anyhow::Result<()> {
         let shown = client.get(&format!("invocations/{}", text(one, "id")), &[]).await?;
         print(output, &json!({ "type": "invocation", "invocation": shown }));
         for step in shown.get("steps").and_then(Value::as_array).into_iter().flatten() {
-            print(output, &json!({ "type": "step", "invocation_id": text(&shown, "id"), "step": step }));
+            print(
+                output,
+                &json!({ "type": "step", "invocation_id": text(&shown, "id"), "step": step }),
+            );
         }
     }
     if args.follow {

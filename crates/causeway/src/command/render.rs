@@ -40,7 +40,9 @@ pub(crate) fn step(step: &Value) -> String {
     }
     if let Some(error) = step.get("error").filter(|error| !error.is_null()) {
         lines.push(format!("    error {}: {}", text(error, "code"), text(error, "message")));
-        lines.extend(text(error, "stack").lines().skip(1).map(|line| format!("      {}", line.trim())));
+        lines.extend(
+            text(error, "stack").lines().skip(1).map(|line| format!("      {}", line.trim())),
+        );
     }
     lines.join("\n")
 }

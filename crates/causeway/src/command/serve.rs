@@ -39,20 +39,26 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     let config = Config::read(args)?;
     let _alone = wiring::lock_data_dir(&config)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("listening on {}: is another program using the port? --listen takes another", config.listen)
+        format!(
+            "listening on {}: is another program using the port? --listen takes another",
+            config.listen
+        )
     })?;
     let address = listener.local_addr().context("reading the address that is listened on")?;
     let store = wiring::open_store(&config).await?;
     let root = wiring::root_key(&config, &store).await?;
     let vault = wiring::unlock(store.clone(), root).await?;
 
-    let catalog = Arc::new(Catalog::load(config.apps_dir.as_deref()).context("loading the catalogue")?);
+    let catalog =
+        Arc::new(Catalog::load(config.apps_dir.as_deref()).context("loading the catalogue")?);
     let guard = Guard::new(
         GuardConfig { allow: config.net_allow.clone(), ..GuardConfig::default() },
         SystemResolver,
     );
     let extra_roots_pem = match &config.net_extra_roots {
-        Some(path) => Some(std::fs::read(path).with_context(|| format!("reading {}", path.display()))?),
+        Some(path) => {
+            Some(std::fs::read(path).with_context(|| format!("reading {}", path.display()))?)
+        }
         None => None,
     };
     let http = HttpClient::new(guard.clone(), &HttpConfig { extra_roots_pem })?;
@@ -65,7 +71,9 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         catalog: Arc::clone(&catalog),
         clock: Arc::clone(&clock),
         random: Arc::clone(&random),
-        callback_url: format!("{base}/connect/callback").parse().context("making the callback URL")?,
+        callback_url: format!("{base}/connect/callback")
+            .parse()
+            .context("making the callback URL")?,
         crash: Arc::new(NoCrash),
     });
     let pool = Arc::new(
@@ -106,7 +114,8 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         metrics: causeway_api::install_metrics().context("installing the metrics")?,
         public_url: config.public_url,
     });
-    let ready = json!({ "listening": address.to_string(), "database": store.kind(), "node": flow.node() });
+    let ready =
+        json!({ "listening": address.to_string(), "database": store.kind(), "node": flow.node() });
     output.result(&ready, |_| format!("Causeway listens on http://{address} ({}).", store.kind()));
     tracing::info!(listen = %address, database = store.kind(), node.id = %flow.node(), "serving");
 
@@ -147,7 +156,10 @@ async fn take_up_rotations(vault: Vault, actor: Actor) {
     loop {
         turns.tick().await;
         if let Err(error) = vault.resume_rotations(actor).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "key rotations are unfinished");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "key rotations are unfinished"
+            );
         }
     }
 }

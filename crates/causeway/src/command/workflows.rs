@@ -7,7 +7,10 @@ use crate::output::Output;
 pub(crate) async fn run(command: WorkflowsCommand, output: Output) -> anyhow::Result<()> {
     match command {
         WorkflowsCommand::List { client } => {
-            let page = Client::new(&client).await?.get("workflows", &[("limit", Some("100".into()))]).await?;
+            let page = Client::new(&client)
+                .await?
+                .get("workflows", &[("limit", Some("100".into()))])
+                .await?;
             output.result(&page, |page| {
                 list(page)
                     .map(|one| format!("{}  {}\n", text(one, "id"), text(one, "name")))

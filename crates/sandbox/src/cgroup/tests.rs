@@ -1,6 +1,7 @@
 use super::*;
 
-const V2_OWN: &str = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/causeway.service\n";
+const V2_OWN: &str =
+    "0::/user.slice/user-1000.slice/user@1000.service/app.slice/causeway.service\n";
 const V2_MOUNTS: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n";
 const V1_OWN: &str = "9:name=systemd:/\n8:pids:/app\n4:memory:/app\n2:cpuacct,cpu:/app\n0::/\n";
 const V1_MOUNTS: &str = "\
@@ -42,10 +43,7 @@ fn a_group_of_version_2_gets_its_limits() {
     fs::write(base.join("cgroup.controllers"), "cpu memory pids\n").unwrap();
     fs::write(base.join("cgroup.subtree_control"), "").unwrap();
     let groups = Cgroups::prepare_v2(base.clone()).unwrap();
-    assert_eq!(
-        fs::read_to_string(base.join("cgroup.subtree_control")).unwrap(),
-        "+memory +pids"
-    );
+    assert_eq!(fs::read_to_string(base.join("cgroup.subtree_control")).unwrap(), "+memory +pids");
     // A real group has this file from the start.
     let name = format!("causeway-{}-{}", std::process::id(), SERIAL.load(Ordering::Relaxed));
     let refused = groups.create(Bounds { memory_bytes: 1 << 20, tasks: 7 });

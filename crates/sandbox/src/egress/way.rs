@@ -134,7 +134,8 @@ async fn serve(mut socket: UnixStream, shared: Arc<Shared>) {
     let counted = Counted(Arc::clone(&shared));
     // A connection that breaks off is the code's own affair: it sees the end of its socket.
     let mut received = Vec::with_capacity(LONGEST_LINE);
-    let Ok(Some(line)) = tokio::time::timeout(PATIENCE, read_line(&mut socket, &mut received)).await
+    let Ok(Some(line)) =
+        tokio::time::timeout(PATIENCE, read_line(&mut socket, &mut received)).await
     else {
         return;
     };
@@ -173,8 +174,13 @@ async fn serve(mut socket: UnixStream, shared: Arc<Shared>) {
 }
 
 /// Asks the egress for a connection and keeps it for the code to use.
-async fn dial(shared: &Arc<Shared>, host: &str, port: &str) -> Result<(u64, String), EgressRefused> {
-    let refuse = |message: &str| EgressRefused { code: "EGRESS_REFUSED", message: message.to_owned() };
+async fn dial(
+    shared: &Arc<Shared>,
+    host: &str,
+    port: &str,
+) -> Result<(u64, String), EgressRefused> {
+    let refuse =
+        |message: &str| EgressRefused { code: "EGRESS_REFUSED", message: message.to_owned() };
     let port: u16 = port.parse().map_err(|_| refuse("the port is not a number from 0 to 65535"))?;
     let now = shared.now().clone();
     let Some(Now { program, invocation: Some(invocation) }) = now else {

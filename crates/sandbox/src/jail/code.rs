@@ -16,7 +16,10 @@ const OVERHEAD: u64 = 4 << 20;
 
 /// Writes the files below `/code` and makes them read-only.
 pub(super) fn load(mut fds: Vec<OwnedFd>) -> Result<(), JailError> {
-    let bad = |why: &str| JailError { attempt: format!("reading the program's files: {why}"), source: None };
+    let bad = |why: &str| JailError {
+        attempt: format!("reading the program's files: {why}"),
+        source: None,
+    };
     let archive = fds.pop().ok_or_else(|| bad("none attached"))?;
     let length = rustix::fs::fstat(&archive).attempt("reading the program's files")?.st_size;
     let size = u64::try_from(length).unwrap_or(0).saturating_mul(2).saturating_add(OVERHEAD);
@@ -52,12 +55,8 @@ fn write_file(path: &str, contents: &mut impl Read) -> Result<(), JailError> {
     if let Some(parent) = place.parent() {
         fs::create_dir_all(parent).attempt(what())?;
     }
-    let mut file: File = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o444)
-        .open(&place)
-        .attempt(what())?;
+    let mut file: File =
+        OpenOptions::new().write(true).create_new(true).mode(0o444).open(&place).attempt(what())?;
     std::io::copy(contents, &mut file).attempt(what())?;
     file.flush().attempt(what())
 }

@@ -27,7 +27,8 @@ pub(super) fn run(handover: &Handover<'_>) -> isize {
 fn live(handover: &Handover<'_>) -> Result<(), JailError> {
     close_all_but(&[handover.control, handover.runner, handover.egress.as_fd(), handover.mapped]);
     let mut byte = [0_u8; 1];
-    let mapped = rustix::io::read(handover.mapped, &mut byte).attempt("waiting for the launcher")?;
+    let mapped =
+        rustix::io::read(handover.mapped, &mut byte).attempt("waiting for the launcher")?;
     if mapped == 0 {
         return Ok(()); // the launcher has failed and said so
     }
@@ -39,10 +40,8 @@ fn live(handover: &Handover<'_>) -> Result<(), JailError> {
     drop(null);
 
     if handover.start.ids.is_some() {
-        let (user, group) = (
-            rustix::process::Uid::from_raw(INIT_ID),
-            rustix::process::Gid::from_raw(INIT_ID),
-        );
+        let (user, group) =
+            (rustix::process::Uid::from_raw(INIT_ID), rustix::process::Gid::from_raw(INIT_ID));
         rustix::thread::set_thread_groups(&[]).attempt("dropping groups")?;
         rustix::thread::set_thread_res_gid(group, group, group).attempt("changing group")?;
         rustix::thread::set_thread_res_uid(user, user, user).attempt("changing user")?;
@@ -129,8 +128,11 @@ fn reap(program: Pid) -> Option<ToServer> {
 
 /// Closes what PID 1 does not need, standard streams aside.
 fn close_all_but(keep: &[BorrowedFd<'_>]) {
-    let mut keep: Vec<u32> =
-        keep.iter().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).filter(|fd| *fd > 2).collect();
+    let mut keep: Vec<u32> = keep
+        .iter()
+        .filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok())
+        .filter(|fd| *fd > 2)
+        .collect();
     keep.sort_unstable();
     let mut first = 3;
     for kept in keep.into_iter().chain([nix::libc::c_uint::MAX]) {

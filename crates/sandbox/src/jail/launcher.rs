@@ -123,17 +123,17 @@ fn clone_init(handover: &Handover<'_>) -> Result<Pid, JailError> {
 /// Writes the identities of PID 1's user namespace.
 fn write_maps(proc: BorrowedFd<'_>, pid: Pid, ids: Option<Ids>) -> Result<(), JailError> {
     let map = match ids {
-        Some(ids) => format!(
-            "{} {} 1\n{} {} 1\n",
-            super::INIT_ID,
-            ids.init,
-            super::PROGRAM_ID,
-            ids.program
-        ),
+        Some(ids) => {
+            format!("{} {} 1\n{} {} 1\n", super::INIT_ID, ids.init, super::PROGRAM_ID, ids.program)
+        }
         None => format!("{} 0 1\n", super::PROGRAM_ID),
     };
     let directory = pid.as_raw_nonzero().get();
-    write_proc(proc, &format!("{directory}/setgroups"), if ids.is_some() { "allow" } else { "deny" })?;
+    write_proc(
+        proc,
+        &format!("{directory}/setgroups"),
+        if ids.is_some() { "allow" } else { "deny" },
+    )?;
     write_proc(proc, &format!("{directory}/gid_map"), &map)?;
     write_proc(proc, &format!("{directory}/uid_map"), &map)
 }

@@ -37,8 +37,10 @@ pub(super) struct Child {
 
 /// Forks and runs the program.
 pub(super) fn start(start: &Start, streams: &Streams<'_>) -> Result<Child, JailError> {
-    let filters = seccomp::compile()
-        .map_err(|why| JailError { attempt: format!("compiling the filter: {why}"), source: None })?;
+    let filters = seccomp::compile().map_err(|why| JailError {
+        attempt: format!("compiling the filter: {why}"),
+        source: None,
+    })?;
     let missing = if landlock_is_here() { Vec::new() } else { vec!["landlock".to_owned()] };
     let text = |text: &String| CString::new(text.as_str()).unwrap_or_default();
     let command: Vec<CString> = start.command.iter().map(text).collect();
@@ -64,8 +66,7 @@ pub(super) fn start(start: &Start, streams: &Streams<'_>) -> Result<Child, JailE
                 })?;
             Err(JailError {
                 attempt: told.attempt,
-                source: (told.errno != 0)
-                    .then(|| rustix::io::Errno::from_raw_os_error(told.errno)),
+                source: (told.errno != 0).then(|| rustix::io::Errno::from_raw_os_error(told.errno)),
             })
         }
         ForkResult::Child => {
@@ -86,10 +87,9 @@ fn exec(command: &[CString], environment: &[CString]) -> JailError {
     let Some(program) = command.first() else { return JailError { attempt, source: None } };
     match nix::unistd::execve(program, command, environment) {
         Ok(never) => match never {},
-        Err(source) => JailError {
-            attempt,
-            source: Some(rustix::io::Errno::from_raw_os_error(source as i32)),
-        },
+        Err(source) => {
+            JailError { attempt, source: Some(rustix::io::Errno::from_raw_os_error(source as i32)) }
+        }
     }
 }
 

@@ -72,7 +72,8 @@ pub(super) fn build(start: &Start) -> Result<Root, JailError> {
     }
     let socket = inside(Path::new(EGRESS_SOCKET));
     let egress = UnixListener::bind(&socket).attempt("making the egress socket")?;
-    fs::set_permissions(&socket, Permissions::from_mode(0o666)).attempt("opening the egress socket")?;
+    fs::set_permissions(&socket, Permissions::from_mode(0o666))
+        .attempt("opening the egress socket")?;
 
     let flags = MountFlags::BIND
         | MountFlags::RDONLY
@@ -82,7 +83,8 @@ pub(super) fn build(start: &Start) -> Result<Root, JailError> {
     rustix::mount::mount_remount(STAGE, flags, c"").attempt("making the root read-only")?;
     rustix::process::chdir(STAGE).attempt("entering the root")?;
     rustix::process::pivot_root(".", ".").attempt("making the root the root")?;
-    rustix::mount::unmount(".", UnmountFlags::DETACH).attempt("letting go of the machine's root")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH)
+        .attempt("letting go of the machine's root")?;
     rustix::process::chdir("/").attempt("entering the root")?;
     Ok(Root { egress, proc })
 }

@@ -24,7 +24,10 @@ pub(super) async fn run(pool: Weak<Inner>) {
         let pause = match inner.keep_spares().await {
             Ok(()) => (inner.config.idle / LOOKS).max(Duration::from_millis(20)),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "starting a spare sandbox");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "starting a spare sandbox"
+                );
                 AFTER_FAILURE
             }
         };
@@ -73,7 +76,8 @@ impl Inner {
     /// A launcher that has prepared everything makes the next start shorter by the time that
     /// cgroups and mounts take.
     async fn keep_parked(self: &Arc<Self>) -> Result<(), StartError> {
-        let absent = |inner: &Self| inner.parked.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        let absent =
+            |inner: &Self| inner.parked.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if !absent(self) {
             return Ok(());
         }

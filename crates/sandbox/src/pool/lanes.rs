@@ -94,7 +94,13 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     }
 
     /// Asks for a sandbox; `waiter` is kept if there is none now.
-    pub(super) fn ask(&mut self, key: K, waiter: W, now: Instant, effects: &mut Effects<K, T, W>) -> Answer<T, W> {
+    pub(super) fn ask(
+        &mut self,
+        key: K,
+        waiter: W,
+        now: Instant,
+        effects: &mut Effects<K, T, W>,
+    ) -> Answer<T, W> {
         let lane = self.lanes.entry(key).or_default();
         if lane.waiters.is_empty() {
             if let Some((sandbox, _)) = lane.idle.pop() {
@@ -152,11 +158,15 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     }
 
     /// Ends the idle sandboxes that `select` picks.
-    pub(super) fn end_idle(&mut self, mut select: impl FnMut(&K, Instant) -> bool) -> Effects<K, T, W> {
+    pub(super) fn end_idle(
+        &mut self,
+        mut select: impl FnMut(&K, Instant) -> bool,
+    ) -> Effects<K, T, W> {
         let mut effects = Effects::default();
         for (key, lane) in &mut self.lanes {
-            let (gone, kept): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut lane.idle).into_iter().partition(|(_, since)| select(key, *since));
+            let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut lane.idle)
+                .into_iter()
+                .partition(|(_, since)| select(key, *since));
             lane.idle = kept;
             lane.live -= gone.len();
             self.assigned -= gone.len();
@@ -172,7 +182,12 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     pub(super) fn close(&mut self) -> (Vec<W>, Vec<T>) {
         let mut ended = self.end_idle(|_, _| true).ended;
         ended.append(&mut self.spares);
-        let waiters = self.lanes.values_mut().flat_map(|lane| lane.waiters.drain(..)).map(|(waiter, _)| waiter).collect();
+        let waiters = self
+            .lanes
+            .values_mut()
+            .flat_map(|lane| lane.waiters.drain(..))
+            .map(|(waiter, _)| waiter)
+            .collect();
         self.turns.clear();
         self.waiting = 0;
         (waiters, ended)
@@ -244,7 +259,10 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
         self.turns.iter().filter(|turn| **turn != key).any(|turn| {
             self.lanes.get(turn).is_some_and(|lane| {
                 lane.live < self.caps.each
-                    && lane.waiters.front().is_some_and(|(_, since)| now.duration_since(*since) > TURN)
+                    && lane
+                        .waiters
+                        .front()
+                        .is_some_and(|(_, since)| now.duration_since(*since) > TURN)
             })
         })
     }

@@ -34,13 +34,16 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn mebibytes(bytes: u64) -> String {
-    if bytes.is_multiple_of(1 << 20) { format!("{} MiB", bytes >> 20) } else { format!("{bytes} bytes") }
+    if bytes.is_multiple_of(1 << 20) {
+        format!("{} MiB", bytes >> 20)
+    } else {
+        format!("{bytes} bytes")
+    }
 }
 
 pub(super) fn time_limit(limits: &Limits) -> StepFailure {
     let limit = seconds(limits.wall);
-    let message =
-        format!("the step ran for {limit}, its limit is {limit}: {}", raise("wall"));
+    let message = format!("the step ran for {limit}, its limit is {limit}: {}", raise("wall"));
     failure(FailureCode::TimeLimit, message)
 }
 

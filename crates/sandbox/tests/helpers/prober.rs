@@ -2,7 +2,12 @@
 //! reports what the kernel answered. It speaks the runner's protocol for one call.
 
 #![expect(unsafe_code, reason = "it makes the system calls that no crate offers, to see them fail")]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions, reason = "a test helper")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test helper"
+)]
 
 use nix::libc;
 use serde_json::{Value, json};
@@ -43,7 +48,11 @@ fn main() {
 
 /// `ok` or the name of the error.
 fn answer(result: i64) -> String {
-    if result < 0 { nix::errno::Errno::last().to_string().split(':').next().unwrap().to_owned() } else { "ok".to_owned() }
+    if result < 0 {
+        nix::errno::Errno::last().to_string().split(':').next().unwrap().to_owned()
+    } else {
+        "ok".to_owned()
+    }
 }
 
 fn call(number: libc::c_long, arguments: [u64; 6]) -> String {
@@ -93,15 +102,27 @@ fn descriptors() -> Vec<i32> {
 
 fn sockets() -> Value {
     let families = [
-        ("unix", libc::AF_UNIX, libc::SOCK_STREAM), ("inet", libc::AF_INET, libc::SOCK_STREAM),
-        ("inet_udp", libc::AF_INET, libc::SOCK_DGRAM), ("inet6", libc::AF_INET6, libc::SOCK_STREAM),
-        ("raw", libc::AF_INET, libc::SOCK_RAW), ("packet", libc::AF_PACKET, libc::SOCK_RAW),
-        ("netlink", libc::AF_NETLINK, libc::SOCK_RAW), ("vsock", libc::AF_VSOCK, libc::SOCK_STREAM),
-        ("alg", libc::AF_ALG, libc::SOCK_SEQPACKET), ("bluetooth", libc::AF_BLUETOOTH, libc::SOCK_RAW),
+        ("unix", libc::AF_UNIX, libc::SOCK_STREAM),
+        ("inet", libc::AF_INET, libc::SOCK_STREAM),
+        ("inet_udp", libc::AF_INET, libc::SOCK_DGRAM),
+        ("inet6", libc::AF_INET6, libc::SOCK_STREAM),
+        ("raw", libc::AF_INET, libc::SOCK_RAW),
+        ("packet", libc::AF_PACKET, libc::SOCK_RAW),
+        ("netlink", libc::AF_NETLINK, libc::SOCK_RAW),
+        ("vsock", libc::AF_VSOCK, libc::SOCK_STREAM),
+        ("alg", libc::AF_ALG, libc::SOCK_SEQPACKET),
+        ("bluetooth", libc::AF_BLUETOOTH, libc::SOCK_RAW),
     ];
-    families.into_iter().map(|(name, family, kind)| {
-        (name.to_owned(), Value::from(call(libc::SYS_socket, [family as u64, kind as u64, 0, 0, 0, 0])))
-    }).collect::<serde_json::Map<_, _>>().into()
+    families
+        .into_iter()
+        .map(|(name, family, kind)| {
+            (
+                name.to_owned(),
+                Value::from(call(libc::SYS_socket, [family as u64, kind as u64, 0, 0, 0, 0])),
+            )
+        })
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn calls() -> Value {
@@ -115,7 +136,11 @@ fn calls() -> Value {
         ("kcmp", libc::SYS_kcmp, [1, 2, 0, 0, 0, 0]),
         ("pidfd_open", libc::SYS_pidfd_open, [1, 0, 0, 0, 0, 0]),
         ("mount", libc::SYS_mount, [text(c"none"), text(c"/tmp"), text(c"tmpfs"), 0, 0, 0]),
-        ("remount_code_writable", libc::SYS_mount, [0, text(c"/code"), 0, libc::MS_REMOUNT | libc::MS_BIND, 0, 0]),
+        (
+            "remount_code_writable",
+            libc::SYS_mount,
+            [0, text(c"/code"), 0, libc::MS_REMOUNT | libc::MS_BIND, 0, 0],
+        ),
         ("umount", libc::SYS_umount2, [text(c"/code"), 2, 0, 0, 0, 0]),
         ("move_mount", libc::SYS_move_mount, none),
         ("open_tree", libc::SYS_open_tree, [libc::AT_FDCWD as u64, text(c"/"), 1, 0, 0, 0]),
@@ -126,8 +151,16 @@ fn calls() -> Value {
         ("unshare_user", libc::SYS_unshare, [libc::CLONE_NEWUSER as u64, 0, 0, 0, 0, 0]),
         ("unshare_mount", libc::SYS_unshare, [libc::CLONE_NEWNS as u64, 0, 0, 0, 0, 0]),
         ("unshare_net", libc::SYS_unshare, [libc::CLONE_NEWNET as u64, 0, 0, 0, 0, 0]),
-        ("clone_user", libc::SYS_clone, [(libc::CLONE_NEWUSER | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0]),
-        ("clone_net", libc::SYS_clone, [(libc::CLONE_NEWNET | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0]),
+        (
+            "clone_user",
+            libc::SYS_clone,
+            [(libc::CLONE_NEWUSER | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0],
+        ),
+        (
+            "clone_net",
+            libc::SYS_clone,
+            [(libc::CLONE_NEWNET | libc::SIGCHLD) as u64, 0, 0, 0, 0, 0],
+        ),
         ("clone3", libc::SYS_clone3, none),
         ("setns", libc::SYS_setns, [3, 0, 0, 0, 0, 0]),
         ("setuid", libc::SYS_setuid, none),
@@ -161,8 +194,16 @@ fn calls() -> Value {
         ("shmget", libc::SYS_shmget, none),
         ("mq_open", libc::SYS_mq_open, none),
         ("vmsplice", libc::SYS_vmsplice, none),
-        ("mknod_fifo", libc::SYS_mknodat, [libc::AT_FDCWD as u64, text(c"/tmp/fifo"), 0o010_644, 0, 0, 0]),
-        ("mknod_device", libc::SYS_mknodat, [libc::AT_FDCWD as u64, text(c"/tmp/sda"), 0o060_644, 0x0800, 0, 0]),
+        (
+            "mknod_fifo",
+            libc::SYS_mknodat,
+            [libc::AT_FDCWD as u64, text(c"/tmp/fifo"), 0o010_644, 0, 0, 0],
+        ),
+        (
+            "mknod_device",
+            libc::SYS_mknodat,
+            [libc::AT_FDCWD as u64, text(c"/tmp/sda"), 0o060_644, 0x0800, 0, 0],
+        ),
         ("seccomp", libc::SYS_seccomp, none),
         ("landlock", libc::SYS_landlock_create_ruleset, none),
         ("prlimit_of_init", libc::SYS_prlimit64, [1, 7, 0, 0, 0, 0]),
@@ -170,7 +211,11 @@ fn calls() -> Value {
         ("set_dumpable", libc::SYS_prctl, [4, 1, 0, 0, 0, 0]),
         ("unknown", 100_000, none),
     ];
-    tried.into_iter().map(|(name, number, arguments)| (name.to_owned(), Value::from(call(number, arguments)))).collect::<serde_json::Map<_, _>>().into()
+    tried
+        .into_iter()
+        .map(|(name, number, arguments)| (name.to_owned(), Value::from(call(number, arguments))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn files() -> Value {
@@ -179,17 +224,36 @@ fn files() -> Value {
         opened.map_or_else(|error| word(&error), |_| "ok".to_owned())
     };
     let list = |path: &str| {
-        let mut names: Vec<String> = std::fs::read_dir(path).map(|entries| entries.flatten().map(|entry| entry.file_name().display().to_string()).collect()).unwrap_or_default();
+        let mut names: Vec<String> = std::fs::read_dir(path)
+            .map(|entries| {
+                entries.flatten().map(|entry| entry.file_name().display().to_string()).collect()
+            })
+            .unwrap_or_default();
         names.sort();
         names
     };
-    let flags = |path: &std::ffi::CStr| rustix::fs::statvfs(path).map(|stat| format!("{:?}", stat.f_flag)).unwrap_or_default();
-    let create = |path: &str| std::fs::write(path, "x").map_or_else(|error| word(&error), |()| "ok".to_owned());
+    let flags = |path: &std::ffi::CStr| {
+        rustix::fs::statvfs(path).map(|stat| format!("{:?}", stat.f_flag)).unwrap_or_default()
+    };
+    let create = |path: &str| {
+        std::fs::write(path, "x").map_or_else(|error| word(&error), |()| "ok".to_owned())
+    };
     std::fs::copy("/bin/node", "/tmp/program").unwrap();
-    std::fs::set_permissions("/tmp/program", std::os::unix::fs::PermissionsExt::from_mode(0o4755)).unwrap();
-    let run = |path: &str| std::process::Command::new(path).arg("--version").stdout(std::process::Stdio::null()).status().map_or_else(|error| word(&error), |_| "ok".to_owned());
+    std::fs::set_permissions("/tmp/program", std::os::unix::fs::PermissionsExt::from_mode(0o4755))
+        .unwrap();
+    let run = |path: &str| {
+        std::process::Command::new(path)
+            .arg("--version")
+            .stdout(std::process::Stdio::null())
+            .status()
+            .map_or_else(|error| word(&error), |_| "ok".to_owned())
+    };
     std::os::unix::fs::symlink("/etc/shadow", "/tmp/link").unwrap();
-    let libc_path = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6"].into_iter().find(|path| std::path::Path::new(path).exists()).unwrap_or("/no-libc");
+    let libc_path =
+        ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6"]
+            .into_iter()
+            .find(|path| std::path::Path::new(path).exists())
+            .unwrap_or("/no-libc");
     json!({
         "root": list("/"), "dev": list("/dev"), "etc": list("/etc"), "run": list("/run"), "tmp_up": list("/tmp/../.."),
         "read": {

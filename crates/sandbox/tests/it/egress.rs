@@ -79,7 +79,11 @@ async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
             }
         };
         let head = String::from_utf8_lossy(&received[..end]).into_owned();
-        let header = |name: &str| head.lines().find_map(|line| line.to_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned));
+        let header = |name: &str| {
+            head.lines().find_map(|line| {
+                line.to_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned)
+            })
+        };
         let length: usize = header("content-length").map_or(0, |length| length.parse().unwrap());
         while received.len() < end + length {
             if socket.read_buf(&mut received).await.unwrap_or(0) == 0 {
@@ -88,10 +92,15 @@ async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
         }
         let sent = String::from_utf8_lossy(&received[end..end + length]).into_owned();
         received.drain(..end + length);
-        let body = if head.contains("/big") { "b".repeat(3_000_000) } else {
+        let body = if head.contains("/big") {
+            "b".repeat(3_000_000)
+        } else {
             json!({ "line": head.lines().next(), "host": header("host"), "sent": sent }).to_string()
         };
-        let reply = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let reply = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
         if socket.write_all(reply.as_bytes()).await.is_err() {
             return;
         }
@@ -100,7 +109,8 @@ async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
 
 async fn guarded(server: &Server) -> Pool {
     let here = IpAddr::from([127, 0, 0, 1]);
-    let allow = vec![AllowedRange::single(here, server.clear), AllowedRange::single(here, server.secure)];
+    let allow =
+        vec![AllowedRange::single(here, server.clear), AllowedRange::single(here, server.secure)];
     let guard = Guard::new(GuardConfig { allow, ..GuardConfig::default() }, Loopback);
     Pool::new(config(), Arc::new(GuardedEgress::new(guard))).await.unwrap()
 }
@@ -109,7 +119,8 @@ async fn guarded(server: &Server) -> Pool {
 async fn ask(pool: &Pool, server: &Server, code: &str, files: Vec<SourceFile>) -> StepReport {
     let mut program = program(&[("step.mjs", code)]);
     program.files.extend(files);
-    program.egress = EgressRules::parse(["app.test", "*.other.test", "169.254.169.254", "127.0.0.1"]).unwrap();
+    program.egress =
+        EgressRules::parse(["app.test", "*.other.test", "169.254.169.254", "127.0.0.1"]).unwrap();
     let mut session = pool.checkout(&Arc::new(program)).await.unwrap();
     let mut call = call("step.mjs");
     let event = json!({ "clear": server.clear, "secure": server.secure, "ca": server.ca });
@@ -121,7 +132,11 @@ async fn ask(pool: &Pool, server: &Server, code: &str, files: Vec<SourceFile>) -
 fn modules() -> Vec<SourceFile> {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clients");
     let folder = base.join("node_modules");
-    assert!(folder.exists(), "no clients at {}: run `npm ci --prefix crates/sandbox/tests/fixtures/clients`", folder.display());
+    assert!(
+        folder.exists(),
+        "no clients at {}: run `npm ci --prefix crates/sandbox/tests/fixtures/clients`",
+        folder.display()
+    );
     let (mut files, mut open) = (Vec::new(), vec![folder]);
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -169,7 +184,11 @@ export default async ({ event: { clear, secure, ca } }) => ({
     let got = value(&report);
     let host = format!("app.test:{}", server.clear);
     for key in ["net", "net2"] {
-        assert_eq!(got[key], json!({ "events": ["connect", "ready"], "ok": true, "address": "127.0.0.1", "port": server.clear }), "{key}");
+        assert_eq!(
+            got[key],
+            json!({ "events": ["connect", "ready"], "ok": true, "address": "127.0.0.1", "port": server.clear }),
+            "{key}"
+        );
     }
     for key in ["tls", "tls2"] {
         assert_eq!(got[key]["ok"], true, "{key}");
@@ -181,7 +200,10 @@ export default async ({ event: { clear, secure, ca } }) => ({
     assert_eq!(got["url"]["line"], "GET /b HTTP/1.1");
     assert_eq!(got["https"]["line"], "GET /c HTTP/1.1");
     assert_eq!(got["fetch"], json!({ "line": "POST /d HTTP/1.1", "host": host, "sent": "hello" }));
-    assert_eq!((&got["below"]["line"], &got["address"]["line"]), (&json!("GET /e HTTP/1.1"), &json!("GET /f HTTP/1.1")));
+    assert_eq!(
+        (&got["below"]["line"], &got["address"]["line"]),
+        (&json!("GET /e HTTP/1.1"), &json!("GET /f HTTP/1.1"))
+    );
     assert_eq!((&got["big"], &got["many"]), (&json!(3_000_000), &json!(40)));
 }
 
@@ -203,7 +225,13 @@ export default async ({ event: { clear, secure, ca } }) => ({
     let report = ask(&pool, &server, code, modules()).await;
     let got = value(&report);
     assert_eq!(got["axios"]["sent"], r#"{"a":1}"#);
-    for (key, line) in [("axiosTls", "GET /axios HTTP/1.1"), ("required", "GET /required HTTP/1.1"), ("undici", "GET /undici HTTP/1.1"), ("undiciTls", "GET /undici HTTP/1.1"), ("theirs", "GET /theirs HTTP/1.1")] {
+    for (key, line) in [
+        ("axiosTls", "GET /axios HTTP/1.1"),
+        ("required", "GET /required HTTP/1.1"),
+        ("undici", "GET /undici HTTP/1.1"),
+        ("undiciTls", "GET /undici HTTP/1.1"),
+        ("theirs", "GET /theirs HTTP/1.1"),
+    ] {
         assert_eq!(got[key]["line"], line, "{key}");
     }
     assert_eq!(logged(&report), Vec::<&str>::new(), "no warnings");
@@ -213,12 +241,17 @@ export default async ({ event: { clear, secure, ca } }) => ({
 async fn tls_is_from_end_to_end() {
     let server = serve().await;
     let pool = guarded(&server).await;
-    let unknown = "export default async ({ event }) => { await fetch(`https://app.test:${event.secure}/`) }";
+    let unknown =
+        "export default async ({ event }) => { await fetch(`https://app.test:${event.secure}/`) }";
     let failure = failed(ask(&pool, &server, unknown, Vec::new()).await, FailureCode::UserError);
     assert!(failure.message.contains("self-signed certificate"), "{}", failure.message);
     let other = "import tls from 'node:tls'; export default ({ event }) => new Promise((_, no) => tls.connect({ host: 'a.other.test', port: event.secure, ca: event.ca }).on('error', no))";
     let failure = failed(ask(&pool, &server, other, Vec::new()).await, FailureCode::UserError);
-    assert!(failure.message.contains("Hostname/IP does not match certificate's altnames"), "{}", failure.message);
+    assert!(
+        failure.message.contains("Hostname/IP does not match certificate's altnames"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test]
@@ -247,7 +280,14 @@ async fn a_host_that_no_rule_names_is_refused_with_the_line_to_add() {
     // Allowed by the rules, and still refused: by the guard.
     assert_eq!(got["metadata"][0], "EGRESS_REFUSED", "{}", got["metadata"]);
     assert_ne!(got["port"], "reached");
-    assert_eq!(got["dns"], json!(["ENOTFOUND", "a sandbox looks up no names: connect to app.test by name", "app.test"]));
+    assert_eq!(
+        got["dns"],
+        json!([
+            "ENOTFOUND",
+            "a sandbox looks up no names: connect to app.test by name",
+            "app.test"
+        ])
+    );
     for key in ["smuggle", "space"] {
         assert_eq!(got[key][0], "ERR_INVALID_ARG_VALUE", "{key}");
     }
@@ -284,9 +324,15 @@ async fn connections_are_bounded_and_kept_ones_serve_the_next_step() {
       return { open: all.filter((x) => x === 'open').length, refused: all.find((x) => x !== 'open') } }";
     let got = value(&ask(&pool, &server, code, Vec::new()).await);
     assert!((100..=128).contains(&got["open"].as_u64().unwrap()), "{got}");
-    assert!(got["refused"].as_str().unwrap().contains("128 connections open, which is the most"), "{got}");
+    assert!(
+        got["refused"].as_str().unwrap().contains("128 connections open, which is the most"),
+        "{got}"
+    );
 
-    let mut program = program(&[("step.mjs", "export default async ({ event }) => (await (await fetch(`http://app.test:${event.clear}/x`)).json()).line")]);
+    let mut program = program(&[(
+        "step.mjs",
+        "export default async ({ event }) => (await (await fetch(`http://app.test:${event.clear}/x`)).json()).line",
+    )]);
     program.egress = EgressRules::parse(["app.test"]).unwrap();
     let program = Arc::new(program);
     for _ in 0..3 {

@@ -12,12 +12,8 @@ use std::sync::Arc;
 
 /// A server with a sandbox at work, an idle one and a spare one: see `tests/helpers/launcher.rs`.
 fn server() -> Child {
-    let mut child = Command::new(launcher())
-        .arg("serve")
-        .arg(node())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(launcher()).arg("serve").arg(node()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "working\n");
@@ -55,7 +51,11 @@ fn assert_all_end(processes: &[OwnedFd]) {
     for process in processes {
         let mut ready = [PollFd::new(process, PollFlags::IN)];
         let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
-        assert_eq!(rustix::event::poll(&mut ready, Some(&timeout)).unwrap(), 1, "a process is left");
+        assert_eq!(
+            rustix::event::poll(&mut ready, Some(&timeout)).unwrap(),
+            1,
+            "a process is left"
+        );
     }
 }
 
@@ -92,10 +92,14 @@ fn groups(folder: &Path, prefix: &str, depth: u32) -> usize {
 #[tokio::test]
 async fn killing_a_launcher_ends_its_sandbox() {
     let mut server = server();
-    let launchers: Vec<u32> = descendants(server.id()).into_iter().filter(|pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1) == Some(&server.id().to_string())
-    }).collect();
+    let launchers: Vec<u32> = descendants(server.id())
+        .into_iter()
+        .filter(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1))
+                == Some(&server.id().to_string())
+        })
+        .collect();
     for launcher in launchers {
         let watched: Vec<OwnedFd> = descendants(launcher).iter().map(|pid| watch(*pid)).collect();
         let pid = Pid::from_raw(i32::try_from(launcher).unwrap()).unwrap();
@@ -109,12 +113,16 @@ async fn killing_a_launcher_ends_its_sandbox() {
 #[tokio::test]
 async fn shutting_a_pool_down_waits_for_the_last_process_and_removes_its_group() {
     let pool = pool().await;
-    let held = pool.checkout(&Arc::new(program(&[("step.mjs", "export default () => 1")]))).await.unwrap();
+    let held =
+        pool.checkout(&Arc::new(program(&[("step.mjs", "export default () => 1")]))).await.unwrap();
     let mine = descendants(std::process::id());
-    let watched: Vec<OwnedFd> = mine.iter().filter_map(|pid| {
-        let pid = Pid::from_raw(i32::try_from(*pid).ok()?)?;
-        rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
-    }).collect();
+    let watched: Vec<OwnedFd> = mine
+        .iter()
+        .filter_map(|pid| {
+            let pid = Pid::from_raw(i32::try_from(*pid).ok()?)?;
+            rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
+        })
+        .collect();
     assert!(!watched.is_empty());
     drop(held);
     pool.shutdown().await;
@@ -140,7 +148,10 @@ fn the_same_holds_without_privileges() {
         return;
     }
     // What the other user must be able to read; a checkout below /root is not.
-    let folder = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
     let copy = |from: &Path, name: &str| {
         let to = folder.path().join(name);
         std::fs::copy(from, &to).unwrap();
@@ -150,7 +161,16 @@ fn the_same_holds_without_privileges() {
     let output = Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"])
         .arg(&tests)
-        .args(["contract::", "limits::", "escape::", "egress::nodes_own", "egress::a_host", "pool::a_", "pool::shutting", "--test-threads=2"])
+        .args([
+            "contract::",
+            "limits::",
+            "escape::",
+            "egress::nodes_own",
+            "egress::a_host",
+            "pool::a_",
+            "pool::shutting",
+            "--test-threads=2",
+        ])
         .env("CAUSEWAY_TEST_NODE", copy(&node(), "node"))
         .env("CAUSEWAY_TEST_LAUNCHER", copy(&launcher(), "launcher"))
         .env("CAUSEWAY_TEST_PROBER", copy(&prober(), "prober"))

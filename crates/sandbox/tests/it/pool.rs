@@ -34,7 +34,8 @@ async fn until(pool: &Pool, what: &str, reached: impl Fn(PoolStats) -> bool) {
 async fn a_warm_sandbox_serves_its_version_again_and_no_other() {
     let pool = pool().await;
     assert_eq!(pool.stats(), PoolStats::default(), "nothing runs before the first checkout");
-    let (one, two) = (Arc::new(program(&[("step.mjs", COUNT)])), Arc::new(program(&[("step.mjs", COUNT)])));
+    let (one, two) =
+        (Arc::new(program(&[("step.mjs", COUNT)])), Arc::new(program(&[("step.mjs", COUNT)])));
     assert_eq!((count(&pool, &one).await, count(&pool, &one).await), (1, 2));
     assert_eq!(count(&pool, &two).await, 1, "the same text, another version");
     assert_eq!(count(&pool, &one).await, 3);
@@ -60,14 +61,21 @@ async fn several_steps_of_one_invocation_share_a_session() {
 
 #[tokio::test]
 async fn one_sandbox_serves_one_invocation_at_a_time_and_others_wait_in_line() {
-    let pool = Arc::new(pool_of(|config| (config.max_sandboxes, config.max_per_version, config.max_waiting) = (2, 2, 3)).await);
+    let pool = Arc::new(
+        pool_of(|config| {
+            (config.max_sandboxes, config.max_per_version, config.max_waiting) = (2, 2, 3)
+        })
+        .await,
+    );
     let program = Arc::new(program(&[("step.mjs", COUNT)]));
     let first = pool.checkout(&program).await.unwrap();
     let second = pool.checkout(&program).await.unwrap();
-    let waiting: Vec<_> = (0..3).map(|_| {
-        let (pool, program) = (Arc::clone(&pool), Arc::clone(&program));
-        tokio::spawn(async move { count(&pool, &program).await })
-    }).collect();
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let (pool, program) = (Arc::clone(&pool), Arc::clone(&program));
+            tokio::spawn(async move { count(&pool, &program).await })
+        })
+        .collect();
     until(&pool, "three wait", |stats| stats.waiting == 3).await;
     assert!(matches!(pool.checkout(&program).await, Err(CheckoutError::Busy(3))));
     drop(first);
@@ -81,7 +89,8 @@ async fn one_sandbox_serves_one_invocation_at_a_time_and_others_wait_in_line() {
 #[tokio::test]
 async fn a_full_pool_gives_the_place_of_an_idle_sandbox_to_another_version() {
     let pool = pool_of(|config| config.max_sandboxes = 1).await;
-    let (one, two) = (Arc::new(program(&[("step.mjs", COUNT)])), Arc::new(program(&[("step.mjs", COUNT)])));
+    let (one, two) =
+        (Arc::new(program(&[("step.mjs", COUNT)])), Arc::new(program(&[("step.mjs", COUNT)])));
     for _ in 0..2 {
         assert_eq!((count(&pool, &one).await, count(&pool, &two).await), (1, 1));
     }
@@ -94,10 +103,16 @@ async fn a_busy_version_does_not_keep_another_waiting() {
     let busy = Arc::new(program(&[("step.mjs", COUNT)]));
     let held = pool.checkout(&busy).await.unwrap();
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let crowd: Vec<_> = (0..4).map(|_| {
-        let (pool, busy, stop) = (Arc::clone(&pool), Arc::clone(&busy), Arc::clone(&stop));
-        tokio::spawn(async move { while !stop.load(std::sync::atomic::Ordering::Relaxed) { count(&pool, &busy).await; } })
-    }).collect();
+    let crowd: Vec<_> = (0..4)
+        .map(|_| {
+            let (pool, busy, stop) = (Arc::clone(&pool), Arc::clone(&busy), Arc::clone(&stop));
+            tokio::spawn(async move {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    count(&pool, &busy).await;
+                }
+            })
+        })
+        .collect();
     until(&pool, "the crowd waits", |stats| stats.waiting == 4).await;
     drop(held);
     let other = Arc::new(program(&[("step.mjs", COUNT)]));
@@ -128,7 +143,8 @@ async fn a_program_of_another_shape_does_not_get_a_spare_sandbox() {
     pool.prewarm();
     until(&pool, "one spare", |stats| stats.spare == 1).await;
     let code = "import v8 from 'node:v8'; export default () => v8.getHeapStatistics().heap_size_limit >> 20";
-    let report = run_with(&pool, "step.mjs", code, |program| program.limits.memory_bytes = 512 << 20).await;
+    let report =
+        run_with(&pool, "step.mjs", code, |program| program.limits.memory_bytes = 512 << 20).await;
     assert!(value(&report).as_u64().unwrap() >= 384, "{:?}", report.outcome);
 }
 
@@ -151,9 +167,13 @@ async fn a_sandbox_with_a_process_left_in_it_is_not_used_again() {
 #[tokio::test]
 async fn a_step_that_nobody_waits_for_any_more_is_ended() {
     let pool = pool().await;
-    let program = Arc::new(program(&[("step.mjs", "export default () => new Promise((r) => setTimeout(r, 60000))")]));
+    let program = Arc::new(program(&[(
+        "step.mjs",
+        "export default () => new Promise((r) => setTimeout(r, 60000))",
+    )]));
     let mut session = pool.checkout(&program).await.unwrap();
-    let waited = tokio::time::timeout(Duration::from_millis(300), session.step(call("step.mjs"))).await;
+    let waited =
+        tokio::time::timeout(Duration::from_millis(300), session.step(call("step.mjs"))).await;
     assert!(waited.is_err());
     failed(session.step(call("step.mjs")).await, FailureCode::SandboxCrashed);
     drop(session);
@@ -179,14 +199,24 @@ async fn shutting_down_ends_everything_and_sends_waiters_away() {
 
 #[tokio::test]
 async fn what_cannot_be_started_is_said() {
-    let missing = Pool::new(PoolConfig { node: "/nonexistent/node".into(), ..config() }, Arc::new(Refuse)).await;
+    let missing =
+        Pool::new(PoolConfig { node: "/nonexistent/node".into(), ..config() }, Arc::new(Refuse))
+            .await;
     assert!(missing.err().unwrap().to_string().contains("npm ci --prefix runners/node"));
-    let script = Pool::new(PoolConfig { node: "/etc/passwd".into(), ..config() }, Arc::new(Refuse)).await;
+    let script =
+        Pool::new(PoolConfig { node: "/etc/passwd".into(), ..config() }, Arc::new(Refuse)).await;
     assert_eq!(script.err().unwrap().to_string(), "/etc/passwd is not a 64-bit ELF program");
     let program = Arc::new(program(&[("step.mjs", COUNT)]));
-    let no_launcher = pool_of(|config| config.launcher = vec!["/nonexistent/launcher".into()]).await;
-    assert!(matches!(no_launcher.checkout(&program).await, Err(CheckoutError::Start(StartError::Launcher { .. }))));
-    let not_one = pool_of(|config| config.launcher = vec!["/bin/sh".into(), "-c".into(), "echo not a jail >&2".into()]).await;
+    let no_launcher =
+        pool_of(|config| config.launcher = vec!["/nonexistent/launcher".into()]).await;
+    assert!(matches!(
+        no_launcher.checkout(&program).await,
+        Err(CheckoutError::Start(StartError::Launcher { .. }))
+    ));
+    let not_one = pool_of(|config| {
+        config.launcher = vec!["/bin/sh".into(), "-c".into(), "echo not a jail >&2".into()]
+    })
+    .await;
     let error = not_one.checkout(&program).await.err().unwrap();
     assert_eq!(error.to_string(), "starting a sandbox: it ended before it was ready: not a jail");
     assert_eq!((no_launcher.stats().live, not_one.stats().live), (0, 0));

@@ -1,8 +1,8 @@
 //! A pool over the real jail and the real Node, and programs for it.
 
 use causeway_sandbox::*;
-use causeway_types::{InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId};
 use causeway_types::Clock;
+use causeway_types::{InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId};
 use serde_json::value::RawValue;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,7 +71,10 @@ pub(crate) fn program(files: &[(&str, &str)]) -> Program {
         },
         files: files
             .iter()
-            .map(|(path, text)| SourceFile { path: (*path).to_owned(), contents: text.as_bytes().to_vec() })
+            .map(|(path, text)| SourceFile {
+                path: (*path).to_owned(),
+                contents: text.as_bytes().to_vec(),
+            })
             .collect(),
         egress: EgressRules::default(),
         limits: Limits::default(),

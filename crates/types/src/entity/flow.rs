@@ -241,6 +241,8 @@ pub struct Claimed {
     pub next_step: i64,
     /// The fence of the claim.
     pub fence: i64,
+    /// How many nodes ended without a word while they ran it.
+    pub crashes: i64,
     /// When it was stored.
     pub created_at: Timestamp,
 }

@@ -6,7 +6,12 @@ fn lanes(total: usize, each: usize, waiting: usize) -> Test {
     Lanes::new(Caps { total, each, waiting })
 }
 
-fn ask(lanes: &mut Test, key: char, waiter: u32, now: Instant) -> (Answer<u32, u32>, Effects<char, u32, u32>) {
+fn ask(
+    lanes: &mut Test,
+    key: char,
+    waiter: u32,
+    now: Instant,
+) -> (Answer<u32, u32>, Effects<char, u32, u32>) {
     let mut effects = Effects::default();
     let answer = lanes.ask(key, waiter, now, &mut effects);
     (answer, effects)

@@ -1,0 +1,193 @@
+//! An installation: a data folder, a root key outside of it, and the command line.
+
+use super::Server;
+use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
+use causeway_store::testing::TestDatabase;
+use causeway_types::Tenant;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The URL under which the world reaches the servers of the tests, as if behind a proxy with TLS.
+pub(crate) const PUBLIC_URL: &str = "https://causeway.test";
+
+pub(crate) struct Home {
+    pub(crate) database: TestDatabase,
+    /// What `causeway bootstrap --json` printed.
+    pub(crate) made: Value,
+    pub(crate) http: HttpClient,
+    folder: tempfile::TempDir,
+    flags: Vec<String>,
+}
+
+/// A finished command.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Its result, where it has to have one.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// Why it failed, where it has to have failed.
+    pub(crate) fn refusal(&self) -> &str {
+        assert_eq!(self.code, Some(1), "{self:#?}");
+        assert!(!self.stderr.contains("panicked"), "{self:#?}");
+        &self.stderr
+    }
+}
+
+impl Home {
+    /// A fresh installation with its first workspace.
+    pub(crate) async fn new(database: TestDatabase) -> Self {
+        Self::with_flags(database, &[]).await
+    }
+
+    /// The same, whose servers run with more flags.
+    pub(crate) async fn with_flags(database: TestDatabase, flags: &[&str]) -> Self {
+        let guard =
+            GuardConfig { allow: vec!["127.0.0.0/8".parse().unwrap()], ..GuardConfig::default() };
+        let guard = Guard::new(guard, SystemResolver);
+        let mut home = Self {
+            database,
+            made: Value::Null,
+            http: HttpClient::new(guard, &HttpConfig::default()).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        };
+        home.made = home.run_server_command(&["bootstrap", "--json"]).json();
+        home
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.database.folder()
+    }
+
+    /// A path outside of the data folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn api_key(&self) -> &str {
+        self.made["api_key"].as_str().unwrap()
+    }
+
+    /// Whose things the API key reaches.
+    pub(crate) fn tenant(&self) -> Tenant {
+        let id = |field: &str| self.made[field].as_str().unwrap();
+        Tenant {
+            workspace: id("workspace_id").parse().unwrap(),
+            project: id("project_id").parse().unwrap(),
+            environment: id("production_environment_id").parse().unwrap(),
+        }
+    }
+
+    /// The flags that say which installation is meant.
+    pub(crate) fn place(&self) -> Vec<String> {
+        let mut place = vec![
+            format!("--data-dir={}", self.data_dir().display()),
+            format!("--root-key=file:{}", self.path("root.key").display()),
+        ];
+        if self.database.url.starts_with("postgres") {
+            place.push(format!("--database-url={}", self.database.url));
+        }
+        place
+    }
+
+    /// The program without anything of the environment in which the tests run.
+    pub(crate) fn bare() -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", "/nonexistent")
+            .current_dir("/");
+        command
+    }
+
+    /// A command that works on the installation itself.
+    pub(crate) fn run_server_command(&self, args: &[&str]) -> Ran {
+        run(Self::bare().args(args).args(self.place()))
+    }
+
+    /// Starts the server and waits until it listens.
+    pub(crate) fn serve(&self) -> Server {
+        self.serve_logging("info")
+    }
+
+    /// The same with another level of logs.
+    pub(crate) fn serve_logging(&self, level: &str) -> Server {
+        let mut command = self.serve_command();
+        command.env("RUST_LOG", level);
+        Server::start(command, &self.path("server.log"), self.api_key(), &self.http)
+    }
+
+    /// The command that starts the server. It ends with the test, should that be killed.
+    pub(crate) fn serve_command(&self) -> Command {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig=KILL", "--", env!("CARGO_BIN_EXE_causeway"), "serve", "--json"])
+            .args(["--listen=127.0.0.1:0", &format!("--public-url={PUBLIC_URL}")])
+            .args(self.place())
+            .args(&self.flags)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir("/");
+        command
+    }
+
+    /// A command of a developer against a running server.
+    pub(crate) fn cli(&self, server: &Server, args: &[&str]) -> Ran {
+        run(Self::bare()
+            .args(args)
+            .env("CAUSEWAY_URL", server.url(""))
+            .env("CAUSEWAY_API_KEY", self.api_key()))
+    }
+
+    /// Writes a workflow's folder.
+    pub(crate) fn write_workflow(
+        &self,
+        name: &str,
+        manifest: &str,
+        files: &[(&str, &str)],
+    ) -> PathBuf {
+        let folder = self.path(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let manifest = format!("name: {name}\ntrigger: {{ http: {{ auth: none }} }}\n{manifest}");
+        std::fs::write(folder.join("workflow.yaml"), manifest).unwrap();
+        for (file, text) in files {
+            std::fs::write(folder.join(file), text).unwrap();
+        }
+        folder
+    }
+
+    /// Writes a workflow, deploys it, and gives the path of its trigger.
+    pub(crate) fn deploy(
+        &self,
+        server: &Server,
+        name: &str,
+        manifest: &str,
+        files: &[(&str, &str)],
+    ) -> String {
+        let folder = self.write_workflow(name, manifest, files);
+        let deployed = self.cli(server, &["deploy", "--json", folder.to_str().unwrap()]).json();
+        let url = deployed["trigger_url"].as_str().unwrap();
+        url.strip_prefix(PUBLIC_URL).unwrap().to_owned()
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}

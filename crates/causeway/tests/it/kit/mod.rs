@@ -1,0 +1,27 @@
+//! What the tests share: an installation, its running server, and who calls it.
+
+mod counterpart;
+mod home;
+mod server;
+
+pub(crate) use counterpart::Counterpart;
+pub(crate) use home::{Home, Ran};
+pub(crate) use server::{Answer, Server};
+
+use std::time::{Duration, Instant};
+
+/// How long anything that should happen may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks again and again until there is something to see. For what nobody announces.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut turns = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        turns.tick().await;
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The whole of Causeway: the built binary with real jails and the real Node in them, on both
+//! databases. Each test has an installation of its own and stops what it started.
+
+mod crash;
+mod kit;
