@@ -2,13 +2,14 @@
 
 use crate::{Api, Problem};
 use axum::Form;
+use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use causeway_connect::{Callback, FieldView, Finished, LinkView, SchemeView};
 use causeway_identity::token::{Browser, Plain};
 use causeway_types::entity::Scheme;
-use causeway_types::{Coded, SecretString};
+use causeway_types::{Code, Coded, SecretString};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,7 +22,8 @@ const SECURE_COOKIE: &str = "__Host-causeway_connect";
 const COOKIE_SECONDS: u32 = 86_400;
 
 /// What the page may do: its own style and forms, which may go to the app, and nothing else.
-const POLICY: &str = "default-src 'none'; style-src 'self' 'sha256-STYLE'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'sha256-STYLE'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A browser, by its cookie.
 struct Visitor {
@@ -69,9 +71,10 @@ impl Visitor {
 /// Shows what a link is for.
 pub(crate) async fn open(
     State(api): State<Api>,
-    Path(token): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
+    let token = token_of(path);
     let visitor = Visitor::of(&api, &headers);
     let response = match api.connect().open_link(&token, &visitor.browser).await {
         Ok(view) => page(StatusCode::OK, &format!("Connect {}", view.app_name), &choices(&token, &view)),
@@ -83,14 +86,16 @@ pub(crate) async fn open(
 /// Sends the customer to the app.
 pub(crate) async fn authorize(
     State(api): State<Api>,
-    Path(token): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
+    let token = token_of(path);
     let visitor = Visitor::of(&api, &headers);
-    match api.connect().start_oauth(&token, &visitor.browser).await {
+    let response = match api.connect().start_oauth(&token, &visitor.browser).await {
         Ok(url) => Redirect::to(url.as_str()).into_response(),
         Err(error) => refusal(error),
-    }
+    };
+    visitor.attach(response)
 }
 
 /// What the app's authorization server adds to the callback URL.
@@ -107,9 +112,12 @@ pub(crate) struct CallbackQuery {
 /// Takes the app's answer.
 pub(crate) async fn callback(
     State(api): State<Api>,
-    Query(query): Query<CallbackQuery>,
+    query: Result<Query<CallbackQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
+    let Ok(Query(query)) = query else {
+        return wrong(StatusCode::BAD_REQUEST, "The app sent you back with an answer that cannot be read. Open your link again and start over.");
+    };
     let visitor = Visitor::of(&api, &headers);
     let callback = Callback {
         state: query.state,
@@ -135,15 +143,32 @@ pub(crate) struct KeyForm {
 /// Takes keys that the customer typed.
 pub(crate) async fn submit_key(
     State(api): State<Api>,
-    Path(token): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-    Form(form): Form<KeyForm>,
+    form: Result<Form<KeyForm>, FormRejection>,
 ) -> Response {
+    let token = token_of(path);
+    let form = match form {
+        Ok(Form(form)) => form,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return wrong(rejection.status(), "What was typed is too long. Go back and check it.");
+        }
+        Err(_) => {
+            return wrong(StatusCode::BAD_REQUEST, "The form did not arrive whole. Go back and send it again.");
+        }
+    };
     let visitor = Visitor::of(&api, &headers);
-    match api.connect().submit_key(&token, &visitor.browser, form.scheme, form.fields).await {
+    let submitted =
+        api.connect().submit_key(&token, &visitor.browser, form.scheme, form.fields).await;
+    visitor.attach(match submitted {
         Ok(finished) => done(&finished),
         Err(error) => refusal(error),
-    }
+    })
+}
+
+/// The link's token; what is no text is no token.
+fn token_of(path: Result<Path<String>, PathRejection>) -> String {
+    path.map(|Path(token)| token).unwrap_or_default()
 }
 
 fn done(finished: &Finished) -> Response {
@@ -161,12 +186,20 @@ fn done(finished: &Finished) -> Response {
 fn refusal(error: impl Coded + 'static) -> Response {
     let title = error.code().title();
     let problem = Problem::from(error);
-    let status = problem.code().kind().status();
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    page(status, title, &format!("<p role=\"alert\">{}</p>", escape(problem.detail())))
+    let mut body = format!("<p role=\"alert\">{}</p>", escape(problem.detail()));
+    if let Some(id) = problem.request_id().filter(|_| problem.status().is_server_error()) {
+        let _ = write!(body, "<p class=\"note\">Request {id}</p>");
+    }
+    page(problem.status(), title, &body)
 }
 
-/// The ways to connect, each a form.
+/// A request that no page of ours sends.
+fn wrong(status: StatusCode, text: &str) -> Response {
+    page(status, Code::InvalidRequest.title(), &format!("<p role=\"alert\">{text}</p>"))
+}
+
+/// The ways to connect, each a form. Their addresses are relative to the page's, which may stand
+/// under a path of the public URL.
 fn choices(token: &str, view: &LinkView) -> String {
     let mut body = String::new();
     let verb = if view.reconnect { "Renew the connection" } else { "Connect" };
@@ -184,7 +217,7 @@ fn choices(token: &str, view: &LinkView) -> String {
             SchemeView::OAuth2 => {
                 let _ = write!(
                     body,
-                    "<form method=\"post\" action=\"/connect/{}/authorize\"><button>Continue with {}</button></form>",
+                    "<form method=\"post\" action=\"{}/authorize\"><button>Continue with {}</button></form>",
                     escape(token),
                     escape(&view.app_name)
                 );
@@ -202,7 +235,7 @@ fn choices(token: &str, view: &LinkView) -> String {
 fn key_form(body: &mut String, token: &str, scheme: Scheme, docs: &str, fields: &[FieldView]) {
     let _ = write!(
         body,
-        "<form method=\"post\" action=\"/connect/{}/key\" autocomplete=\"off\"><input type=\"hidden\" name=\"scheme\" value=\"{scheme}\">",
+        "<form method=\"post\" action=\"{}/key\" autocomplete=\"off\"><input type=\"hidden\" name=\"scheme\" value=\"{scheme}\">",
         escape(token)
     );
     for field in fields {

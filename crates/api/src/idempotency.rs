@@ -1,11 +1,11 @@
 //! `Idempotency-Key`: a changing request that is sent again with the same key is answered as it
 //! was the first time (draft-ietf-httpapi-idempotency-key-header).
 
-use crate::{Api, Problem, extract};
+use crate::{Api, Problem, extract, request_id};
 use aws_lc_rs::digest;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header, response};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -15,11 +15,18 @@ use causeway_types::{Code, Place};
 use data_encoding::BASE64;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The longest key, in characters.
+pub(crate) const MAX_KEY: usize = 255;
+/// How long an answer is kept.
+pub(crate) const KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// How an answer is kept, before it is sealed.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    content_type: String,
+    /// None where there is no body.
+    content_type: Option<String>,
     body: String,
 }
 
@@ -33,7 +40,7 @@ pub(crate) async fn layer(
     let Some(key) = request.headers().get("idempotency-key").filter(|_| changing).cloned() else {
         return Ok(next.run(request).await);
     };
-    if key.is_empty() || key.len() > 255 {
+    if key.is_empty() || key.len() > MAX_KEY {
         return Err(Problem::new(
             Code::InvalidRequest,
             "`Idempotency-Key` has 1 to 255 characters.",
@@ -41,7 +48,7 @@ pub(crate) async fn layer(
     }
     let (parts, body) = request.into_parts();
     let caller = extract::caller(&parts, &api).await?;
-    // The limit of the route applies: the extension that sets it is among the parts.
+    // The limit of the route applies: the layer that sets it lies outside of this one.
     let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &api)
         .await
         .map_err(extract::unreadable_body)?;
@@ -55,8 +62,15 @@ pub(crate) async fn layer(
     if let Some(answer) = api.claim_or_repeat(&caller, &scope, &sent).await? {
         return Ok(answer);
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    api.keep(&caller, scope, response).await
+    // In a task of its own: a caller that hangs up must not leave the change half made and its
+    // key claimed for good.
+    let rest = async move {
+        let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+        api.keep(&caller, scope, response).await
+    };
+    tokio::spawn(request_id::scope(request_id::current(), rest))
+        .await
+        .map_err(|_| Problem::new(Code::Internal, "The request could not be completed."))?
 }
 
 fn digest_of(parts: &[&[u8]]) -> [u8; 32] {
@@ -79,8 +93,10 @@ impl Api {
         sent: &[u8; 32],
     ) -> Result<Option<Response>, Problem> {
         let workspace = caller.tenant().workspace;
+        let now = self.clock().now();
         let mut tx = self.store().write(caller.actor()).await?;
-        let claimed = db!(tx, idempotency::claim(workspace, scope, sent, self.clock().now()))?;
+        db!(tx, idempotency::prune(now.minus(KEPT_FOR)))?;
+        let claimed = db!(tx, idempotency::claim(workspace, scope, sent, now))?;
         if claimed {
             tx.commit_bookkeeping(Bookkeeping::Idempotency).await?;
             return Ok(None);
@@ -108,9 +124,11 @@ impl Api {
             .ok()
             .and_then(|status| StatusCode::from_u16(status).ok())
             .ok_or_else(damaged)?;
-        let mut response = (status, body).into_response();
-        let content_type = HeaderValue::from_str(&kept.content_type).map_err(|_| damaged())?;
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        let mut response = (status, Body::from(body)).into_response();
+        if let Some(content_type) = kept.content_type {
+            let content_type = HeaderValue::try_from(content_type).map_err(|_| damaged())?;
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        }
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
         Ok(Some(response))
     }
@@ -122,32 +140,53 @@ impl Api {
         scope: [u8; 32],
         response: Response,
     ) -> Result<Response, Problem> {
-        let workspace = caller.tenant().workspace;
         let (parts, body) = response.into_parts();
         let body = body
             .collect()
             .await
             .map_err(|_| Problem::new(Code::Internal, "The answer could not be completed."))?
             .to_bytes();
-        let mut tx = self.store().write(caller.actor()).await?;
-        if parts.status.is_server_error() || parts.status == StatusCode::TOO_MANY_REQUESTS {
-            db!(tx, idempotency::release(workspace, &scope))?;
+        let again = parts.status.is_server_error() || parts.status == StatusCode::TOO_MANY_REQUESTS;
+        let kept = if again {
+            self.release(caller, &scope).await
         } else {
-            let content_type = parts
-                .headers
-                .get(header::CONTENT_TYPE)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or("application/octet-stream")
-                .to_owned();
-            let kept = Kept { content_type, body: BASE64.encode(&body) };
-            let kept = serde_json::to_vec(&kept).map_err(|_| damaged())?;
-            let place = Place::IdempotentResponse(scope);
-            let sealed = self.vault().seal(workspace, &place, &kept).await?;
-            let status = i64::from(parts.status.as_u16());
-            db!(tx, idempotency::finish(workspace, &scope, status, &sealed))?;
+            self.finish(caller, scope, &parts, &body).await
+        };
+        // The change is made, and whoever asked for it is told so all the same. A repeated
+        // request is then answered with `idempotency_in_progress`.
+        if let Err(problem) = kept {
+            tracing::warn!(problem = problem.detail(), "could not keep the answer to a request");
         }
-        tx.commit_bookkeeping(Bookkeeping::Idempotency).await?;
         Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    async fn release(&self, caller: &Caller, scope: &[u8; 32]) -> Result<(), Problem> {
+        let mut tx = self.store().write(caller.actor()).await?;
+        db!(tx, idempotency::release(caller.tenant().workspace, scope))?;
+        Ok(tx.commit_bookkeeping(Bookkeeping::Idempotency).await?)
+    }
+
+    async fn finish(
+        &self,
+        caller: &Caller,
+        scope: [u8; 32],
+        parts: &response::Parts,
+        body: &Bytes,
+    ) -> Result<(), Problem> {
+        let workspace = caller.tenant().workspace;
+        let content_type = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let kept = Kept { content_type, body: BASE64.encode(body) };
+        let kept = serde_json::to_vec(&kept).map_err(|_| damaged())?;
+        let place = Place::IdempotentResponse(scope);
+        let sealed = self.vault().seal(workspace, &place, &kept).await?;
+        let status = i64::from(parts.status.as_u16());
+        let mut tx = self.store().write(caller.actor()).await?;
+        db!(tx, idempotency::finish(workspace, &scope, status, &sealed))?;
+        Ok(tx.commit_bookkeeping(Bookkeeping::Idempotency).await?)
     }
 }
 

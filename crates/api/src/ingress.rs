@@ -1,10 +1,15 @@
 //! Requests to the URLs of HTTP triggers: each becomes an event, stored before it is answered.
+//!
+//! What a step answers with shares this server's origin with the connect page. So it is sandboxed
+//! (Content Security Policy Level 3 section 6.3.2: its scripts run in an origin of their own), and
+//! it cannot set what counts for the whole origin: cookies first of all.
 
+use crate::idempotency::MAX_KEY;
 use crate::{Api, Problem, RESPONSE_TIMEOUT, extract};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -55,7 +60,6 @@ struct Accepted {
 /// Takes a request to a trigger.
 pub(crate) async fn receive(
     State(api): State<Api>,
-    Path(path): Path<Vec<String>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     method: Method,
     uri: Uri,
@@ -63,12 +67,11 @@ pub(crate) async fn receive(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(extract::unreadable_body)?;
-    let token = path.first().map_or("", String::as_str);
+    let (token, path) = parts_of(uri.path());
     let trigger = api.flow().trigger(token).await?;
-    let tail = uri.path().split_once(token).map_or("", |(_, tail)| tail);
     let event = HttpEvent {
         method: method.as_str(),
-        path: if tail.is_empty() { "/" } else { tail },
+        path,
         query: url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).collect(),
         headers: readable(&headers),
         body: read_body(&headers, &body)?,
@@ -107,6 +110,15 @@ pub(crate) async fn receive(
     }
 }
 
+/// The token and what follows it, as they were sent: `/t/TOKEN/a/b` is `TOKEN` and `/a/b`.
+fn parts_of(path: &str) -> (&str, &str) {
+    let rest = path.strip_prefix("/t/").unwrap_or_default();
+    match rest.find('/') {
+        Some(end) => rest.split_at(end),
+        None => (rest, "/"),
+    }
+}
+
 /// Headers whose values are text; several of one name are joined as RFC 9110 section 5.3 says.
 fn readable(headers: &HeaderMap) -> BTreeMap<&str, Cow<'_, str>> {
     let mut readable: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
@@ -128,13 +140,8 @@ fn read_body<'a>(headers: &HeaderMap, body: &'a Bytes) -> Result<EventBody<'a>, 
     if body.is_empty() {
         return Ok(EventBody::None);
     }
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let content_type = headers.get(header::CONTENT_TYPE).map(extract::media_type);
+    let content_type = content_type.unwrap_or_default();
     if content_type == "application/json" || content_type.ends_with("+json") {
         return serde_json::from_slice(body).map(EventBody::Json).map_err(|error| {
             Problem::new(Code::InvalidJson, format!("The body is not JSON: {error}."))
@@ -155,7 +162,7 @@ fn dedupe_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     match value.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        Ok(key) if (1..=MAX_KEY).contains(&key.len()) => Ok(Some(key.to_owned())),
         _ => Err(Problem::new(
             Code::InvalidRequest,
             "`Webhook-Id` and `Idempotency-Key` have 1 to 255 printable ASCII characters.",
@@ -163,21 +170,77 @@ fn dedupe_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// What a step gave to `$.respond`, as it is. Headers that belong to the connection are ours.
+/// What browsers may do with an answer: everything but act as a page of this origin.
+const SANDBOX: &str = "sandbox allow-downloads allow-forms allow-modals allow-popups \
+    allow-popups-to-escape-sandbox allow-scripts allow-top-navigation-by-user-activation";
+
+/// What a step gave to `$.respond`.
 fn answer(respond: Respond) -> Response {
     let mut response = Response::new(Body::from(respond.body));
     *response.status_mut() = StatusCode::from_u16(respond.status).unwrap_or(StatusCode::OK);
+    let headers = response.headers_mut();
     for (name, value) in respond.headers {
         let parsed = (HeaderName::try_from(name), HeaderValue::try_from(value));
         if let (Ok(name), Ok(value)) = parsed
-            && !matches!(
-                name,
-                header::CONNECTION | header::TRANSFER_ENCODING | header::CONTENT_LENGTH | header::UPGRADE
-            )
+            && !is_ours(&name)
         {
-            response.headers_mut().append(name, value);
+            headers.append(name, value);
         }
     }
+    // Beside the step's own policy, if it has one: a browser keeps both.
+    headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
     response
 }
 
+/// Headers that belong to the connection, or that count for every page of this origin.
+fn is_ours(name: &HeaderName) -> bool {
+    const OURS: [&str; 11] = [
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+        "content-length",
+        "upgrade",
+        "set-cookie",
+        "clear-site-data",
+        "strict-transport-security",
+        "alt-svc",
+        "service-worker-allowed",
+        "x-request-id",
+    ];
+    OURS.contains(&name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_an_event_is_what_follows_the_token() {
+        for (path, parts) in [
+            ("/t/tok", ("tok", "/")),
+            ("/t/tok/", ("tok", "/")),
+            ("/t/t/t/a%20b", ("t", "/t/a%20b")),
+            ("/t/", ("", "/")),
+        ] {
+            assert_eq!(parts_of(path), parts, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_answer_cannot_act_for_the_origin() {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let response = answer(Respond {
+            status: 201,
+            headers: vec![
+                header("set-cookie", "__Host-causeway_connect=x"),
+                header("transfer-encoding", "chunked"),
+                header("content-security-policy", "default-src 'none'"),
+                header("x-mine", "1"),
+            ],
+            body: b"hi".to_vec(),
+        });
+        let names: Vec<&str> = response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["content-security-policy", "x-mine"]);
+        assert_eq!(response.headers().get_all("content-security-policy").iter().count(), 2);
+    }
+}

@@ -16,6 +16,7 @@ mod ingress;
 mod ops;
 mod page;
 mod problem;
+mod request_id;
 mod v1;
 
 pub use ops::install_metrics;
@@ -137,11 +138,13 @@ impl Api {
 
     /// Everything that this server answers.
     pub fn router(self) -> Router {
-        let (v1, document) = documented().split_for_parts();
+        let (v1, document) = documented(|router, limit| {
+            router
+                .layer(middleware::from_fn_with_state(self.clone(), idempotency::layer))
+                .layer(DefaultBodyLimit::max(limit))
+        })
+        .split_for_parts();
         let document = serde_json::to_value(&document).unwrap_or_default();
-        let v1 = v1
-            .layer(middleware::from_fn_with_state(self.clone(), idempotency::layer))
-            .layer(DefaultBodyLimit::max(API_BODY_LIMIT));
         let connect = Router::new()
             .route("/connect/callback", get(connect_page::callback))
             .route("/connect/{token}", get(connect_page::open))
@@ -150,6 +153,7 @@ impl Api {
             .layer(DefaultBodyLimit::max(FORM_BODY_LIMIT));
         let ingress = Router::new()
             .route("/t/{token}", any(ingress::receive))
+            .route("/t/{token}/", any(ingress::receive))
             .route("/t/{token}/{*rest}", any(ingress::receive))
             .layer(DefaultBodyLimit::max(TRIGGER_BODY_LIMIT));
         Router::new()
@@ -167,20 +171,24 @@ impl Api {
                 Problem::new(Code::WrongMethod, "This address does not take this method.")
             })
             .layer(middleware::map_response(harden))
-            .layer(TraceLayer::new_for_http().make_span_with(span))
+            // A failed request has its line already, where its problem was made.
+            .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))
             // The triggers' own answers belong to the workflows, and their path is the hot one.
             .merge(ingress)
+            .layer(middleware::from_fn_with_state(self.clone(), request_id::layer))
             .with_state(self)
     }
 }
 
 /// The document of the native API (OpenAPI 3.1).
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
+    documented(|router, _| router).into_openapi()
 }
 
-fn documented() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(v1::Document::openapi()).nest("/api/v1", v1::router())
+fn documented(
+    limited: impl Fn(OpenApiRouter<Api>, usize) -> OpenApiRouter<Api>,
+) -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(v1::Document::openapi()).nest("/api/v1", v1::router(limited))
 }
 
 /// Headers that keep a browser from doing more with an answer than it should.
@@ -206,5 +214,6 @@ fn span<B>(request: &Request<B>) -> tracing::Span {
         .extensions()
         .get::<axum::extract::MatchedPath>()
         .map_or("unknown", axum::extract::MatchedPath::as_str);
-    tracing::info_span!("request", http.method = %request.method(), http.route = route)
+    let id = request_id::current().unwrap_or_default();
+    tracing::info_span!("request", http.method = %request.method(), http.route = route, request.id = id)
 }

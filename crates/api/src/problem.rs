@@ -1,17 +1,22 @@
 //! The one form of an error answer: `application/problem+json` (RFC 9457).
 
+use crate::request_id;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use causeway_types::{Code, Coded, Kind};
 use serde::Serialize;
 use std::borrow::Cow;
-use utoipa::ToSchema;
+use utoipa::{ToResponse, ToSchema};
 
 /// An error answer. `detail` says what happened, where, and what to do; the server's own chain of
 /// causes goes to its log, never into the body.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema, ToResponse)]
 #[schema(as = Problem)]
+#[response(
+    description = "What is wrong, where, and what to do.",
+    content_type = "application/problem+json"
+)]
 pub struct Problem {
     /// `/problems/<code>`: the page that explains it.
     #[serde(rename = "type")]
@@ -24,6 +29,9 @@ pub struct Problem {
     code: &'static str,
     /// What happened here.
     detail: Cow<'static, str>,
+    /// The request's id, as in `x-request-id`: the server's log has its lines under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     #[serde(skip)]
     #[schema(ignore)]
     of: Code,
@@ -35,16 +43,28 @@ impl Problem {
         Self {
             kind: format!("/problems/{code}"),
             title: code.title(),
-            status: code.kind().status(),
+            status: status(code).as_u16(),
             code: code.as_str(),
             detail: detail.into(),
+            request_id: request_id::current(),
             of: code,
         }
     }
 
     /// Its code.
+    #[cfg(test)]
     pub(crate) fn code(&self) -> Code {
         self.of
+    }
+
+    /// Its status.
+    pub(crate) fn status(&self) -> StatusCode {
+        status(self.of)
+    }
+
+    /// The id of its request.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 
     /// Its detail.
@@ -53,19 +73,31 @@ impl Problem {
     }
 }
 
+/// The status of a code: its kind's, but where HTTP has a status for the very case.
+fn status(code: Code) -> StatusCode {
+    if code == Code::WrongMethod {
+        // RFC 9110 section 15.5.6; the router adds `Allow`.
+        return StatusCode::METHOD_NOT_ALLOWED;
+    }
+    StatusCode::from_u16(code.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 /// Every error with a place in the registry becomes a problem, and is logged on the way if it is
 /// not the caller's own.
 impl<E: Coded + 'static> From<E> for Problem {
     fn from(error: E) -> Self {
         let code = error.code();
+        let (name, id) = (code.as_str(), request_id::current().unwrap_or_default());
         match code.kind() {
             Kind::Internal | Kind::Unavailable => {
-                tracing::error!(problem = code.as_str(), error = chain(&error), "a request failed");
+                tracing::error!(problem = name, request.id = id, error = chain(&error), "a request failed");
             }
             Kind::Upstream => {
-                tracing::warn!(problem = code.as_str(), error = chain(&error), "a third party failed");
+                tracing::warn!(problem = name, request.id = id, error = chain(&error), "a third party failed");
             }
-            _ => tracing::debug!(problem = code.as_str(), error = chain(&error), "a request was refused"),
+            _ => {
+                tracing::debug!(problem = name, request.id = id, error = chain(&error), "a request was refused");
+            }
         }
         Self::new(code, error.public())
     }
@@ -85,9 +117,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let kind = self.of.kind();
+        let (status, kind) = (self.status(), self.of.kind());
         metrics::counter!("causeway_problems_total", "code" => self.code).increment(1);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();

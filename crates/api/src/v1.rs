@@ -9,8 +9,7 @@ mod keys;
 mod oauth_clients;
 mod workflows;
 
-use crate::{Api, DEPLOY_BODY_LIMIT, Problem};
-use axum::extract::DefaultBodyLimit;
+use crate::{API_BODY_LIMIT, Api, DEPLOY_BODY_LIMIT, Problem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -23,7 +22,7 @@ use utoipa_axum::routes;
         title = "Causeway",
         description = "The native API. Every request carries an API key as `Authorization: Bearer cwk_…`. Errors are `application/problem+json` (RFC 9457) with a stable `code`. Changing requests may carry an `Idempotency-Key`."
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem), responses(Problem)),
     modifiers(&ApiKey)
 )]
 pub(crate) struct Document;
@@ -40,12 +39,15 @@ impl Modify for ApiKey {
     }
 }
 
-pub(crate) fn router() -> OpenApiRouter<Api> {
+/// The routes. `limited` puts the layers that every route has around a group of them, which takes
+/// bodies of so many bytes.
+pub(crate) fn router(
+    limited: impl Fn(OpenApiRouter<Api>, usize) -> OpenApiRouter<Api>,
+) -> OpenApiRouter<Api> {
     let deployments = OpenApiRouter::new()
         .routes(routes!(deployments::plan::plan))
-        .routes(routes!(deployments::create::create))
-        .layer(DefaultBodyLimit::max(DEPLOY_BODY_LIMIT));
-    OpenApiRouter::new()
+        .routes(routes!(deployments::create::create));
+    let others = OpenApiRouter::new()
         .routes(routes!(workflows::list::list))
         .routes(routes!(workflows::show::show))
         .routes(routes!(workflows::run::run))
@@ -63,6 +65,6 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
         .routes(routes!(apps::list::list))
         .routes(routes!(apps::show::show))
         .routes(routes!(keys::show::show))
-        .routes(routes!(keys::rotate::rotate))
-        .merge(deployments)
+        .routes(routes!(keys::rotate::rotate));
+    limited(others, API_BODY_LIMIT).merge(limited(deployments, DEPLOY_BODY_LIMIT))
 }

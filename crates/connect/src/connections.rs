@@ -77,8 +77,7 @@ impl Connect {
         let (customer, app) = (filter.customer.as_deref(), filter.app.as_deref());
         let more = i64::from(limit) + 1;
         let mut conn = self.inner.store.read().await?;
-        let mut items =
-            db!(conn, connection::page(permit.tenant(), customer, app, before, more))?;
+        let mut items = db!(conn, connection::page(permit.tenant(), customer, app, before, more))?;
         let full = items.len() > usize::from(limit);
         items.truncate(usize::from(limit));
         let next = if full { items.last().map(|one| one.id) } else { None };

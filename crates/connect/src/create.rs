@@ -8,9 +8,7 @@ use crate::{Connect, Inner, limits};
 use causeway_catalog::{ApiKey, App, Basic};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, WriteTx, db};
-use causeway_types::entity::{
-    Connection, ConnectionOverview, ConnectionState, Customer, Scheme,
-};
+use causeway_types::entity::{Connection, ConnectionOverview, ConnectionState, Customer, Scheme};
 use causeway_types::place::Sealed;
 use causeway_types::{
     Code, Coded, ConnectionId, CustomerId, OAuthClientId, Place, SecretString, Tenant, Timestamp,
@@ -168,7 +166,12 @@ impl Connect {
 
 impl Inner {
     /// The record of a customer, in case that there is none yet.
-    pub(crate) fn new_customer(&self, tenant: Tenant, external_id: &str, now: Timestamp) -> Customer {
+    pub(crate) fn new_customer(
+        &self,
+        tenant: Tenant,
+        external_id: &str,
+        now: Timestamp,
+    ) -> Customer {
         Customer {
             id: CustomerId::generate(now, &*self.random),
             workspace_id: tenant.workspace,
@@ -303,8 +306,7 @@ pub(crate) fn check_fields(
     given: &BTreeMap<String, SecretString>,
 ) -> Result<(), CreateError> {
     let auth = &app.auth;
-    let unsupported =
-        || CreateError::UnsupportedScheme { app: app.slug.to_string(), scheme };
+    let unsupported = || CreateError::UnsupportedScheme { app: app.slug.to_string(), scheme };
     match scheme {
         Scheme::Oauth2 => return Err(unsupported()),
         Scheme::ApiKey => {

@@ -106,7 +106,8 @@ impl Stored {
     pub(crate) fn into_credential(self, connection: &Connection, app: Option<&App>) -> Credential {
         let (auth, secrets, expires_at) = match self {
             Self::OAuth2(tokens) => {
-                let auth = BTreeMap::from([("oauth_access_token", tokens.access.expose().as_str())]);
+                let auth =
+                    BTreeMap::from([("oauth_access_token", tokens.access.expose().as_str())]);
                 let auth = json(&auth, tokens.access.expose().len());
                 let mut secrets = vec![bytes(tokens.access.expose())];
                 secrets.extend(tokens.refresh.iter().map(|token| bytes(token.expose())));

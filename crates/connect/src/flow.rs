@@ -16,9 +16,7 @@ use causeway_catalog::{App, OAuth2, Pkce};
 use causeway_identity::token::{Browser, Plain};
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::{ConnectSession, OAuthClient, OAuthFlow, Scheme};
-use causeway_types::{
-    Actor, Code, Coded, ConnectionId, OAuthFlowId, Place, SecretString, Tenant,
-};
+use causeway_types::{Actor, Code, Coded, ConnectionId, OAuthFlowId, Place, SecretString, Tenant};
 use causeway_vault::VaultError;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -263,11 +261,11 @@ impl Connect {
         let oauth = oauth_of(app)?;
         let code = granted_code(app, oauth, callback)?;
         let client = inner.own_client(tenant, app).await?;
-        let verifier = (oauth.pkce != Pkce::Forbidden).then(|| secret.verifier());
+        let pkce = (oauth.pkce != Pkce::Forbidden).then(|| secret.verifier());
         let grant = Grant::Code {
             code: &code,
             redirect_uri: inner.callback_url.as_str(),
-            verifier: verifier.as_ref(),
+            verifier: pkce.as_ref(),
         };
         let answer =
             token_endpoint::ask(&inner.http, oauth, &client.opened, grant, || inner.clock.now())
@@ -335,8 +333,8 @@ impl Inner {
         let received = state::read(state).ok_or(mismatch("the state does not read"))?;
         let (workspace, id) = (received.workspace, received.flow);
         let mut conn = self.store.read().await?;
-        let flow = db!(conn, connect_session::flow(workspace, id))?
-            .ok_or(mismatch("no such flow"))?;
+        let flow =
+            db!(conn, connect_session::flow(workspace, id))?.ok_or(mismatch("no such flow"))?;
         let session = db!(conn, connect_session::get(workspace, flow.connect_session_id))?
             .ok_or(mismatch("no such session"))?;
         drop(conn);
@@ -440,10 +438,9 @@ fn granted_code(app: &App, oauth: &OAuth2, callback: Callback) -> Result<SecretS
     if let Some(error) = &callback.error {
         return Err(denied(error, callback.error_description.as_ref()));
     }
-    callback
-        .code
-        .filter(|code| !code.expose().is_empty())
-        .ok_or_else(|| denied("no_code", Some(&"the answer holds neither a code nor an error".into())))
+    callback.code.filter(|code| !code.expose().is_empty()).ok_or_else(|| {
+        denied("no_code", Some(&"the answer holds neither a code nor an error".into()))
+    })
 }
 
 /// Whether an `iss` can be the row's authorization server. Rows name no issuer, but an issuer is

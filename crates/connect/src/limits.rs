@@ -33,7 +33,8 @@ pub(crate) fn external_id(text: &str) -> Result<(), InvalidInput> {
 
 /// 1 to 64 of a-z, 0-9, `-` and `_`, a letter first. Ids of connections cannot be names.
 pub(crate) fn connection_name(text: &str) -> Result<(), InvalidInput> {
-    let form = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let form =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     let fits = text.len() <= NAME
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(form)
@@ -90,11 +91,10 @@ pub(crate) fn secret(field: &str, value: &SecretString) -> Result<(), InvalidInp
 
 /// At most 100 scopes of 256 visible characters each (RFC 6749 section 3.3).
 pub(crate) fn scopes(scopes: &[String]) -> Result<(), InvalidInput> {
-    let token = |byte: u8| byte == 0x21 || (0x23..=0x5b).contains(&byte) || (0x5d..=0x7e).contains(&byte);
+    let token =
+        |byte: u8| byte == 0x21 || (0x23..=0x5b).contains(&byte) || (0x5d..=0x7e).contains(&byte);
     let fits = scopes.len() <= SCOPES
-        && scopes
-            .iter()
-            .all(|one| !one.is_empty() && one.len() <= SCOPE && one.bytes().all(token));
+        && scopes.iter().all(|one| !one.is_empty() && one.len() <= SCOPE && one.bytes().all(token));
     if fits {
         return Ok(());
     }
@@ -117,7 +117,10 @@ pub(crate) fn fields<'a>(
         if !wanted.contains(&name.as_str()) {
             let known = wanted.join(", ");
             // The name is the sender's own text and may be anything, so it is not repeated.
-            return Err(InvalidInput::new("fields", format!("there is an unknown field; send {known}")));
+            return Err(InvalidInput::new(
+                "fields",
+                format!("there is an unknown field; send {known}"),
+            ));
         }
         secret(name, value)?;
     }
@@ -158,7 +161,9 @@ mod tests {
     #[test]
     fn return_urls_lead_to_web_pages() {
         assert!(return_url("https://app.example/done?x=1").is_ok());
-        for bad in ["/done", "javascript:alert(1)", "https://me:pw@app.example/", "data:text/html,x"] {
+        for bad in
+            ["/done", "javascript:alert(1)", "https://me:pw@app.example/", "data:text/html,x"]
+        {
             assert!(return_url(bad).is_err(), "{bad}");
         }
     }

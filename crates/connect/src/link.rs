@@ -172,17 +172,15 @@ impl Inner {
         self.still_open(&session)?;
         let digest = browser.digest();
         let bound = session.browser_digest.as_ref().map(|bound| digest.matches(bound));
-        let ours = match bound {
-            Some(ours) => ours,
-            None => {
-                let mut tx = self.store.write(Actor::Customer(session.id)).await?;
-                let workspace = session.workspace_id;
-                // Of two browsers that open it at once, the statement lets one through.
-                let ours =
-                    db!(tx, connect_session::bind(workspace, session.id, digest.as_bytes()))?;
-                tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
-                ours
-            }
+        let ours = if let Some(ours) = bound {
+            ours
+        } else {
+            let mut tx = self.store.write(Actor::Customer(session.id)).await?;
+            let workspace = session.workspace_id;
+            // Of two browsers that open it at once, the statement lets one through.
+            let ours = db!(tx, connect_session::bind(workspace, session.id, digest.as_bytes()))?;
+            tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
+            ours
         };
         if !ours {
             return Err(LinkError::OtherBrowser);

@@ -111,8 +111,7 @@ impl Connect {
         permit: &Permit<action::ManageOAuthClients>,
         new: NewOAuthClient,
     ) -> Result<OAuthClientView, OAuthClientError> {
-        let (inner, tenant) = (&self.inner, permit.tenant());
-        let row = inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
+        let row = self.inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
         if row.auth.oauth2.is_none() {
             return Err(OAuthClientError::NoOAuth { app: new.app });
         }
@@ -121,6 +120,21 @@ impl Connect {
         if let Some(secret) = &new.secret {
             limits::secret("client_secret", secret)?;
         }
+        match self.write_oauth_client(permit, &new).await {
+            // Somebody set the app's first client at the same moment: now there is one to change.
+            Err(OAuthClientError::Store(causeway_store::Error::Conflict { .. })) => {
+                self.write_oauth_client(permit, &new).await
+            }
+            done => done,
+        }
+    }
+
+    async fn write_oauth_client(
+        &self,
+        permit: &Permit<action::ManageOAuthClients>,
+        new: &NewOAuthClient,
+    ) -> Result<OAuthClientView, OAuthClientError> {
+        let (inner, tenant) = (&self.inner, permit.tenant());
         let now = inner.clock.now();
         let mut conn = inner.store.read().await?;
         let present = db!(conn, connection::oauth_client(tenant, &new.app))?;
@@ -136,8 +150,8 @@ impl Connect {
             id,
             workspace_id: tenant.workspace,
             environment_id: tenant.environment,
-            app: new.app,
-            client_id: new.client_id,
+            app: new.app.clone(),
+            client_id: new.client_id.clone(),
             secret,
             scopes: new.scopes.join(" "),
             created_at: present.as_ref().map_or(now, |client| client.created_at),
@@ -191,7 +205,11 @@ impl Connect {
         if db!(tx, connection::oauth_client_in_use(tenant, id))? {
             return Err(OAuthClientError::InUse { client: id });
         }
-        db!(tx, connection::delete_oauth_client(tenant, id))?;
+        db!(tx, connection::delete_oauth_client(tenant, id)).map_err(|error| match error {
+            // A connection was made with it since the question.
+            causeway_store::Error::Conflict { .. } => OAuthClientError::InUse { client: id },
+            other => other.into(),
+        })?;
         let event = Audit::OauthClientDeleted { client: id, app: client.app };
         tx.commit(tenant.workspace, inner.clock.now(), event).await?;
         Ok(())

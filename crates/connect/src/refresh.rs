@@ -74,7 +74,7 @@ pub(crate) struct Due {
 /// What can be done with a connection now.
 enum Present {
     Usable(Credential),
-    Due(Due),
+    Due(Box<Due>),
 }
 
 impl Connect {
@@ -89,13 +89,12 @@ impl Connect {
         name_or_id: &str,
     ) -> Result<Credential, CredentialError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
-        let id = match name_or_id.parse::<ConnectionId>() {
-            Ok(id) => id,
-            Err(_) => {
-                let mut conn = inner.store.read().await?;
-                let found = db!(conn, connection::by_name(tenant, name_or_id))?;
-                found.ok_or(CredentialError::Unknown)?.id
-            }
+        let id = if let Ok(id) = name_or_id.parse::<ConnectionId>() {
+            id
+        } else {
+            let mut conn = inner.store.read().await?;
+            let found = db!(conn, connection::by_name(tenant, name_or_id))?;
+            found.ok_or(CredentialError::Unknown)?.id
         };
         // The futures of a refresh are large; callers that need none should not carry them.
         match inner.present(tenant, id).await? {
@@ -114,8 +113,8 @@ impl Inner {
     ) -> Result<Credential, CredentialError> {
         let give_up = Instant::now() + PATIENCE;
         let mut rounds = 0;
+        let mut flight = self.flights.enter(id).await;
         loop {
-            let flight = self.flights.enter(id).await;
             let due = match self.present(tenant, id).await? {
                 Present::Usable(credential) => return Ok(credential),
                 Present::Due(due) => due,
@@ -125,12 +124,13 @@ impl Inner {
             }
             // A task of its own: if the caller goes away, the answer still has to be kept.
             let inner = Arc::clone(self);
-            let task = self.tasks.spawn(async move {
-                let _flight = flight;
-                inner.attempt(tenant, due).await
-            });
-            match task.await.map_err(|_| CredentialError::Stopped { connection: id })?? {
+            let task = self.tasks.spawn(async move { (inner.attempt(tenant, *due).await, flight) });
+            let attempted;
+            (attempted, flight) =
+                task.await.map_err(|_| CredentialError::Stopped { connection: id })?;
+            match attempted? {
                 Attempted::Ended => rounds += 1,
+                // The others of this process wait for this one, which looks for all of them.
                 Attempted::Held => tokio::time::sleep(LOOK_EVERY).await,
             }
         }
@@ -139,8 +139,7 @@ impl Inner {
     /// Reads a connection and decides what can be done with it.
     async fn present(&self, tenant: Tenant, id: ConnectionId) -> Result<Present, CredentialError> {
         let mut conn = self.store.read().await?;
-        let connection =
-            db!(conn, connection::get(tenant, id))?.ok_or(CredentialError::Unknown)?;
+        let connection = db!(conn, connection::get(tenant, id))?.ok_or(CredentialError::Unknown)?;
         drop(conn);
         let reason = || connection.state_reason.clone().unwrap_or_default();
         match connection.state {
@@ -171,7 +170,7 @@ impl Inner {
             (false, Some(retry_at)) if backing_off => {
                 Err(CredentialError::Failing { connection: id, reason: reason(), retry_at })
             }
-            _ => Ok(Present::Due(Due { connection, tokens })),
+            _ => Ok(Present::Due(Box::new(Due { connection, tokens }))),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Giving a grant back to the app: RFC 7009, or the app's own call.
 
+use crate::Inner;
 use crate::credential::Tokens;
 use crate::token_endpoint::{Client, EndpointError, Form, client_header, sensitive};
-use crate::Inner;
 use bytes::Bytes;
 use causeway_catalog::{App, OAuth2, Revoke, RevokeMethod, TokenKind, TokenPlace};
 use causeway_net::RequestLimits;
@@ -89,8 +89,10 @@ fn request(
         Some(auth) => client_header(auth, client, &mut form).transpose()?,
         None => None,
     };
-    let mut request =
-        http::Request::builder().method(method).uri(url.as_str()).header(ACCEPT, "application/json");
+    let mut request = http::Request::builder()
+        .method(method)
+        .uri(url.as_str())
+        .header(ACCEPT, "application/json");
     if let Some(proof) = proof {
         request = request.header(AUTHORIZATION, proof);
     }

@@ -151,19 +151,16 @@ impl Connect {
             return Err(SessionError::MissingOAuthClient { app: new.app });
         }
         let customer_id = have_customer(&mut tx, tenant, &customer).await?;
-        let connection_name = match new.reconnect {
-            Some(id) => {
-                let present = db!(tx, connection::get(tenant, id))?;
-                renewable(present, customer_id, &new.app).ok_or(SessionError::UnknownConnection)?
+        let connection_name = if let Some(id) = new.reconnect {
+            let present = db!(tx, connection::get(tenant, id))?;
+            renewable(present, customer_id, &new.app).ok_or(SessionError::UnknownConnection)?
+        } else {
+            let name = new.name.unwrap_or_else(|| inner.made_up_name(&new.app, now));
+            limits::connection_name(&name)?;
+            if db!(tx, connection::by_name(tenant, &name))?.is_some() {
+                return Err(SessionError::NameTaken { name });
             }
-            None => {
-                let name = new.name.unwrap_or_else(|| inner.made_up_name(&new.app, now));
-                limits::connection_name(&name)?;
-                if db!(tx, connection::by_name(tenant, &name))?.is_some() {
-                    return Err(SessionError::NameTaken { name });
-                }
-                name
-            }
+            name
         };
         let session = ConnectSession {
             id: ConnectSessionId::generate(now, &*inner.random),
@@ -189,11 +186,7 @@ impl Connect {
             app: new.app,
         };
         tx.commit(tenant.workspace, now, event).await?;
-        Ok(SessionCreated {
-            id: session.id,
-            token: token.reveal(),
-            expires_at: session.expires_at,
-        })
+        Ok(SessionCreated { id: session.id, token: token.reveal(), expires_at: session.expires_at })
     }
 
     /// How a session is: what a program asks that waits for its customer.

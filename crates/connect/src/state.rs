@@ -72,9 +72,9 @@ impl FlowSecret {
 
     /// Whether the state was made for this binding, in constant time.
     pub(crate) fn verify(&self, received: &Received<'_>, binding: Binding<'_>) -> bool {
-        BASE64URL_NOPAD.decode(received.signature.as_bytes()).is_ok_and(|signature| {
-            hmac::verify(&self.key(), &signed(binding), &signature).is_ok()
-        })
+        BASE64URL_NOPAD
+            .decode(received.signature.as_bytes())
+            .is_ok_and(|signature| hmac::verify(&self.key(), &signed(binding), &signature).is_ok())
     }
 
     fn key(&self) -> hmac::Key {

@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 256 * 1024;
 /// Characters of an app's own words that are kept.
 const MOST_WORDS: usize = 300;
 /// The longest `Retry-After` that is believed.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// The company's client, opened.
 pub(crate) struct Client {
@@ -123,9 +123,8 @@ pub(crate) async fn ask(
     let mut request = http::Request::post(row.token_url.as_str())
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    match client_header(row.client_auth, client, &mut form) {
-        Some(header) => request = request.header(AUTHORIZATION, header?),
-        None => {}
+    if let Some(header) = client_header(row.client_auth, client, &mut form) {
+        request = request.header(AUTHORIZATION, header?);
     }
     let request = request.body(form.into_body()).map_err(|_| EndpointError::Request)?;
     let limits =
@@ -133,7 +132,7 @@ pub(crate) async fn ask(
     let response = http.request(request, limits).await?;
     let status = response.status().as_u16();
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = header.and_then(|text| retry_after(text));
+    let retry_after = header.and_then(retry_after);
     let body = SecretBytes::new(response.bytes().await?.to_vec());
     Ok(RawAnswer { status, retry_after, received_at: now(), body })
 }
@@ -156,7 +155,9 @@ pub(crate) fn client_header(
             None
         }
         // Both are form-encoded before they are joined (RFC 6749 section 2.3.1).
-        ClientAuth::Basic => Some(basic(&encoded(&client.client_id), &encoded(client.secret.expose()))),
+        ClientAuth::Basic => {
+            Some(basic(&encoded(&client.client_id), &encoded(client.secret.expose())))
+        }
     }
 }
 
@@ -244,7 +245,6 @@ impl RawAnswer {
         let access = fields.access_token.filter(usable).ok_or_else(refused)?;
         let lifetime = fields
             .expires_in
-            .as_deref()
             .and_then(seconds)
             .or(row.default_expires_in.map(u64::from))
             .map(Duration::from_secs);
@@ -285,7 +285,6 @@ struct Fields<'a> {
     expires_in: Option<&'a RawValue>,
     scope: Option<String>,
 }
-
 
 /// How apps say no: RFC 6749 section 5.2, or words of their own. Nothing else of the answer is
 /// read, so no token can get into an error text.

@@ -1,9 +1,9 @@
 //! The request that proves that a credential works, and how a credential is put on a request.
 
+use crate::Inner;
 use crate::credential::Stored;
 use crate::limits::shown;
 use crate::token_endpoint::{EndpointError, basic, sensitive};
-use crate::Inner;
 use bytes::Bytes;
 use causeway_catalog::{App, VerifyMethod};
 use causeway_net::{HttpError, RequestLimits};

@@ -63,8 +63,8 @@ pub enum OpenError {
 #[error("sealing a value: it is longer than 64 GiB")]
 pub struct TooLong;
 
-/// A long-lived key after HKDF's extract step.
-pub(crate) struct Root(hmac::Key);
+/// A long-lived key after HKDF's extract step. Boxed, so that moving it leaves no copies behind.
+pub(crate) struct Root(Box<hmac::Key>);
 
 impl Root {
     /// Extracts with a salt that names the use of the key, so that the same bytes used for two
@@ -75,7 +75,7 @@ impl Root {
         }
         let salt = hmac::Key::new(hmac::HMAC_SHA256, purpose);
         let pseudorandom = keyed(&salt, key.expose());
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &*pseudorandom)))
+        Ok(Self(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &*pseudorandom))))
     }
 
     /// The first 32 bytes of HKDF-Expand: HMAC over the info and the counter 1.
@@ -134,8 +134,7 @@ impl Root {
         let (key, commitment) = self.derive(read.salt);
         constant_time::verify_slices_are_equal(&*commitment, read.commitment)
             .map_err(|_| OpenError::OtherKey)?;
-        let mut plaintext = Vec::new();
-        plaintext.resize(read.ciphertext.len(), 0);
+        let mut plaintext = vec![0; read.ciphertext.len()];
         key.open_separate_gather(
             zero_nonce(),
             Aad::from(aad.as_slice()),

@@ -149,11 +149,8 @@ impl Environments {
 /// Lets one bootstrap at a time pass on both databases. Writing the row of a node that cannot
 /// exist makes a second transaction wait until this one ends, and leaves nothing.
 async fn lock(tx: &mut WriteTx, now: Timestamp) -> causeway_store::Result<()> {
-    let nobody = causeway_types::entity::Node {
-        id: NodeId::lowest(),
-        started_at: now,
-        lease_until: now,
-    };
+    let nobody =
+        causeway_types::entity::Node { id: NodeId::lowest(), started_at: now, lease_until: now };
     db!(tx, node::heartbeat(&nobody))?;
     db!(tx, node::remove(nobody.id))
 }

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::action;
     use causeway_types::{
-        ApiKeyId, EnvironmentId, OsRandom, ProjectId, SystemClock, WorkspaceId, Clock as _,
+        ApiKeyId, Clock as _, EnvironmentId, OsRandom, ProjectId, SystemClock, WorkspaceId,
     };
 
     fn caller() -> Caller {
@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn a_permit_names_whom_it_was_given_to() {
         let caller = caller();
-        let permit = authorize::<action::Deploy>(&caller).unwrap_or_else(|denied| panic!("{denied}"));
+        let permit =
+            authorize::<action::Deploy>(&caller).unwrap_or_else(|denied| panic!("{denied}"));
         assert_eq!((permit.tenant(), permit.actor()), (caller.tenant(), caller.actor()));
     }
 

@@ -51,7 +51,7 @@ fn config(spare: usize) -> PoolConfig {
         max_waiting: 1000,
         spare,
         spare_limits: Limits::default(),
-        idle: Duration::from_secs(60),
+        idle: Duration::from_mins(1),
         clock: Arc::new(SystemClock),
     }
 }
@@ -165,7 +165,7 @@ async fn measure() {
         println!(
             "warm, {lanes} at a time: {:.0} steps/s, {:.0} µs of server processor time each",
             total / seconds,
-            (cpu() - before).as_secs_f64() * 1e6 / total
+            cpu().saturating_sub(before).as_secs_f64() * 1e6 / total
         );
     }
     pool.shutdown().await;

@@ -2,7 +2,6 @@
 
 use crate::cgroup::Group;
 use rustix::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,9 +81,9 @@ fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
 /// The children of every thread of a process (needs CONFIG_PROC_CHILDREN).
 fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = threads.flatten().filter_map(|thread| {
-        std::fs::read_to_string(PathBuf::from(thread.path()).join("children")).ok()
-    });
+    let lists = threads
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
     lists
         .flat_map(|list| {
             list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()

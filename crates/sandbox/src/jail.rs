@@ -67,7 +67,7 @@ impl<T> Attempt<T> for Result<T, nix::errno::Errno> {
     fn attempt(self, what: impl Into<String>) -> Result<T, JailError> {
         self.map_err(|source| JailError {
             attempt: what.into(),
-            source: Some(Errno::from_raw_os_error(source as i32)),
+            source: Errno::from_io_error(&source.into()),
         })
     }
 }

@@ -98,6 +98,8 @@ pub struct PoolStats {
     pub warm_hits: u64,
 }
 
+/// The archives of programs that somebody holds.
+type Archives = HashMap<ProgramKey, (Weak<Program>, Arc<Archive>)>;
 type Waiter = oneshot::Sender<Result<Place, CheckoutError>>;
 
 /// What the pool's handles and leases share.
@@ -106,7 +108,7 @@ pub(crate) struct Inner {
     egress: Arc<dyn Egress>,
     factory: Factory,
     lanes: Mutex<Lanes<ProgramKey, Box<Sandbox>, Waiter>>,
-    archives: Mutex<HashMap<ProgramKey, (Weak<Program>, Arc<Archive>)>>,
+    archives: Mutex<Archives>,
     /// A launcher that is ready to go, for the spare sandboxes' limits.
     parked: Mutex<Option<Parked>>,
     keeper: Notify,
@@ -178,7 +180,7 @@ impl Pool {
                 inner.warm_hits.fetch_add(1, Ordering::Relaxed);
                 lease
             }
-            Place { mut lease, start: Some(spare) } => {
+            Place { mut lease, start: Some(Begin { spare }) } => {
                 let sandbox = inner.start(program, spare).await?;
                 lease.fill(sandbox);
                 lease
@@ -227,8 +229,13 @@ impl Drop for Pool {
 /// A place for a sandbox, with a warm one in it or the task to start one.
 struct Place {
     lease: Lease,
-    /// Present if a sandbox is to be started, and then perhaps with a spare to make it of.
-    start: Option<Option<Box<Sandbox>>>,
+    /// Present if a sandbox is to be started.
+    start: Option<Begin>,
+}
+
+/// The task to start a sandbox, perhaps from a spare one.
+struct Begin {
+    spare: Option<Box<Sandbox>>,
 }
 
 impl Inner {
@@ -236,7 +243,7 @@ impl Inner {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn archives(&self) -> MutexGuard<'_, HashMap<ProgramKey, (Weak<Program>, Arc<Archive>)>> {
+    fn archives(&self) -> MutexGuard<'_, Archives> {
         self.archives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -266,7 +273,7 @@ impl Inner {
     fn grant(self: &Arc<Self>, key: ProgramKey, grant: Grant<Box<Sandbox>>) -> Place {
         let (sandbox, start) = match grant {
             Grant::Warm(sandbox) => (Some(sandbox), None),
-            Grant::Start(spare) => (None, Some(spare)),
+            Grant::Start(spare) => (None, Some(Begin { spare })),
         };
         let state = if sandbox.is_some() { LeaseState::Clean } else { LeaseState::Spent };
         Place { lease: Lease { inner: Arc::clone(self), key, sandbox, state }, start }
@@ -379,8 +386,10 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let clean = self.state == LeaseState::Clean && !self.inner.closed.load(Ordering::Relaxed);
-        let kept =
-            self.sandbox.take().filter(|sandbox| clean && sandbox.account.only_own_processes());
+        let kept = self
+            .sandbox
+            .take()
+            .filter(|sandbox| clean && sandbox.is_quiet() && sandbox.account.only_own_processes());
         let effects = match kept {
             Some(sandbox) => {
                 sandbox.way.runs(None);

@@ -20,7 +20,7 @@ pub(crate) const NODE: &str = "/bin/node";
 /// Node's command line. Three quarters of the memory are for JavaScript's heap; the rest is for
 /// buffers, code and the temporary disk.
 pub(crate) fn command(limits: &Limits) -> Vec<String> {
-    let heap = limits.memory_bytes / 4 * 3 >> 20;
+    let heap = (limits.memory_bytes / 4 * 3) >> 20;
     vec![
         NODE.to_owned(),
         format!("--max-old-space-size={}", heap.max(16)),

@@ -224,7 +224,8 @@ impl Parked {
         &mut self,
         archive: Option<&Archive>,
     ) -> Result<(OwnedFd, OwnedFd, OwnedFd, OwnedFd), StartError> {
-        let told = |source| StartError::Prepare { attempt: "telling the launcher", source };
+        // What cannot be told any more has ended.
+        let told = |_| StartError::Ended { said: String::new() };
         self.control.send(&ToJail::Go, None).map_err(told)?;
         if let Some(archive) = archive {
             self.control.send(&ToJail::Load, Some(archive.as_fd())).map_err(told)?;
@@ -319,6 +320,17 @@ impl Sandbox {
             }),
             _ => Err(StartError::Ended { said: String::new() }),
         }
+    }
+
+    /// Whether the runner has said nothing since its last answer.
+    pub(crate) fn is_quiet(&self) -> bool {
+        if self.next_call == 1 {
+            return true; // it has not been asked anything: this is its greeting
+        }
+        let mut byte = [0_u8; 1];
+        let flags = rustix::net::RecvFlags::DONTWAIT | rustix::net::RecvFlags::PEEK;
+        let peeked = rustix::net::recv(&self.runner, &mut byte[..], flags);
+        self.inbox.is_empty() && matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
 
     /// Ends everything in the jail, at once.

@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 
 mod verdict;
 
+/// A limit longer than this is this: the clock's arithmetic has an end.
+const LONGEST_WALL: Duration = Duration::from_hours(24 * 365);
 /// How often processor time is looked at while a step runs.
 const CPU_TICK: Duration = Duration::from_millis(100);
 /// How long a runner that has closed its socket may take to end.
@@ -35,7 +37,7 @@ pub struct Session {
 /// How a step came to its end.
 enum End {
     /// The runner answered.
-    Answered(Outcome),
+    Answered(Box<Outcome>),
     /// The sandbox has to be ended, for this reason.
     Stopped(StepFailure),
     /// The runner's socket or the program has ended.
@@ -77,7 +79,7 @@ impl Session {
             Ok(frame) => frame,
             Err(error) => {
                 self.lease.clean();
-                return refused(started, verdict::bad_call(&error));
+                return refused(started, verdict::bad_call(error));
             }
         };
         drop(call); // the credentials are in the frame only
@@ -121,7 +123,7 @@ async fn converse(
     before: &Before,
     output: &mut Output,
 ) -> End {
-    let deadline = before.started + limits.wall;
+    let deadline = before.started + limits.wall.min(LONGEST_WALL);
     let mut next_look = before.started + CPU_TICK;
     let mut unsent = frame.as_slice();
     loop {
@@ -222,7 +224,7 @@ fn raw(output: &mut Output, stream: LogStream, bytes: Option<&[u8]>) -> Event {
 enum Read {
     Nothing,
     Skip(usize),
-    Result(Outcome, usize),
+    Result(Box<Outcome>, usize),
     LogLimit,
 }
 
@@ -245,7 +247,7 @@ fn read_frame(
             if inbox.len() > length {
                 return Err(Violation::Form); // nothing follows a result
             }
-            return Ok(Read::Result(outcome, length));
+            return Ok(Read::Result(Box::new(outcome), length));
         }
     };
     Ok(if within { Read::Skip(length) } else { Read::LogLimit })
@@ -270,7 +272,7 @@ async fn conclude(
                 return (Err(verdict::process_limit(limits)), false);
             }
             let discard = outcome.discard;
-            match accept(outcome, limits) {
+            match accept(*outcome, limits) {
                 Ok(Ok(success)) => (Ok(success), !discard),
                 Ok(Err(failure)) => {
                     let clean = !discard && verdict::leaves_clean(failure.code);

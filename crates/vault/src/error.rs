@@ -121,7 +121,7 @@ impl Coded for VaultError {
                 "The root key cannot be used now, so nothing can be sealed or opened. Whoever runs this Causeway finds the reason in its log and with `causeway doctor`.".into()
             }
             Self::RotationActive(_) => {
-                "A rotation of this workspace's data key is under way. Wait until it has ended; `causeway keys status` shows how far it is.".into()
+                "A rotation of this workspace's data key is under way. Wait until it has ended.".into()
             }
             Self::UnknownRotation(id) => format!("There is no rotation {id}.").into(),
             Self::RecordsHeld { .. } => {

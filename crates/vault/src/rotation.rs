@@ -155,9 +155,10 @@ impl Vault {
             match Box::pin(run).await {
                 Ok(outcome) => outcomes.push((rotation.id, outcome)),
                 Err(error) => {
+                    let chain: &dyn std::error::Error = &error;
                     tracing::warn!(
                         rotation.id = %rotation.id,
-                        error = &error as &dyn std::error::Error,
+                        error = chain,
                         "a key rotation did not end; it will be taken up again"
                     );
                     failure.get_or_insert(error);

@@ -73,7 +73,7 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     (
         &["aws-config", "aws-sdk-kms"],
         &["vault"],
-        "The KMS client makes its own connections and is the one exception (docs/adr/0005-kms-connections.md)",
+        "The KMS client makes its own connections and is the one exception (docs/adr/0005-aws-sdk-connections.md)",
     ),
     (
         &["nix", "caps", "seccompiler", "landlock"],

@@ -5,7 +5,7 @@ use causeway_store::testing::TestDatabase;
 use causeway_store::{db, on_both};
 use causeway_types::InvocationId;
 use causeway_types::entity::{InvocationState, StepState};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,4 +2,8 @@
 //! databases. Each test has an installation of its own and stops what it started.
 
 mod crash;
+mod hostile;
 mod kit;
+mod linked;
+mod starts;
+mod stolen;

@@ -3,10 +3,10 @@
 use super::lease::Taken;
 use super::outcome::Failure;
 use super::{ANSWER_LOST, Due, EXPIRED, UNREACHABLE};
+use crate::Inner;
 use crate::crash::CrashPoint;
 use crate::error::CredentialError;
 use crate::token_endpoint::{self, Client, Grant, RawAnswer, TOKEN_TIMEOUT};
-use crate::Inner;
 use causeway_catalog::OAuth2;
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::{Connection, ConnectionRefresh, ConnectionState, RefreshPhase};
@@ -84,12 +84,13 @@ impl Inner {
         let row = self.oauth_row(connection)?;
         let gone = || {
             let app = &connection.app;
-            missing(format!("The OAuth client of `{app}`, with which this connection was made, is gone. Set it again."))
+            missing(format!(
+                "The OAuth client of `{app}`, with which this connection was made, is gone. Set it again."
+            ))
         };
         let id = connection.oauth_client_id.ok_or_else(gone)?;
         let mut conn = self.store.read().await?;
-        let client =
-            db!(conn, connection::oauth_client_by_id(tenant, id))?.ok_or_else(gone)?;
+        let client = db!(conn, connection::oauth_client_by_id(tenant, id))?.ok_or_else(gone)?;
         drop(conn);
         Ok((row, self.open_client(&client).await?))
     }
@@ -99,7 +100,11 @@ impl Inner {
         let app = self.catalog.get(&connection.app);
         app.and_then(|app| app.auth.oauth2.as_ref()).ok_or_else(|| CredentialError::Unconfigured {
             connection: connection.id,
-            what: format!("The catalogue no longer says how `{}` does OAuth. Bring its row back.", connection.app).into(),
+            what: format!(
+                "The catalogue no longer says how `{}` does OAuth. Bring its row back.",
+                connection.app
+            )
+            .into(),
         })
     }
 

@@ -179,7 +179,8 @@ impl Inner {
             tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
             return Ok(());
         };
-        let pause = pace::backoff(failures, &*self.random).max(failure.retry_after.unwrap_or_default());
+        let pause =
+            pace::backoff(failures, &*self.random).max(failure.retry_after.unwrap_or_default());
         let denied = failure.state == ConnectionState::NeedsReauth;
         let changed = Connection {
             state: failure.state,

@@ -32,9 +32,14 @@ fn the_example_of_rfc_6749_section_5_1_reads() {
 
 #[test]
 fn lifetimes_come_in_several_forms() {
-    for (written, read) in
-        [("3600", Some(3600)), ("\"3600\"", Some(3600)), ("3599.9", Some(3599)), ("0", None), ("null", None), ("-1", None)]
-    {
+    for (written, read) in [
+        ("3600", Some(3600)),
+        ("\"3600\"", Some(3600)),
+        ("3599.9", Some(3599)),
+        ("0", None),
+        ("null", None),
+        ("-1", None),
+    ] {
         let body = format!(r#"{{"access_token":"a","expires_in":{written}}}"#);
         let granted = answer(200, &body).read(&row("demo"), false).ok().unwrap();
         assert_eq!(seconds_of(&granted), read, "{written}");
@@ -47,7 +52,8 @@ fn lifetimes_come_in_several_forms() {
 fn tokens_of_a_code_may_stand_deeper() {
     let mut row = row("slack");
     row.token_at = serde_json::from_str("\"/authed_user/x~1y\"").ok();
-    let nested = r#"{"ok":true,"authed_user":{"x/y":{"access_token":"inner"}},"access_token":"outer"}"#;
+    let nested =
+        r#"{"ok":true,"authed_user":{"x/y":{"access_token":"inner"}},"access_token":"outer"}"#;
     assert_eq!(answer(200, nested).read(&row, true).ok().unwrap().access.expose(), "inner");
     assert_eq!(answer(200, nested).read(&row, false).ok().unwrap().access.expose(), "outer");
     assert!(answer(200, r#"{"access_token":"outer"}"#).read(&row, true).is_err());
@@ -106,7 +112,10 @@ fn client_proofs_are_encoded_as_rfc_6749_says() {
     let mut form = Form::default();
     let header = client_header(ClientAuth::Basic, &client, &mut form).unwrap().unwrap();
     assert!(header.is_sensitive());
-    assert_eq!(header.to_str().unwrap(), format!("Basic {}", BASE64.encode(b"a%3Ab+c:s%25%26%C3%A9")));
+    assert_eq!(
+        header.to_str().unwrap(),
+        format!("Basic {}", BASE64.encode(b"a%3Ab+c:s%25%26%C3%A9"))
+    );
     assert!(client_header(ClientAuth::Post, &client, &mut form).is_none());
     assert_eq!(form.into_body(), "client_id=a%3Ab+c&client_secret=s%25%26%C3%A9");
     let public = Client { client_id: "pub".into(), secret: SecretString::new(String::new()) };

@@ -31,7 +31,8 @@ async fn a_customer_links_an_account_and_gives_it_up(database: TestDatabase) {
     assert_eq!((view.app_name.as_str(), view.customer.as_str()), ("OIDC Test", "ada@acme"));
     let url = world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
     let shown: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-    let wanted = "response_type client_id redirect_uri state scope code_challenge code_challenge_method";
+    let wanted =
+        "response_type client_id redirect_uri state scope code_challenge code_challenge_method";
     assert_eq!(shown.join(" "), wanted);
     let callback = Browser::new(&world.http).follow(url, &callback_url()).await;
     let finished = world.connect.finish_oauth(callback, &browser).await.unwrap();
@@ -45,13 +46,16 @@ async fn a_customer_links_an_account_and_gives_it_up(database: TestDatabase) {
     let by_id = world.credential(&finished.connection.to_string()).await.unwrap();
     assert_eq!(access_token(&by_id), token);
     let row = world.connection(finished.connection).await.unwrap();
-    assert_eq!((row.state, row.scopes.as_str()), (ConnectionState::Healthy, "openid email profile"));
+    assert_eq!(
+        (row.state, row.scopes.as_str()),
+        (ConnectionState::Healthy, "openid email profile")
+    );
     assert!(row.refresh_at.unwrap() < row.expires_at.unwrap());
     let sealed = row.credential.as_bytes();
     assert!(!sealed.windows(token.len()).any(|window| window == token.as_bytes()));
 
     // Rotation: another access token, and the same connection.
-    world.clock.advance(Duration::from_secs(7200));
+    world.clock.advance(Duration::from_hours(2));
     let renewed = access_token(&world.credential("crm").await.unwrap());
     assert_ne!(renewed, token);
     assert_eq!(world.get(&format!("{}/me", provider.url()), &renewed).await, 200);
@@ -116,7 +120,8 @@ async fn a_state_is_good_once_and_in_its_own_browser(database: TestDatabase) {
 
 async fn a_code_of_another_flow_is_refused(database: TestDatabase) {
     let (world, provider) = World::with_oidc(database, false).await;
-    let (victim, attacker) = (world.session("oidc", "victim").await, world.session("oidc", "attacker").await);
+    let (victim, attacker) =
+        (world.session("oidc", "victim").await, world.session("oidc", "attacker").await);
     let (mine, theirs) = (cookie(), cookie());
     let url = world.connect.start_oauth(victim.token.expose(), &mine).await.unwrap();
     let own = Browser::new(&world.http).follow(url, &callback_url()).await;
@@ -189,7 +194,6 @@ async fn is_active(world: &World, provider: &OidcProvider, token: &str) -> bool 
         .body(Bytes::from(format!("token={token}")))
         .unwrap();
     let response = world.http.request(request, RequestLimits::default()).await.unwrap();
-    let body: serde_json::Value =
-        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     body["active"].as_bool().unwrap()
 }

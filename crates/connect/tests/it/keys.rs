@@ -71,7 +71,8 @@ async fn the_company_makes_connections_itself(database: TestDatabase) {
     assert!(matches!(taken, CreateError::NameTaken { .. }), "{taken}");
     let oauth = create(new("other", Scheme::Oauth2, key())).await.unwrap_err();
     assert_eq!(oauth.code(), Code::UnsupportedScheme);
-    let wrong = create(new("other", Scheme::ApiKey, fields(&[("api_key", "no")]))).await.unwrap_err();
+    let wrong =
+        create(new("other", Scheme::ApiKey, fields(&[("api_key", "no")]))).await.unwrap_err();
     assert_eq!(wrong.code(), Code::CredentialRefused);
     let colon = fields(&[("username", "a:b"), ("password", "c")]);
     let colon = create(new("other", Scheme::Basic, colon)).await.unwrap_err();

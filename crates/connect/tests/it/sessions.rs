@@ -2,7 +2,9 @@
 
 use crate::browser::Browser;
 use crate::world::{World, cookie};
-use causeway_connect::{Callback, FlowError, LinkError, NewOAuthClient, NewSession, OAuthClientError};
+use causeway_connect::{
+    Callback, FlowError, LinkError, NewOAuthClient, NewSession, OAuthClientError,
+};
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
@@ -29,14 +31,15 @@ async fn links_end(database: TestDatabase) {
     let session = world.session("demo", "crm").await;
     let (token, browser) = (session.token.expose(), cookie());
     let open = || world.connect.open_link(token, &browser);
-    let wrong = format!("{}a", &token[..token.len() - 1]);
+    let last = if token.ends_with('a') { 'b' } else { 'a' };
+    let wrong = format!("{}{last}", &token[..token.len() - 1]);
     let unknown = world.connect.open_link(&wrong, &browser).await.unwrap_err();
     assert!(matches!(unknown, LinkError::Unknown), "{unknown}");
-    world.clock.advance(Duration::from_secs(29 * 60));
+    world.clock.advance(Duration::from_mins(29));
     open().await.unwrap();
     let url = world.connect.start_oauth(token, &browser).await.unwrap();
     let callback = Browser::new(&world.http).consent(&url, "allow").await;
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.advance(Duration::from_mins(1));
     assert!(matches!(open().await.unwrap_err(), LinkError::Expired));
     // Its flow does not outlive it.
     let late = world.connect.finish_oauth(callback, &browser).await.err().unwrap();
@@ -68,7 +71,10 @@ async fn sessions_say_what_is_missing(database: TestDatabase) {
         assert_eq!(code(bad).await, Code::InvalidRequest);
     }
     let id = world.link_demo("crm").await;
-    assert_eq!(code(NewSession { name: Some("crm".into()), ..new() }).await, Code::ConnectionNameTaken);
+    assert_eq!(
+        code(NewSession { name: Some("crm".into()), ..new() }).await,
+        Code::ConnectionNameTaken
+    );
     // Another customer's connection cannot be renewed.
     assert_eq!(code(NewSession { reconnect: Some(id), ..new() }).await, Code::NotFound);
 }

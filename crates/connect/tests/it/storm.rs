@@ -7,21 +7,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-on_both!(
-    a_hundred_callers_cause_one_token_request,
-    callers_on_two_nodes_cause_one_token_request,
-);
+on_both!(a_hundred_callers_cause_one_token_request, callers_on_two_nodes_cause_one_token_request,);
 
 async fn a_hundred_callers_cause_one_token_request(database: TestDatabase) {
     let (world, provider) = World::with_oidc(database, false).await;
     world.link_oidc("crm").await;
     let old = access_token(&world.credential("crm").await.unwrap());
     let before = world.counts(&provider).await;
-    world.clock.advance(Duration::from_secs(7200));
+    world.clock.advance(Duration::from_hours(2));
     let mut callers = JoinSet::new();
     for _ in 0..100 {
         let (connect, tenant) = (world.connect.clone(), world.tenant());
-        callers.spawn(async move { access_token(&credential(&connect, tenant, "crm").await.unwrap()) });
+        callers.spawn(
+            async move { access_token(&credential(&connect, tenant, "crm").await.unwrap()) },
+        );
     }
     let tokens: BTreeSet<String> = callers.join_all().await.into_iter().collect();
     assert_eq!(tokens.len(), 1);
@@ -36,12 +35,13 @@ async fn callers_on_two_nodes_cause_one_token_request(database: TestDatabase) {
     world.link_oidc("crm").await;
     let nodes = [world.connect.clone(), world.second_node().await];
     for round in 1..=5 {
-        world.clock.advance(Duration::from_secs(7200));
+        world.clock.advance(Duration::from_hours(2));
         let mut callers = JoinSet::new();
         for number in 0..40 {
             let (connect, tenant) = (nodes[number % 2].clone(), world.tenant());
-            callers
-                .spawn(async move { access_token(&credential(&connect, tenant, "crm").await.unwrap()) });
+            callers.spawn(async move {
+                access_token(&credential(&connect, tenant, "crm").await.unwrap())
+            });
         }
         let tokens: BTreeSet<String> = callers.join_all().await.into_iter().collect();
         assert_eq!(tokens.len(), 1);

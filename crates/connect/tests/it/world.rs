@@ -8,12 +8,8 @@ use causeway_connect::{
     NoCrash, SessionCreated,
 };
 use causeway_identity::token::{self, Plain};
-use causeway_identity::{
-    Authenticator, Bootstrap, Caller, Permit, action, authorize, bootstrap,
-};
-use causeway_net::{
-    Guard, GuardConfig, HttpClient, HttpConfig, RequestLimits, SystemResolver,
-};
+use causeway_identity::{Authenticator, Bootstrap, Caller, Permit, action, authorize, bootstrap};
+use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, RequestLimits, SystemResolver};
 use causeway_store::testing::TestDatabase;
 use causeway_store::{Store, db, verify_chain};
 use causeway_testkit::oidc_provider::{self, OidcProvider};
@@ -33,7 +29,6 @@ pub(crate) const CALLBACK: &str = "http://127.0.0.1:9/connect/callback";
 pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) vault: Vault,
     pub(crate) http: HttpClient,
     pub(crate) connect: Connect,
     pub(crate) caller: Caller,
@@ -55,19 +50,12 @@ pub(crate) async fn node(
     let data = tempfile::tempdir().unwrap();
     let key = RootKey::File(FileKey::load(key_file, data.path()).unwrap());
     let random = Arc::new(OsRandom);
-    let vault = Vault::unlock(
-        store.clone(),
-        key,
-        DEFAULT_KEY_LIFETIME,
-        Arc::clone(&clock),
-        random.clone(),
-    )
-    .await
-    .unwrap();
-    let guard = GuardConfig {
-        allow: vec!["127.0.0.0/8".parse().unwrap()],
-        ..GuardConfig::default()
-    };
+    let vault =
+        Vault::unlock(store.clone(), key, DEFAULT_KEY_LIFETIME, Arc::clone(&clock), random.clone())
+            .await
+            .unwrap();
+    let guard =
+        GuardConfig { allow: vec!["127.0.0.0/8".parse().unwrap()], ..GuardConfig::default() };
     let guard = Guard::new(guard, SystemResolver);
     let http = HttpClient::new(guard, &HttpConfig::default()).unwrap();
     let connect = Connect::new(ConnectParts {
@@ -100,18 +88,8 @@ impl World {
             node(store.clone(), &key_file, &apps, clock.clone(), Arc::new(NoCrash)).await;
         let caller = caller_of(&store, &vault, &clock, EnvironmentKind::Development).await;
         let other = caller_of(&store, &vault, &clock, EnvironmentKind::Production).await;
-        let world = Self {
-            database,
-            clock,
-            vault,
-            http,
-            connect,
-            caller,
-            other,
-            key_file,
-            apps,
-            _folder: folder,
-        };
+        let world =
+            Self { database, clock, http, connect, caller, other, key_file, apps, _folder: folder };
         let new = NewOAuthClient {
             app: slug.to_owned(),
             client_id: client.0.to_owned(),
@@ -257,11 +235,8 @@ async fn caller_of(
     clock: &Arc<ManualClock>,
     environment: EnvironmentKind,
 ) -> Caller {
-    let wanted = Bootstrap {
-        workspace_name: "Acme".into(),
-        project_name: "Main".into(),
-        environment,
-    };
+    let wanted =
+        Bootstrap { workspace_name: "Acme".into(), project_name: "Main".into(), environment };
     let made = bootstrap(store, vault, &**clock, &OsRandom, &wanted).await.unwrap();
     let header = format!("Bearer {}", made.api_key.expose());
     let authenticator = Authenticator::new(store.clone(), clock.clone());

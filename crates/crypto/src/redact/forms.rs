@@ -103,7 +103,7 @@ fn base64(secret: &[u8], skipped: usize, add: &mut impl FnMut(Form)) {
         add(Form {
             text: inner.to_vec(),
             before: skipped > 0,
-            after: padded.len() % 3 > 0,
+            after: !padded.len().is_multiple_of(3),
             base64: true,
         });
     }
@@ -129,7 +129,9 @@ fn percent(secret: &[u8], kept: &str, digits: &[u8; 16], form: bool) -> Vec<u8> 
 
 fn percent_all(secret: &[u8], digits: &[u8; 16]) -> Vec<u8> {
     let mut out = Vec::with_capacity(secret.len() * 3);
-    secret.iter().for_each(|byte| push_percent(&mut out, *byte, digits));
+    for byte in secret {
+        push_percent(&mut out, *byte, digits);
+    }
     out
 }
 
@@ -168,10 +170,12 @@ fn ascii_only(text: &str, upper: bool, escape: fn(char) -> bool) -> String {
     for c in text.chars() {
         if escape(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str("\\u");
+                let bytes = unit.to_be_bytes();
                 out.push_str(&if upper {
-                    format!("\\u{unit:04X}")
+                    HEXUPPER.encode(&bytes)
                 } else {
-                    format!("\\u{unit:04x}")
+                    HEXLOWER.encode(&bytes)
                 });
             }
         } else {

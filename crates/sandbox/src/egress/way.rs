@@ -22,6 +22,9 @@ const LONGEST_LINE: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections of one sandbox at a time, dialled ones that wait to be used included.
 const MOST_CONNECTIONS: usize = 128;
+/// Further ones that are only told so; any beyond are closed without a word, because each takes
+/// a descriptor of the server.
+const MOST_QUESTIONS: usize = 32;
 /// Bytes in both directions during one invocation.
 const MOST_BYTES: u64 = 4 << 30;
 /// One direction's buffer, in bytes.
@@ -108,7 +111,12 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => { serving.spawn(serve(socket, Arc::clone(&shared))); }
+                Ok((socket, _)) => {
+                    let open = shared.connections.load(Ordering::Relaxed);
+                    if open < MOST_CONNECTIONS + MOST_QUESTIONS {
+                        serving.spawn(serve(socket, Arc::clone(&shared)));
+                    }
+                }
                 Err(error) => {
                     // For example too many open files: the code's connection waits meanwhile.
                     tracing::warn!(error = %error, "accepting a sandbox's connection to the way out");
@@ -142,7 +150,8 @@ async fn serve(mut socket: UnixStream, shared: Arc<Shared>) {
     let mut words = line.splitn(3, ' ');
     match (words.next(), words.next(), words.next()) {
         (Some("dial"), Some(port), Some(host)) => {
-            let answer = if before >= MOST_CONNECTIONS {
+            let held = before + shared.dialled().len();
+            let answer = if held >= MOST_CONNECTIONS {
                 Err(EgressRefused {
                     code: "EGRESS_REFUSED",
                     message: format!(

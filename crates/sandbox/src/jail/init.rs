@@ -118,7 +118,9 @@ fn reap(program: Pid) -> Option<ToServer> {
                 return Some(ToServer::Ended { code: Some(code), signal: None });
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => {
-                return Some(ToServer::Ended { code: None, signal: Some(signal as i32) });
+                #[expect(clippy::as_conversions, reason = "a signal is its number")]
+                let signal = signal as i32;
+                return Some(ToServer::Ended { code: None, signal: Some(signal) });
             }
             Ok(WaitStatus::StillAlive) | Err(_) => return None,
             Ok(_) => {}

@@ -71,6 +71,8 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
     rustix::io::write(&map, b"1").attempt("releasing PID 1")?;
     drop((map, mapped, runner, root));
     release_stdio();
+    // All that is left to do is to wait.
+    super::program::drop_capabilities()?;
     match waitpid(nix::unistd::Pid::from_raw(pid.as_raw_nonzero().get()), None) {
         Ok(WaitStatus::Exited(_, 0)) => Ok(ExitCode::SUCCESS),
         _ => Ok(ExitCode::FAILURE),

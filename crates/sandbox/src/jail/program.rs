@@ -88,7 +88,7 @@ fn exec(command: &[CString], environment: &[CString]) -> JailError {
     match nix::unistd::execve(program, command, environment) {
         Ok(never) => match never {},
         Err(source) => {
-            JailError { attempt, source: Some(rustix::io::Errno::from_raw_os_error(source as i32)) }
+            JailError { attempt, source: rustix::io::Errno::from_io_error(&source.into()) }
         }
     }
 }

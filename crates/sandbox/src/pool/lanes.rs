@@ -25,7 +25,7 @@ pub(super) struct Caps {
 #[derive(Debug)]
 pub(super) struct Lanes<K, T, W> {
     caps: Caps,
-    lanes: HashMap<K, Lane<T, W>>,
+    by_key: HashMap<K, Lane<T, W>>,
     /// Lanes with waiters, the next first.
     turns: VecDeque<K>,
     spares: Vec<T>,
@@ -49,6 +49,12 @@ pub(super) enum Grant<T> {
     Warm(T),
     /// The right to start one, and a spare one to make it of, if there is one.
     Start(Option<T>),
+}
+
+/// A place for one more sandbox, and a spare one to make it of, if there is one.
+#[derive(Debug)]
+struct Opening<T> {
+    spare: Option<T>,
 }
 
 /// The answer to a question.
@@ -84,7 +90,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     pub(super) fn new(caps: Caps) -> Self {
         Self {
             caps,
-            lanes: HashMap::new(),
+            by_key: HashMap::new(),
             turns: VecDeque::new(),
             spares: Vec::new(),
             assigned: 0,
@@ -101,13 +107,13 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
         now: Instant,
         effects: &mut Effects<K, T, W>,
     ) -> Answer<T, W> {
-        let lane = self.lanes.entry(key).or_default();
+        let lane = self.by_key.entry(key).or_default();
         if lane.waiters.is_empty() {
             if let Some((sandbox, _)) = lane.idle.pop() {
                 self.idle -= 1;
                 return Answer::Now(Grant::Warm(sandbox));
             }
-            if let Some(spare) = self.take_place(key, effects) {
+            if let Some(Opening { spare }) = self.take_place(key, effects) {
                 return Answer::Now(Grant::Start(spare));
             }
         }
@@ -115,7 +121,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
             self.forget_if_empty(key);
             return Answer::Full(waiter);
         }
-        let lane = self.lanes.entry(key).or_default();
+        let lane = self.by_key.entry(key).or_default();
         if lane.waiters.is_empty() {
             self.turns.push_back(key);
         }
@@ -132,7 +138,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
             self.release(key, &mut effects);
             return effects;
         }
-        let Some(lane) = self.lanes.get_mut(&key) else {
+        let Some(lane) = self.by_key.get_mut(&key) else {
             effects.ended.push(sandbox);
             return effects;
         };
@@ -163,7 +169,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
         mut select: impl FnMut(&K, Instant) -> bool,
     ) -> Effects<K, T, W> {
         let mut effects = Effects::default();
-        for (key, lane) in &mut self.lanes {
+        for (key, lane) in &mut self.by_key {
             let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut lane.idle)
                 .into_iter()
                 .partition(|(_, since)| select(key, *since));
@@ -173,7 +179,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
             self.idle -= gone.len();
             effects.ended.extend(gone.into_iter().map(|(sandbox, _)| sandbox));
         }
-        self.lanes.retain(|_, lane| lane.live > 0 || !lane.waiters.is_empty());
+        self.by_key.retain(|_, lane| lane.live > 0 || !lane.waiters.is_empty());
         self.serve_turns(&mut effects);
         effects
     }
@@ -183,7 +189,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
         let mut ended = self.end_idle(|_, _| true).ended;
         ended.append(&mut self.spares);
         let waiters = self
-            .lanes
+            .by_key
             .values_mut()
             .flat_map(|lane| lane.waiters.drain(..))
             .map(|(waiter, _)| waiter)
@@ -224,26 +230,26 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     }
 
     /// A place for one more sandbox of the program, if need be that of an idle one or a spare.
-    fn take_place(&mut self, key: K, effects: &mut Effects<K, T, W>) -> Option<Option<T>> {
-        if self.lanes.get(&key).is_some_and(|lane| lane.live >= self.caps.each) {
+    fn take_place(&mut self, key: K, effects: &mut Effects<K, T, W>) -> Option<Opening<T>> {
+        if self.by_key.get(&key).is_some_and(|lane| lane.live >= self.caps.each) {
             return None;
         }
         if self.assigned >= self.caps.total {
             effects.ended.push(self.end_longest_idle(key)?);
         }
         self.assigned += 1;
-        self.lanes.entry(key).or_default().live += 1;
-        Some(self.spares.pop())
+        self.by_key.entry(key).or_default().live += 1;
+        Some(Opening { spare: self.spares.pop() })
     }
 
     fn end_longest_idle(&mut self, except: K) -> Option<T> {
         let oldest = self
-            .lanes
+            .by_key
             .iter()
             .filter(|(key, _)| **key != except)
             .filter_map(|(key, lane)| lane.idle.first().map(|(_, since)| (*since, *key)))
             .min_by_key(|(since, _)| *since)?;
-        let lane = self.lanes.get_mut(&oldest.1)?;
+        let lane = self.by_key.get_mut(&oldest.1)?;
         let (sandbox, _) = lane.idle.remove(0);
         lane.live -= 1;
         self.assigned -= 1;
@@ -257,7 +263,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
             return false;
         }
         self.turns.iter().filter(|turn| **turn != key).any(|turn| {
-            self.lanes.get(turn).is_some_and(|lane| {
+            self.by_key.get(turn).is_some_and(|lane| {
                 lane.live < self.caps.each
                     && lane
                         .waiters
@@ -268,7 +274,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     }
 
     fn release(&mut self, key: K, effects: &mut Effects<K, T, W>) {
-        if let Some(lane) = self.lanes.get_mut(&key) {
+        if let Some(lane) = self.by_key.get_mut(&key) {
             lane.live = lane.live.saturating_sub(1);
             self.assigned = self.assigned.saturating_sub(1);
         }
@@ -287,15 +293,15 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
         for _ in 0..self.turns.len() {
             let Some(key) = self.turns.pop_front() else { return };
             let mut served = false;
-            if let Some(spare) = self.take_place(key, effects)
-                && let Some(lane) = self.lanes.get_mut(&key)
+            if let Some(Opening { spare }) = self.take_place(key, effects)
+                && let Some(lane) = self.by_key.get_mut(&key)
                 && let Some((waiter, _)) = lane.waiters.pop_front()
             {
                 self.waiting -= 1;
                 effects.grants.push((waiter, (key, Grant::Start(spare))));
                 served = true;
             }
-            if self.lanes.get(&key).is_some_and(|lane| !lane.waiters.is_empty()) {
+            if self.by_key.get(&key).is_some_and(|lane| !lane.waiters.is_empty()) {
                 if served { self.turns.push_back(key) } else { self.turns.push_front(key) }
             }
             if !served {
@@ -308,8 +314,8 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     }
 
     fn forget_if_empty(&mut self, key: K) {
-        if self.lanes.get(&key).is_some_and(|lane| lane.live == 0 && lane.waiters.is_empty()) {
-            self.lanes.remove(&key);
+        if self.by_key.get(&key).is_some_and(|lane| lane.live == 0 && lane.waiters.is_empty()) {
+            self.by_key.remove(&key);
         }
     }
 }

@@ -122,7 +122,7 @@ pub(super) fn ended_before() -> StepFailure {
     failure(FailureCode::SandboxCrashed, message)
 }
 
-pub(super) fn bad_call(error: &EncodeError) -> StepFailure {
+pub(super) fn bad_call(error: EncodeError) -> StepFailure {
     failure(FailureCode::SandboxCrashed, format!("the step could not be called: {error}"))
 }
 

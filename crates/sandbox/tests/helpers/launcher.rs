@@ -72,7 +72,7 @@ async fn serve(node: String) {
         max_waiting: 8,
         spare: 1,
         spare_limits: Limits::default(),
-        idle: Duration::from_secs(600),
+        idle: Duration::from_mins(10),
         clock: Arc::new(SystemClock),
     };
     let pool = Pool::new(config, Arc::new(Nothing)).await.unwrap();

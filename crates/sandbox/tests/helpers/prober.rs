@@ -4,7 +4,8 @@
 #![expect(unsafe_code, reason = "it makes the system calls that no crate offers, to see them fail")]
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::cast_sign_loss,
+    clippy::many_single_char_names,
     clippy::as_conversions,
     reason = "a test helper"
 )]

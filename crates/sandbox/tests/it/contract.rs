@@ -41,12 +41,13 @@ async fn a_step_gets_its_members_and_gives_results() {
     assert_eq!((&context["step"], &context["attempt"]), (&json!("lookup"), &json!(3)));
     assert_eq!(context["idempotency_key"], "key-1");
     assert!(context["deadline"].as_f64().unwrap() > 1.7e12);
+    let usage = report.usage;
     let success = report.outcome.unwrap();
     assert_eq!(success.exports["count"].get(), "3");
     assert_eq!(success.exports["nothing"].get(), "null");
     assert!(success.respond.is_none() && success.exit.is_none());
     assert_eq!(report.tier, Tier::Jail);
-    assert!(report.usage.cpu.as_micros() > 0 && report.usage.peak_memory_bytes > 10 << 20);
+    assert!(usage.cpu.as_micros() > 0 && usage.peak_memory_bytes > 4 << 20, "{usage:?}");
 }
 
 #[tokio::test]

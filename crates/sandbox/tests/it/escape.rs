@@ -208,7 +208,7 @@ async fn half_a_frame_waits_for_the_time_limit() {
     let pool = pool().await;
     let code = "import fs from 'node:fs'; export default async () => { const b = Buffer.alloc(1005); b.writeUInt32BE(2000); b[4] = 82; fs.writeSync(3, b); await new Promise((r) => setTimeout(r, 60000)) }";
     let report = run_with(&pool, "step.mjs", code, |program| {
-        program.limits.wall = Duration::from_millis(300)
+        program.limits.wall = Duration::from_millis(300);
     })
     .await;
     failed(report, FailureCode::TimeLimit);

@@ -51,11 +51,8 @@ fn assert_all_end(processes: &[OwnedFd]) {
     for process in processes {
         let mut ready = [PollFd::new(process, PollFlags::IN)];
         let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
-        assert_eq!(
-            rustix::event::poll(&mut ready, Some(&timeout)).unwrap(),
-            1,
-            "a process is left"
-        );
+        let ended = rustix::io::retry_on_intr(|| rustix::event::poll(&mut ready, Some(&timeout)));
+        assert_eq!(ended.unwrap(), 1, "a process is left");
     }
 }
 

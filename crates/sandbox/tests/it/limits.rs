@@ -9,7 +9,7 @@ async fn spinning_passes_the_time_limit() {
     let pool = pool().await;
     let code = "export default () => { console.log('before'); for (;;); }";
     let report = run_with(&pool, "step.mjs", code, |program| {
-        program.limits.wall = Duration::from_millis(400)
+        program.limits.wall = Duration::from_millis(400);
     })
     .await;
     assert_eq!(logged(&report), ["before"]);
@@ -26,7 +26,7 @@ async fn spinning_passes_the_time_limit() {
     let waits = "export default () => new Promise((r) => setTimeout(r, 60000))";
     failed(
         run_with(&pool, "step.mjs", waits, |program| {
-            program.limits.wall = Duration::from_millis(200)
+            program.limits.wall = Duration::from_millis(200);
         })
         .await,
         FailureCode::TimeLimit,
@@ -34,7 +34,7 @@ async fn spinning_passes_the_time_limit() {
     let ticks = "export default async () => { for (;;) await null }";
     failed(
         run_with(&pool, "step.mjs", ticks, |program| {
-            program.limits.wall = Duration::from_millis(200)
+            program.limits.wall = Duration::from_millis(200);
         })
         .await,
         FailureCode::TimeLimit,
@@ -46,7 +46,7 @@ async fn spinning_passes_the_time_limit() {
 async fn spinning_passes_the_processor_limit() {
     let pool = pool().await;
     let report = run_with(&pool, "step.mjs", "export default () => { for (;;); }", |program| {
-        program.limits.cpu = Duration::from_millis(300)
+        program.limits.cpu = Duration::from_millis(300);
     })
     .await;
     let failure = failed(report, FailureCode::CpuLimit);
@@ -184,7 +184,7 @@ async fn giving_too_much_passes_the_output_limit() {
         "({ $ }) => { $.respond({ body: 'x'.repeat(2000) }) }",
     ] {
         let report = run_with(&pool, "step.mjs", &format!("export default {code}"), |program| {
-            program.limits.output_bytes = 1000
+            program.limits.output_bytes = 1000;
         })
         .await;
         let failure = failed(report, FailureCode::OutputLimit);
@@ -197,7 +197,7 @@ async fn giving_too_much_passes_the_output_limit() {
         );
     }
     let whole = run_with(&pool, "step.mjs", "export default () => 'x'.repeat(998)", |program| {
-        program.limits.output_bytes = 1000
+        program.limits.output_bytes = 1000;
     })
     .await;
     assert!(whole.outcome.is_ok(), "exactly the limit is allowed");

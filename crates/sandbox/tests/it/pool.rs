@@ -63,7 +63,7 @@ async fn several_steps_of_one_invocation_share_a_session() {
 async fn one_sandbox_serves_one_invocation_at_a_time_and_others_wait_in_line() {
     let pool = Arc::new(
         pool_of(|config| {
-            (config.max_sandboxes, config.max_per_version, config.max_waiting) = (2, 2, 3)
+            (config.max_sandboxes, config.max_per_version, config.max_waiting) = (2, 2, 3);
         })
         .await,
     );
@@ -214,7 +214,7 @@ async fn what_cannot_be_started_is_said() {
         Err(CheckoutError::Start(StartError::Launcher { .. }))
     ));
     let not_one = pool_of(|config| {
-        config.launcher = vec!["/bin/sh".into(), "-c".into(), "echo not a jail >&2".into()]
+        config.launcher = vec!["/bin/sh".into(), "-c".into(), "echo not a jail >&2".into()];
     })
     .await;
     let error = not_one.checkout(&program).await.err().unwrap();

@@ -54,7 +54,7 @@ pub(crate) fn config() -> PoolConfig {
         max_waiting: 64,
         spare: 0,
         spare_limits: Limits::default(),
-        idle: Duration::from_secs(60),
+        idle: Duration::from_mins(1),
         clock: Arc::new(SystemClock),
     }
 }

@@ -17,7 +17,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
@@ -32,9 +32,9 @@ const LEAD: &str = r#"{"name":"New Lead","email":"lead@lighthouse.example"}"#;
 #[derive(Parser)]
 #[command(name = "causeway-demo")]
 struct Arguments {
-    /// The causeway binary.
+    /// The causeway binary. Default: the one beside this program.
     #[arg(long)]
-    causeway: PathBuf,
+    causeway: Option<PathBuf>,
     /// The folder for the demo's data.
     #[arg(long, default_value = "var/demo")]
     folder: PathBuf,
@@ -54,6 +54,7 @@ struct Arguments {
 
 /// Causeway as this program uses it.
 struct Demo {
+    causeway: PathBuf,
     arguments: Arguments,
     url: String,
     api_key: String,
@@ -69,8 +70,13 @@ async fn main() -> anyhow::Result<()> {
         ..DemoOptions::default()
     };
     let app = DemoApp::start(arguments.demo_app, options).await.context("starting the demo app")?;
-    let api_key = api_key(&arguments).context("making the workspace")?;
-    let demo = Demo { url: format!("http://{}", arguments.listen), api_key, arguments };
+    let causeway = match &arguments.causeway {
+        Some(path) => path.clone(),
+        None => std::env::current_exe().context("finding this program")?.with_file_name("causeway"),
+    };
+    let api_key = api_key(&causeway, &arguments).context("making the workspace")?;
+    let url = format!("http://{}", arguments.listen);
+    let demo = Demo { causeway, arguments, url, api_key };
     let mut server = demo.serve().await.context("starting Causeway")?;
     println!("Causeway   {}\nDemo app   {}\n", demo.url, app.url());
 
@@ -83,7 +89,9 @@ async fn main() -> anyhow::Result<()> {
     demo.follow(&text(&accepted, "invocation_id")?).await?;
     demo.say_what_next(&trigger, &accepted)?;
     if !demo.arguments.once {
-        println!("\nCauseway stays up. Ctrl-C stops it; the next `make run` goes on with the same data.");
+        println!(
+            "\nCauseway stays up. Ctrl-C stops it; the next `make run` goes on with the same data."
+        );
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => interrupted.context("waiting for Ctrl-C")?,
             ended = server.wait() => bail!("Causeway ended by itself: {}", ended?),
@@ -95,24 +103,27 @@ async fn main() -> anyhow::Result<()> {
 /// Ends the server as a service manager would, and waits until it has.
 async fn stop(mut server: Child) -> anyhow::Result<()> {
     if let Some(id) = server.id() {
-        Command::new("kill").args(["-TERM", &id.to_string()]).status().context("stopping Causeway")?;
+        Command::new("kill")
+            .args(["-TERM", &id.to_string()])
+            .status()
+            .context("stopping Causeway")?;
     }
     server.wait().await.context("waiting for Causeway to stop")?;
     Ok(())
 }
 
 /// The API key of an earlier start, or a new one with its workspace.
-fn api_key(arguments: &Arguments) -> anyhow::Result<String> {
+fn api_key(causeway: &Path, arguments: &Arguments) -> anyhow::Result<String> {
     let path = arguments.folder.join("api-key");
     if let Ok(key) = std::fs::read_to_string(&path) {
         return Ok(key);
     }
-    let output = Command::new(&arguments.causeway)
+    let output = Command::new(causeway)
         .args(["bootstrap", "--json", "--workspace", "Demo", "--project", "Welcome"])
         .args(server_options(arguments))
         .stderr(Stdio::inherit())
         .output()
-        .with_context(|| format!("running {}", arguments.causeway.display()))?;
+        .with_context(|| format!("running {}", causeway.display()))?;
     ensure!(output.status.success(), "`causeway bootstrap` failed");
     let made: Value = serde_json::from_slice(&output.stdout)?;
     let key = text(&made, "api_key")?;
@@ -133,14 +144,15 @@ fn server_options(arguments: &Arguments) -> Vec<String> {
 
 impl Demo {
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.arguments.causeway);
+        let mut command = Command::new(&self.causeway);
         command.env("CAUSEWAY_URL", &self.url).env("CAUSEWAY_API_KEY", &self.api_key);
         command
     }
 
     /// Runs a command of the CLI and reads what it prints as JSON.
     fn run(&self, arguments: &[&str]) -> anyhow::Result<Value> {
-        let output = self.command().args(arguments).arg("--json").stderr(Stdio::inherit()).output()?;
+        let output =
+            self.command().args(arguments).arg("--json").stderr(Stdio::inherit()).output()?;
         ensure!(output.status.success(), "`causeway {}` failed", arguments.join(" "));
         Ok(serde_json::from_slice(&output.stdout)?)
     }
@@ -149,7 +161,7 @@ impl Demo {
     async fn serve(&self) -> anyhow::Result<Child> {
         let log = self.arguments.folder.join("server.log");
         let log_file = OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut server = tokio::process::Command::new(&self.arguments.causeway)
+        let mut server = tokio::process::Command::new(&self.causeway)
             .args(["serve", "--json"])
             .args(server_options(&self.arguments))
             .stdout(Stdio::piped())
@@ -171,7 +183,16 @@ impl Demo {
         let secret = self.arguments.folder.join("demo-client-secret");
         std::fs::write(&secret, app.client_secret())?;
         let secret_from = format!("@{}", secret.display());
-        let set = ["oauth-clients", "set", "--app", "demo", "--client-id", &app.client_id(), "--client-secret", &secret_from];
+        let set = [
+            "oauth-clients",
+            "set",
+            "--app",
+            "demo",
+            "--client-id",
+            &app.client_id(),
+            "--client-secret",
+            &secret_from,
+        ];
         let set = self.run(&set);
         std::fs::remove_file(&secret)?;
         set?;
@@ -181,9 +202,12 @@ impl Demo {
             println!("The demo customer is connected since an earlier start.");
             return Ok(());
         }
-        let session = self.run(&["connect", "--app", "demo", "--customer", "acme", "--name", CONNECTION])?;
+        let session =
+            self.run(&["connect", "--app", "demo", "--customer", "acme", "--name", CONNECTION])?;
         let link = text(&session, "connect_url")?;
-        println!("A customer's link: {link}\nOpening it as a browser would, and consenting at the demo app.");
+        println!(
+            "A customer's link: {link}\nOpening it as a browser would, and consenting at the demo app."
+        );
         self.consent(app, &link).await
     }
 
@@ -193,12 +217,15 @@ impl Demo {
         let page = self.get(link, None).await?;
         let cookie = page.cookie.context("the page sets a cookie")?;
         let form = "application/x-www-form-urlencoded";
-        let sent = self.post(&format!("{link}/authorize"), form, String::new(), Some(&cookie)).await?;
+        let sent =
+            self.post(&format!("{link}/authorize"), form, String::new(), Some(&cookie)).await?;
         let asked = Url::parse(&sent.location.context("Causeway sends the browser to the app")?)?;
         let mut fields: Vec<(String, String)> = asked.query_pairs().into_owned().collect();
         fields.push(("decision".to_owned(), "allow".to_owned()));
-        let fields = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let consented = self.post(&format!("{}/oauth/authorize", app.url()), form, fields, None).await?;
+        let fields =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let consented =
+            self.post(&format!("{}/oauth/authorize", app.url()), form, fields, None).await?;
         let back = consented.location.context("the app sends the browser back")?;
         let done = self.get(&back, Some(&cookie)).await?;
         ensure!(done.status == 200, "the answer was {}", done.status);
@@ -227,7 +254,7 @@ impl Demo {
     fn say_what_next(&self, trigger: &str, accepted: &Value) -> anyhow::Result<()> {
         let invocation = text(accepted, "invocation_id")?;
         let key_file = self.arguments.folder.join("api-key");
-        let causeway = self.arguments.causeway.display();
+        let causeway = self.causeway.display();
         println!(
             "\nTry, in another terminal:\n  export CAUSEWAY_URL={} CAUSEWAY_API_KEY=$(cat {})\n  \
              curl -X POST {trigger} -H 'content-type: application/json' -d '{LEAD}'\n  \
@@ -279,7 +306,8 @@ impl Demo {
         let limits = RequestLimits { max_redirects: 0, ..RequestLimits::default() };
         let response = http.request(request.body(Bytes::from(body))?, limits).await?;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let cookie = header(SET_COOKIE).and_then(|cookie| cookie.split(';').next()).map(str::to_owned);
+        let cookie =
+            header(SET_COOKIE).and_then(|cookie| cookie.split(';').next()).map(str::to_owned);
         let location = header(LOCATION).map(str::to_owned);
         let status = response.status().as_u16();
         let body = response.bytes().await?;

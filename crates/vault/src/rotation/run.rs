@@ -113,19 +113,16 @@ impl<'a> Run<'a> {
                 let plaintext = self.ring.open(&place, &row.sealed).ok()?;
                 self.ring.seal(&place, plaintext.expose()).ok()
             });
-            match new {
-                Some(new) => {
-                    exchanges.push(Exchange { record: row.record, old: row.sealed, new });
-                }
-                None => {
-                    left.unopened += 1;
-                    tracing::error!(
-                        workspace.id = %self.rotation.workspace_id,
-                        record.kind = column.kind(),
-                        record.id = row.record,
-                        "a seal did not open during a key rotation and was left as it is"
-                    );
-                }
+            if let Some(new) = new {
+                exchanges.push(Exchange { record: row.record, old: row.sealed, new });
+            } else {
+                left.unopened += 1;
+                tracing::error!(
+                    workspace.id = %self.rotation.workspace_id,
+                    record.kind = column.kind(),
+                    record.id = row.record,
+                    "a seal did not open during a key rotation and was left as it is"
+                );
             }
         }
         exchanges
@@ -208,7 +205,8 @@ impl<'a> Run<'a> {
 
 fn gave_way(error: &causeway_store::Error) -> bool {
     let causeway_store::Error::Query(source) = error else { return false };
-    source.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == GAVE_WAY)
+    let Some(database) = source.as_database_error() else { return false };
+    database.code().is_some_and(|code| code == GAVE_WAY)
 }
 
 /// Records a second; 0 before any time has passed.

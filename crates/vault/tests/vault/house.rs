@@ -85,8 +85,23 @@ impl House {
 
     /// Stores one record of every kind.
     pub(crate) async fn furnish(&mut self) {
+        self.connect().await;
+        let version = self.deploy().await;
+        self.run(version).await;
+        let (workspace, now) = (self.workspace(), self.clock.now());
+        let response = self.seal(Place::IdempotentResponse([4; 32])).await;
+        let mut tx = self.write().await;
+        db!(tx, idempotency::claim(workspace, &[4; 32], &[5; 32], now)).unwrap();
+        db!(tx, idempotency::finish(workspace, &[4; 32], 200, &response)).unwrap();
+        // A request that is still being worked on has no answer yet.
+        db!(tx, idempotency::claim(workspace, &[6; 32], &[5; 32], now)).unwrap();
+        self.commit(tx).await;
+    }
+
+    /// An OAuth client, a connection in the middle of a refresh, and a flow under way.
+    async fn connect(&mut self) {
         let (workspace, environment) = (self.tenant.workspace, self.tenant.environment);
-        let (project, workflow, now) = (self.tenant.project, self.workflow, self.clock.now());
+        let (project, now) = (self.tenant.project, self.clock.now());
         let client = OAuthClient {
             id: id(OAuthClientId::generate),
             workspace_id: workspace,
@@ -154,6 +169,26 @@ impl House {
             expires_at: now,
             used_at: None,
         };
+        let mut tx = self.write().await;
+        db!(tx, connection::insert_oauth_client(&client)).unwrap();
+        db!(tx, connection::insert_customer(&customer)).unwrap();
+        db!(tx, connection::insert(&connection)).unwrap();
+        let node = id(NodeId::generate);
+        let lease = db!(tx, connection::take_lease(workspace, connection.id, node, now, now))
+            .unwrap()
+            .unwrap();
+        let (of, fence) = (connection.id, lease.fence);
+        assert!(db!(tx, connection::record_intent(workspace, of, fence)).unwrap());
+        assert!(db!(tx, connection::record_answer(workspace, of, fence, &answer)).unwrap());
+        db!(tx, connect_session::insert(&session)).unwrap();
+        db!(tx, connect_session::insert_flow(&flow)).unwrap();
+        self.commit(tx).await;
+    }
+
+    /// A version and a trigger of the workflow.
+    async fn deploy(&mut self) -> VersionId {
+        let (workspace, environment) = (self.tenant.workspace, self.tenant.environment);
+        let (project, workflow, now) = (self.tenant.project, self.workflow, self.clock.now());
         let version = id(VersionId::generate);
         let version = Version {
             id: version,
@@ -177,31 +212,11 @@ impl House {
             token: self.seal(Place::TriggerToken(trigger)).await,
             created_at: now,
         };
-        let response = self.seal(Place::IdempotentResponse([4; 32])).await;
-
         let mut tx = self.write().await;
-        db!(tx, connection::insert_oauth_client(&client)).unwrap();
-        db!(tx, connection::insert_customer(&customer)).unwrap();
-        db!(tx, connection::insert(&connection)).unwrap();
-        let node = id(NodeId::generate);
-        let lease = db!(tx, connection::take_lease(workspace, connection.id, node, now, now))
-            .unwrap()
-            .unwrap();
-        db!(tx, connection::record_intent(workspace, connection.id, lease.fence)).unwrap();
-        assert!(
-            db!(tx, connection::record_answer(workspace, connection.id, lease.fence, &answer))
-                .unwrap()
-        );
-        db!(tx, connect_session::insert(&session)).unwrap();
-        db!(tx, connect_session::insert_flow(&flow)).unwrap();
         db!(tx, workflow::insert_version(&version)).unwrap();
         db!(tx, workflow::insert_trigger(&trigger)).unwrap();
-        db!(tx, idempotency::claim(workspace, &[4; 32], &[5; 32], now)).unwrap();
-        db!(tx, idempotency::finish(workspace, &[4; 32], 200, &response)).unwrap();
-        // A request that is still being worked on has no answer yet.
-        db!(tx, idempotency::claim(workspace, &[6; 32], &[5; 32], now)).unwrap();
         self.commit(tx).await;
-        self.run(version.id).await;
+        version.id
     }
 
     /// An event, the invocation that ran on it, and its step.

@@ -25,8 +25,8 @@ on_both!(
     the_root_key_can_be_changed,
 );
 
-/// Longer than other nodes may hold the old key.
-const SETTLED: Duration = Duration::from_secs(5 * 60 + 30);
+/// How long a value sealed with a key that has just expired may take to be stored.
+const GRACE: Duration = Duration::from_secs(30);
 
 impl House {
     async fn rotate(&self) -> Result<RotationOutcome, VaultError> {
@@ -59,13 +59,13 @@ async fn every_kind_of_record_is_sealed_again(database: TestDatabase) {
         .run_rotation(house.workspace(), rotation.id, Actor::Machine, &mut |step| seen.push(step))
         .await
         .unwrap();
-    let until = rotation.started_at.plus(SETTLED);
+    let until = rotation.started_at.plus(DEFAULT_KEY_LIFETIME + GRACE);
     assert_eq!(outcome, RotationOutcome::Settling { until });
     assert!(seen.is_sorted_by_key(|step| step.done));
     assert_eq!(seen.last().map(|step| (step.done, step.total)), Some((310, 310)));
     house.check(&house.vault, Some(house.active().await)).await;
 
-    house.clock.advance(SETTLED);
+    house.clock.advance(DEFAULT_KEY_LIFETIME + GRACE);
     let ended = house.vault.resume_rotations(Actor::Machine).await.unwrap();
     assert_eq!(ended, [(rotation.id, RotationOutcome::Finished { records: 310, unopened: 0 })]);
     let status = house.vault.rotation(house.workspace()).await.unwrap().unwrap();
@@ -101,7 +101,7 @@ async fn a_rotation_cut_off_anywhere_goes_on(database: TestDatabase) {
     let status = house.vault.rotation(house.workspace()).await.unwrap().unwrap();
     assert_eq!(status.done, 160, "every record was counted once");
     house.check(&house.vault, Some(house.active().await)).await;
-    house.clock.advance(SETTLED);
+    house.clock.advance(DEFAULT_KEY_LIFETIME + GRACE);
     let outcome = house.rotate().await.unwrap();
     assert_eq!(outcome, RotationOutcome::Finished { records: 160, unopened: 0 });
     let finished = house.audit().await;
@@ -126,7 +126,7 @@ async fn what_writers_store_meanwhile_is_kept(database: TestDatabase) {
     let mut house = House::new(database).await;
     let events = house.events(400).await;
     house.vault.start_rotation(house.workspace(), Actor::Machine).await.unwrap();
-    let (stop, writes) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
     let writer = async {
         let mut newest = std::collections::HashMap::new();
         let mut turn = 0;
@@ -139,15 +139,15 @@ async fn what_writers_store_meanwhile_is_kept(database: TestDatabase) {
             let sealed = house.vault.seal(house.workspace(), &place, &text).await.unwrap();
             overwrite(&house, event, &sealed).await;
             newest.insert(event, text);
-            writes.fetch_add(1, Ordering::SeqCst);
+            written.fetch_add(1, Ordering::SeqCst);
         }
         newest
     };
     let rotation = async {
         let outcome = house.rotate().await;
         // At least one write after the rotation's last page, too.
-        let reached = writes.load(Ordering::SeqCst);
-        while writes.load(Ordering::SeqCst) < reached + 2 {
+        let reached = written.load(Ordering::SeqCst);
+        while written.load(Ordering::SeqCst) < reached + 2 {
             tokio::task::yield_now().await;
         }
         stop.store(true, Ordering::SeqCst);
@@ -209,7 +209,7 @@ async fn what_another_node_seals_under_the_old_key_is_caught(database: TestDatab
 
     house.clock.advance(DEFAULT_KEY_LIFETIME);
     assert!(matches!(house.rotate().await.unwrap(), RotationOutcome::Settling { .. }));
-    house.clock.advance(SETTLED - DEFAULT_KEY_LIFETIME);
+    house.clock.advance(GRACE);
     let outcome = house.rotate().await.unwrap();
     assert_eq!(outcome, RotationOutcome::Finished { records: 21, unopened: 0 });
     house.check(&other, Some(house.active().await)).await;
@@ -233,7 +233,7 @@ async fn a_record_that_somebody_holds_is_left_for_later(database: TestDatabase) 
     assert!(matches!(house.rotate().await.unwrap(), RotationOutcome::Settling { .. }));
     let status = house.vault.rotation(house.workspace()).await.unwrap().unwrap();
     assert_eq!(status.done, 9, "all but the one that is held");
-    house.clock.advance(SETTLED);
+    house.clock.advance(DEFAULT_KEY_LIFETIME + GRACE);
     let error = house.rotate().await.err().unwrap();
     assert!(matches!(error, VaultError::RecordsHeld { records: 1, .. }), "{error:?}");
     // It can still commit, and the rotation then ends.
@@ -255,7 +255,7 @@ async fn a_record_that_does_not_open_is_left_and_counted(database: TestDatabase)
     house.contents.remove(&name);
 
     house.vault.start_rotation(house.workspace(), Actor::Machine).await.unwrap();
-    house.clock.advance(SETTLED);
+    house.clock.advance(DEFAULT_KEY_LIFETIME + GRACE);
     let outcome = house.rotate().await.unwrap();
     assert_eq!(outcome, RotationOutcome::Finished { records: 4, unopened: 1 });
     let stored = house.stored().await;
@@ -272,7 +272,7 @@ async fn one_rotation_at_a_time(database: TestDatabase) {
     );
     let errors: Vec<_> = [one.err(), two.err()].into_iter().flatten().collect();
     assert!(matches!(errors[..], [VaultError::RotationActive(_)]), "{errors:?}");
-    house.clock.advance(SETTLED);
+    house.clock.advance(DEFAULT_KEY_LIFETIME + GRACE);
     // Both nodes work on it at once.
     let rotation = house.vault.rotation(house.workspace()).await.unwrap().unwrap();
     let (mut no, mut news) = (|_| {}, |_| {});

@@ -8,6 +8,7 @@ use causeway_identity::action;
 use causeway_types::{ConnectSessionId, ConnectionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use url::Url;
 use utoipa::ToSchema;
 
 /// What a customer shall connect.
@@ -20,8 +21,9 @@ pub(crate) struct NewSessionBody {
     app: String,
     /// The name by which workflows refer to the connection; made up if it is left out.
     name: Option<String>,
-    /// Where the customer goes afterwards.
-    return_url: Option<String>,
+    /// Where the customer goes afterwards: an absolute http or https URL.
+    #[schema(value_type = Option<String>, format = "uri")]
+    return_url: Option<Url>,
     /// The connection to renew instead of making another.
     reconnect_id: Option<ConnectionId>,
     /// How long the link works, in seconds: 60 to 86400. Default 1800.
@@ -44,7 +46,7 @@ pub(crate) struct SessionBody {
 #[utoipa::path(
     post, path = "/connect-sessions", tag = "connections", operation_id = "create_connect_session",
     request_body = NewSessionBody,
-    responses((status = 201, body = SessionBody), (status = "default", body = Problem))
+    responses((status = 201, body = SessionBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
@@ -55,7 +57,7 @@ pub(crate) async fn create(
         customer: new.customer,
         app: new.app,
         name: new.name,
-        return_url: new.return_url,
+        return_url: new.return_url.map(String::from),
         reconnect: new.reconnect_id,
         lifetime: new.expires_in.map(Duration::from_secs),
     };

@@ -1,5 +1,5 @@
 use super::ConnectionBody;
-use crate::extract::{Authorized, QueryOf};
+use crate::extract::{Authorized, QueryOf, no_control};
 use crate::page::{self, Page};
 use crate::{Api, Problem};
 use axum::Json;
@@ -30,7 +30,7 @@ pub(crate) struct ListQuery {
 #[utoipa::path(
     get, path = "/connections", tag = "connections", operation_id = "list_connections",
     params(ListQuery),
-    responses((status = 200, body = Page<ConnectionBody>), (status = "default", body = Problem))
+    responses((status = 200, body = Page<ConnectionBody>), (status = "default", response = Problem))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -38,6 +38,8 @@ pub(crate) async fn list(
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Json<Page<ConnectionBody>>, Problem> {
     let limit = page::short_limit(query.limit)?;
+    no_control("customer", query.customer.as_deref())?;
+    no_control("app", query.app.as_deref())?;
     let before = page::cursor(query.cursor.as_deref(), ConnectionId::highest())?;
     let filter = ConnectionFilter { customer: query.customer, app: query.app };
     let found = api.connect().connections(&permit, &filter, Some(before), limit).await?;

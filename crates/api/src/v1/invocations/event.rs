@@ -10,7 +10,7 @@ use causeway_types::InvocationId;
 #[utoipa::path(
     get, path = "/invocations/{id}/event", tag = "invocations", operation_id = "show_invocation_event",
     params(("id" = InvocationId, Path)),
-    responses((status = 200, body = serde_json::Value, description = "What the code found as `event`."), (status = "default", body = Problem))
+    responses((status = 200, body = serde_json::Value, description = "What the code found as `event`."), (status = "default", response = Problem))
 )]
 pub(crate) async fn event(
     State(api): State<Api>,

@@ -31,7 +31,7 @@ pub(crate) struct ListQuery {
 #[utoipa::path(
     get, path = "/invocations", tag = "invocations", operation_id = "list_invocations",
     params(ListQuery),
-    responses((status = 200, body = Page<InvocationBody>), (status = "default", body = Problem))
+    responses((status = 200, body = Page<InvocationBody>), (status = "default", response = Problem))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,

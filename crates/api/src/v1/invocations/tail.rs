@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use causeway_flow::FlowError;
 use causeway_identity::{Permit, action};
-use causeway_types::{InvocationId, WorkflowId};
+use causeway_types::{InvocationId, Randomness, WorkflowId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
@@ -17,8 +17,11 @@ use utoipa::{IntoParams, ToSchema};
 
 /// How often the journal is looked at without a hint: another node may have written to it.
 const LOOK: Duration = Duration::from_millis(500);
-/// How many invocations are followed at a time.
-const FOLLOWED: i64 = 100;
+/// How many open invocations are followed at a time; newer ones show when some of them end.
+const FOLLOWED: usize = 100;
+/// For how long an invocation with an older id may still come up: ids are made before commits, and
+/// two commits may change places.
+const LATE: Duration = Duration::from_secs(2);
 
 /// What to follow.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -55,7 +58,7 @@ pub(crate) enum TailEvent {
 #[utoipa::path(
     get, path = "/invocations/tail", tag = "invocations", operation_id = "tail_invocations",
     params(TailQuery),
-    responses((status = 200, content_type = "text/event-stream", body = TailEvent), (status = "default", body = Problem))
+    responses((status = 200, content_type = "text/event-stream", body = TailEvent), (status = "default", response = Problem))
 )]
 pub(crate) async fn tail(
     State(api): State<Api>,
@@ -71,6 +74,7 @@ pub(crate) async fn tail(
         },
         workflow: query.workflow_id,
         only: query.invocation_id,
+        told: BTreeSet::new(),
         followed: BTreeMap::new(),
         permit,
     };
@@ -112,7 +116,10 @@ struct Follower {
     permit: Permit<action::ReadInvocations>,
     workflow: Option<WorkflowId>,
     only: Option<InvocationId>,
+    /// Whatever is older has been told.
     cursor: InvocationId,
+    /// What has been told after the cursor.
+    told: BTreeSet<InvocationId>,
     followed: BTreeMap<InvocationId, Seen>,
 }
 
@@ -141,17 +148,30 @@ impl Follower {
         }
     }
 
+    async fn look_for_newer(&mut self, api: &Api) -> Result<(), FlowError> {
+        let room = FOLLOWED.saturating_sub(self.followed.len());
+        if room == 0 {
+            return Ok(());
+        }
+        let asked = i64::try_from(room + self.told.len()).unwrap_or(i64::MAX);
+        let (flow, after) = (api.flow(), self.cursor);
+        let newer = flow.newer_invocations(&self.permit, self.workflow, after, asked).await?;
+        for invocation in newer {
+            if self.told.insert(invocation.id) {
+                self.followed.insert(invocation.id, Seen::default());
+            }
+        }
+        let settled = InvocationId::generate(api.clock().now().minus(LATE), &Zeros);
+        let unsettled = self.told.split_off(&settled);
+        self.cursor = self.told.last().copied().unwrap_or(self.cursor);
+        self.told = unsettled;
+        Ok(())
+    }
+
     async fn news(&mut self, api: &Api) -> Result<Vec<TailEvent>, FlowError> {
         let mut news = Vec::new();
         if self.only.is_none() {
-            let newer = api
-                .flow()
-                .newer_invocations(&self.permit, self.workflow, self.cursor, FOLLOWED)
-                .await?;
-            for invocation in newer {
-                self.cursor = invocation.id;
-                self.followed.insert(invocation.id, Seen::default());
-            }
+            self.look_for_newer(api).await?;
         }
         let mut ended = Vec::new();
         for (id, seen) in &mut self.followed {
@@ -185,6 +205,15 @@ impl Follower {
             self.followed.remove(&id);
         }
         Ok(news)
+    }
+}
+
+/// No randomness: the oldest id of a time.
+struct Zeros;
+
+impl Randomness for Zeros {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
     }
 }
 

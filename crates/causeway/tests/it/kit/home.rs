@@ -3,10 +3,12 @@
 use super::Server;
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
 use causeway_store::testing::TestDatabase;
-use causeway_types::Tenant;
+use causeway_types::{OsRandom, SystemClock, Tenant};
+use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 /// The URL under which the world reaches the servers of the tests, as if behind a proxy with TLS.
 pub(crate) const PUBLIC_URL: &str = "https://causeway.test";
@@ -86,6 +88,14 @@ impl Home {
             project: id("project_id").parse().unwrap(),
             environment: id("production_environment_id").parse().unwrap(),
         }
+    }
+
+    /// The vault, as the server unlocks it.
+    pub(crate) async fn vault(&self) -> Vault {
+        let root = FileKey::load(&self.path("root.key"), self.data_dir()).unwrap();
+        let store = self.database.store.clone();
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
+        Vault::unlock(store, RootKey::File(root), DEFAULT_KEY_LIFETIME, clock, random).await.unwrap()
     }
 
     /// The flags that say which installation is meant.

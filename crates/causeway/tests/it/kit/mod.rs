@@ -1,12 +1,16 @@
 //! What the tests share: an installation, its running server, and who calls it.
 
+mod browser;
 mod counterpart;
 mod home;
+mod needles;
 mod server;
 
+pub(crate) use browser::Browser;
 pub(crate) use counterpart::Counterpart;
-pub(crate) use home::{Home, Ran};
-pub(crate) use server::{Answer, Server};
+pub(crate) use home::{Home, PUBLIC_URL, Ran, run};
+pub(crate) use needles::{Needles, contains, files};
+pub(crate) use server::Server;
 
 use std::time::{Duration, Instant};
 

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ pub(crate) struct Server {
     api_key: String,
     http: HttpClient,
 }
+
+/// A request on its way.
+type Sending = Pin<Box<dyn Future<Output = Result<Answer, HttpError>> + Send>>;
 
 /// A whole answer.
 #[derive(Debug)]
@@ -91,10 +95,10 @@ impl Server {
         &self,
         request: http::request::Builder,
         body: impl Into<Bytes>,
-    ) -> impl Future<Output = Result<Answer, HttpError>> + use<> {
+    ) -> Sending {
         let http = self.http.clone();
         let request = request.body(body.into()).unwrap();
-        async move { read(http.request(request, limits()).await?).await }
+        Box::pin(async move { read(http.request(request, limits()).await?).await })
     }
 
     pub(crate) async fn send(
