@@ -75,7 +75,7 @@ function success(step, value, limit) {
   if (step.respond) size += step.respond.size;
   if (size > limit) {
     throw new StepError('output_limit',
-      `the step gives ${size} bytes of results, its limit is ${limit} bytes: raise \`limits.output\` in ` +
+      `the step gives ${size} bytes of results, its limit is ${limit} bytes: raise \`limits.output_kib\` in ` +
       'workflow.yaml, or keep large data in a store and return a reference');
   }
   const respond = step.respond ? `,"respond":${step.respond.text}` : '';

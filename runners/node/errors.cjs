@@ -64,11 +64,11 @@ function failureCode(error) {
 function hint(code) {
   switch (code) {
     case 'disk_limit':
-      return ': the temporary disk is full; raise `limits.disk` in workflow.yaml';
+      return ': the temporary disk is full; raise `limits.disk_mib` in workflow.yaml';
     case 'process_limit':
       return ': the sandbox may have no more processes; raise `limits.processes` in workflow.yaml';
     case 'memory_limit':
-      return ': the sandbox may have no more memory; raise `limits.memory` in workflow.yaml';
+      return ': the sandbox may have no more memory; raise `limits.memory_mib` in workflow.yaml';
     default:
       return '';
   }

@@ -27,6 +27,9 @@ pub enum BundleError {
     /// A path would leave the folder, or is not one.
     #[error("the path `{0}` is not one inside the folder")]
     Path(String),
+    /// A path is a file's and a folder's.
+    #[error("`{0}` is a file and a folder at once")]
+    FileAndFolder(String),
     /// Too many files.
     #[error("the folder has {found} files; a version has at most {MAX_FILES}")]
     TooManyFiles {
@@ -79,6 +82,10 @@ impl Bundle {
         }
         if let Some(path) = files.keys().find(|path| !is_inside(path)) {
             return Err(BundleError::Path(path.clone()));
+        }
+        let mut paths = files.keys();
+        if let Some(path) = paths.find(|path| is_folder_of(path, &files)) {
+            return Err(BundleError::FileAndFolder(path.clone()));
         }
         let manifest = files.get(FILE_NAME).ok_or(BundleError::NoManifest)?;
         let manifest = std::str::from_utf8(manifest).map_err(|_| BundleError::ManifestNotText)?;
@@ -137,11 +144,22 @@ impl Bundle {
     }
 }
 
+/// The longest path, in bytes.
+pub(crate) const MAX_PATH: usize = 512;
+/// The longest part of a path between two `/`, in bytes: what Linux's file systems take.
+pub(crate) const MAX_PART: usize = 255;
+
 /// Relative, with `/`, without empty, `.` or `..` parts, without control characters.
 fn is_inside(path: &str) -> bool {
-    path.len() <= 512
+    path.len() <= MAX_PATH
         && !path.bytes().any(|byte| byte == b'\\' || byte.is_ascii_control())
-        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        && path.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= MAX_PART)
+}
+
+/// Whether other files lie below this path.
+fn is_folder_of(path: &str, files: &BTreeMap<String, Vec<u8>>) -> bool {
+    let below = format!("{path}/");
+    files.range(below.clone()..).next().is_some_and(|(other, _)| other.starts_with(&below))
 }
 
 #[cfg(test)]
@@ -178,6 +196,13 @@ mod tests {
             let refused = Bundle::new(files(&[(FILE_NAME, MANIFEST), ("s.mjs", ""), (path, "")]));
             assert!(matches!(refused, Err(BundleError::Path(_))), "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_cannot_be_a_file_and_a_folder() {
+        let entries = [(FILE_NAME, MANIFEST), ("s.mjs", ""), ("a", ""), ("a.b", ""), ("a/b", "")];
+        let refused = Bundle::new(files(&entries));
+        assert!(matches!(refused, Err(BundleError::FileAndFolder(path)) if path == "a"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use causeway_identity::{Permit, action};
 use causeway_sandbox::{CheckoutError, Respond, Session, StepCall, StepReport};
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
-use causeway_types::{Actor, Coded, Place, SecretBytes, StepId, Timestamp};
+use causeway_types::{Actor, Coded, Kind, Place, SecretBytes, StepId, Timestamp};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ enum Interrupted {
     LeaseLost,
     #[error("this node has no sandbox for it")]
     NoSandbox(#[from] CheckoutError),
+    #[error("its step's credential cannot be had just now")]
+    NoCredential(#[source] CredentialError),
     #[error("this node is stopping")]
     Stopping,
     #[error(transparent)]
@@ -231,7 +233,7 @@ impl Run<'_> {
         last: bool,
     ) -> Result<bool, Interrupted> {
         let started_at = self.inner.clock.now();
-        let (record, mut report) = match self.linked(spec).await {
+        let (record, mut report) = match self.linked(spec).await? {
             Ok(linked) => {
                 let call = self.call(position, spec, linked.json)?;
                 let report = session.step(call).await;
@@ -317,20 +319,22 @@ impl Run<'_> {
         })
     }
 
-    /// The credentials of the step's connections, or the record of why there are none.
-    async fn linked(&self, spec: &StepSpec) -> Result<Linked, StepRecord> {
+    /// The credentials of the step's connections, or the record of why there are none. What
+    /// Causeway itself lacks for the moment is no failure of the step: it is tried again.
+    async fn linked(&self, spec: &StepSpec) -> Result<Result<Linked, StepRecord>, Interrupted> {
         let permit =
             Permit::<action::UseConnections>::for_node(self.inner.node, self.claimed.tenant());
         let mut json = Zeroizing::new(Vec::with_capacity(1024));
         let mut secrets = Vec::new();
         json.push(b'{');
         for (index, (alias, name)) in spec.connections.iter().enumerate() {
-            let credential = self
-                .inner
-                .connect
-                .credential(&permit, name)
-                .await
-                .map_err(|error| refused(name, &error))?;
+            let credential = match self.inner.connect.credential(&permit, name).await {
+                Ok(credential) => credential,
+                Err(error) if error.code().kind() == Kind::Unavailable => {
+                    return Err(Interrupted::NoCredential(error));
+                }
+                Err(error) => return Ok(Err(refused(name, &error))),
+            };
             if index > 0 {
                 json.push(b',');
             }
@@ -352,8 +356,9 @@ impl Run<'_> {
                 "The step's connections hold more secrets than can be masked in its output; link fewer."
                     .to_owned(),
             )
-        })?;
-        Ok(Linked { json: SecretBytes::new(std::mem::take(&mut *json)), redactor })
+        });
+        let json = SecretBytes::new(std::mem::take(&mut *json));
+        Ok(redactor.map(|redactor| Linked { json, redactor }))
     }
 
     async fn sealed_step(

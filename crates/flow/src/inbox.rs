@@ -6,7 +6,7 @@ use crate::{Flow, FlowError, HttpResponse, Inner};
 use aws_lc_rs::digest;
 use causeway_identity::{Permit, action};
 use causeway_sandbox::Respond;
-use causeway_store::{JournalOp, JournalResult, db};
+use causeway_store::{JournalError, JournalOp, JournalResult, db};
 use causeway_types::entity::{Claimed, Event, Invocation, InvocationState};
 use causeway_types::{EventId, InvocationId, Place, Tenant, VersionId, WorkflowId};
 use data_encoding::BASE64;
@@ -43,11 +43,19 @@ pub struct Acceptance {
     pub waiter: Option<Waiter>,
 }
 
-/// Waits for a workflow's answer; see [`Flow::answer`].
+/// Waits for a workflow's answer; see [`Flow::answer`]. Dropping it ends the wait.
 pub struct Waiter {
+    inner: Arc<Inner>,
     tenant: Tenant,
     invocation: InvocationId,
     answer: oneshot::Receiver<Answer>,
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        // Nobody listens any more: callers hang up, and other nodes give answers too.
+        self.inner.take_waiter(self.invocation);
+    }
 }
 
 /// What a workflow answers to the caller of its HTTP trigger.
@@ -157,14 +165,14 @@ impl Flow {
     /// have taken it, so the journal is looked at now and then as well.
     pub async fn answer(
         &self,
-        waiter: Waiter,
+        mut waiter: Waiter,
         limit: Duration,
     ) -> Result<Option<Answer>, FlowError> {
-        let Waiter { tenant, invocation, mut answer } = waiter;
+        let (tenant, invocation) = (waiter.tenant, waiter.invocation);
         let wait = async {
             loop {
                 tokio::select! {
-                    Ok(answer) = &mut answer => return Ok(answer),
+                    Ok(answer) = &mut waiter.answer => return Ok(answer),
                     () = tokio::time::sleep(LOOK) => {
                         if let Some(answer) = self.inner.stored_answer(tenant, invocation).await? {
                             return Ok(answer);
@@ -175,10 +183,7 @@ impl Flow {
         };
         match tokio::time::timeout(limit, wait).await {
             Ok(answer) => answer.map(Some),
-            Err(_) => {
-                self.inner.answer(invocation, || Answer::Silence);
-                Ok(None)
-            }
+            Err(_) => Ok(None),
         }
     }
 }
@@ -220,7 +225,7 @@ impl Inner {
     }
 
     async fn accept(
-        &self,
+        self: &Arc<Self>,
         tenant: Tenant,
         workflow: WorkflowId,
         version: VersionId,
@@ -252,7 +257,7 @@ impl Inner {
         };
         // A place in this node's memory makes the invocation this node's own from the start;
         // without one it waits in the database for whichever node has room first.
-        let place = self.work.try_reserve().ok();
+        let place = self.work.clone().try_reserve_owned().ok();
         let invocation = Invocation {
             id: invocation_id,
             workspace_id: tenant.workspace,
@@ -274,25 +279,6 @@ impl Inner {
         };
         // Before the commit: the invocation may end before this task runs again.
         let waiter = if wait { Some(self.register_waiter(tenant, invocation_id)) } else { None };
-        let written = self.journal.write(JournalOp::Accept { tenant, event, invocation }).await;
-        match written {
-            Ok(JournalResult::Done) => {}
-            Ok(JournalResult::Duplicate(earlier)) => {
-                self.answer(invocation_id, || Answer::Silence);
-                metrics::counter!("causeway_events_duplicate_total").increment(1);
-                return Ok(Acceptance {
-                    event: None,
-                    invocation: Some(earlier).filter(|id| *id != InvocationId::lowest()),
-                    waiter: None,
-                });
-            }
-            Ok(JournalResult::LeaseLost) | Err(_) => {
-                self.answer(invocation_id, || Answer::Silence);
-                written?;
-            }
-        }
-        open.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("causeway_events_accepted_total").increment(1);
         let claimed = Claimed {
             id: invocation_id,
             workspace_id: tenant.workspace,
@@ -306,24 +292,50 @@ impl Inner {
             crashes: 0,
             created_at: now,
         };
-        self.hand_over(place, Job { claimed, event: Some(Arc::from(body)) });
+        let job = Job { claimed, event: Some(Arc::from(body)) };
+        let op = JournalOp::Accept { tenant, event, invocation };
+        // In a task of its own: the caller may hang up, which drops this future, and an invocation
+        // that was stored as this node's has to reach its workers all the same.
+        let inner = Arc::clone(self);
+        let stored = self.tasks.spawn(async move { inner.store_and_begin(op, place, job).await });
+        let stored = stored.await.map_err(|_| FlowError::Journal(JournalError::Stopped))?;
+        if let JournalResult::Duplicate(earlier) = stored? {
+            metrics::counter!("causeway_events_duplicate_total").increment(1);
+            return Ok(Acceptance {
+                event: None,
+                invocation: Some(earlier).filter(|id| *id != InvocationId::lowest()),
+                waiter: None,
+            });
+        }
+        open.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("causeway_events_accepted_total").increment(1);
         Ok(Acceptance { event: Some(event_id), invocation: Some(invocation_id), waiter })
     }
 
-    fn hand_over(&self, place: Option<mpsc::Permit<'_, Job>>, job: Job) {
-        match place {
-            Some(place) => place.send(job),
-            None => self.unclaimed.notify_one(),
+    async fn store_and_begin(
+        &self,
+        op: JournalOp,
+        place: Option<mpsc::OwnedPermit<Job>>,
+        job: Job,
+    ) -> Result<JournalResult, FlowError> {
+        let result = self.journal.write(op).await?;
+        match (result, place) {
+            (JournalResult::Done, Some(place)) => drop(place.send(job)),
+            (JournalResult::Done, None) => self.unclaimed.notify_one(),
+            (JournalResult::Duplicate(_), _) => {}
+            // No lease stands behind an event, so it was not stored.
+            (JournalResult::LeaseLost, _) => return Err(JournalError::Stopped.into()),
         }
+        Ok(result)
     }
 
-    fn register_waiter(&self, tenant: Tenant, invocation: InvocationId) -> Waiter {
+    fn register_waiter(self: &Arc<Self>, tenant: Tenant, invocation: InvocationId) -> Waiter {
         let (sender, answer) = oneshot::channel();
         match self.waiters.lock() {
             Ok(mut waiters) => waiters.insert(invocation, sender),
             Err(poisoned) => poisoned.into_inner().insert(invocation, sender),
         };
-        Waiter { tenant, invocation, answer }
+        Waiter { inner: Arc::clone(self), tenant, invocation, answer }
     }
 
     /// The count of a workflow's open invocations, taken from the database now and then and kept

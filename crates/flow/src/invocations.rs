@@ -6,6 +6,7 @@ use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{Invocation, InvocationState, Step, Workflow};
 use causeway_types::{InvocationId, Place, SecretBytes, SecretString, WorkflowId};
+use std::sync::atomic::Ordering;
 
 /// Which invocations a listing shows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -167,9 +168,16 @@ impl Flow {
             ..old
         };
         let mut tx = inner.store.write(permit.actor()).await?;
-        db!(tx, invocation::insert(&replay))?;
+        db!(tx, invocation::insert(&replay)).map_err(|error| match error {
+            // Deleted in between, and its event with it.
+            causeway_store::Error::Conflict { .. } => FlowError::NoInvocation(id),
+            other => other.into(),
+        })?;
         let event = Audit::InvocationReplayed { invocation: id, replay: replay.id };
         tx.commit(tenant.workspace, now, event).await?;
+        if let Some(open) = inner.open.get(&replay.workflow_id).await {
+            open.fetch_add(1, Ordering::Relaxed);
+        }
         self.wake();
         Ok(replay.id)
     }

@@ -195,13 +195,16 @@ impl Inner {
     }
 
     fn answer(&self, invocation: InvocationId, answer: impl FnOnce() -> Answer) {
-        let waiter = match self.waiters.lock() {
-            Ok(mut waiters) => waiters.remove(&invocation),
-            Err(poisoned) => poisoned.into_inner().remove(&invocation),
-        };
-        if let Some(waiter) = waiter {
+        if let Some(waiter) = self.take_waiter(invocation) {
             // A caller that went away needs no answer.
             let _ = waiter.send(answer());
+        }
+    }
+
+    fn take_waiter(&self, invocation: InvocationId) -> Option<oneshot::Sender<Answer>> {
+        match self.waiters.lock() {
+            Ok(mut waiters) => waiters.remove(&invocation),
+            Err(poisoned) => poisoned.into_inner().remove(&invocation),
         }
     }
 }

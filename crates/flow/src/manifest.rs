@@ -197,6 +197,12 @@ impl Manifest {
                     ),
                 );
             }
+            if !step.connections.values().all(|name| is_connection(name)) {
+                return rule(
+                    &format!("{at}.connections"),
+                    "write names of connections: 1 to 64 of a-z, 0-9, - and _, beginning with a letter",
+                );
+            }
         }
         self.limits.check()
     }
@@ -265,6 +271,16 @@ fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// 1 to 64 of `a-z`, `0-9`, `-` and `_`, beginning with a letter: as connections are named.
+fn is_connection(text: &str) -> bool {
+    let form = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+    };
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(form)
+}
+
 /// A letter, then letters, digits and `_`, 64 at most: usable as `steps.<name>` in code.
 fn is_identifier(text: &str) -> bool {
     text.len() <= 64
@@ -320,6 +336,7 @@ steps:
             ("name: lookup", "name: look-up", "steps[0].name:"),
             ("lookup.mjs", "lookup.rb", "steps[0].run:"),
             ("crm: acme", "c-rm: acme", "steps[0].connections:"),
+            ("acme-crm", "\"a\\0b\"", "steps[0].connections:"),
             ("egress:", "limits: { memory_mib: 1 }\negress:", "limits.memory_mib:"),
         ] {
             let message = refusal(&GOOD.replace(from, to));

@@ -1,7 +1,7 @@
 //! What the journal keeps of a step: its results, logs and use, masked and then sealed.
 
 use causeway_crypto::Redactor;
-use causeway_sandbox::{StepReport, StepSuccess};
+use causeway_sandbox::{FailureCode, StepReport, StepSuccess};
 use causeway_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -89,14 +89,13 @@ impl StepRecord {
                 }),
             ),
         };
-        let (return_value, exports, exit) = match success {
-            Some(StepSuccess { return_value, exports, exit, .. }) => (
-                Some(mask(return_value, redactor)),
-                exports.iter().map(|(name, value)| (text(name), mask(value, redactor))).collect(),
-                exit.as_deref().map(text),
-            ),
-            None => (None, BTreeMap::new(), None),
+        let masked = success.map(|success| Masked::of(success, redactor));
+        let (masked, error) = match masked {
+            Some(None) => (Masked::default(), Some(unsearchable())),
+            Some(Some(masked)) => (masked, error),
+            None => (Masked::default(), error),
         };
+        let Masked { return_value, exports, exit } = masked;
         Self {
             return_value,
             exports,
@@ -148,13 +147,66 @@ fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Masks secrets in JSON. The common case, no secret to mask, copies the text and no more.
-fn mask(value: &RawValue, redactor: &Redactor) -> Box<RawValue> {
-    if redactor.is_empty() {
-        return value.to_owned();
+/// What a step gave, with every secret masked.
+#[derive(Default)]
+struct Masked {
+    return_value: Option<Box<RawValue>>,
+    exports: BTreeMap<String, Box<RawValue>>,
+    exit: Option<String>,
+}
+
+impl Masked {
+    /// None if a value cannot be searched.
+    fn of(success: &StepSuccess, redactor: &Redactor) -> Option<Self> {
+        let exports = success.exports.iter().map(|(name, value)| {
+            Some((redactor.redact(name).into_owned(), mask(value, redactor)?))
+        });
+        Some(Self {
+            return_value: Some(mask(&success.return_value, redactor)?),
+            exports: exports.collect::<Option<_>>()?,
+            exit: success.exit.as_deref().map(|exit| redactor.redact(exit).into_owned()),
+        })
     }
-    // What is not JSON never gets here: the sandbox checked it.
-    let mut parsed: serde_json::Value = serde_json::from_str(value.get()).unwrap_or_default();
+}
+
+/// The error of a step whose results might hold secrets that nobody can find.
+fn unsearchable() -> StepError {
+    StepError {
+        code: FailureCode::ExportsNotJson.as_str().to_owned(),
+        message: "The step's results cannot be searched for its connections' secrets: they are \
+                  nested deeper than 127 levels, or hold half of a surrogate pair. Return less \
+                  deeply nested values of whole characters."
+            .to_owned(),
+        stack: None,
+    }
+}
+
+/// Masks secrets in JSON; None if its strings cannot be read. The common case, no secret to mask,
+/// copies the text and no more.
+fn mask(value: &RawValue, redactor: &Redactor) -> Option<Box<RawValue>> {
+    if redactor.is_empty() {
+        return Some(value.to_owned());
+    }
+    let mut parsed: serde_json::Value = serde_json::from_str(value.get()).ok()?;
     redactor.redact_json(&mut parsed);
-    serde_json::value::to_raw_value(&parsed).unwrap_or_else(|_| RawValue::NULL.to_owned())
+    serde_json::value::to_raw_value(&parsed).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_searched_for_secrets_is_not_kept() {
+        let redactor = Redactor::new(std::iter::once(&b"canary-secret"[..])).unwrap();
+        let deep = format!("{}\"canary-secret\"{}", "[".repeat(200), "]".repeat(200));
+        assert!(mask(&raw(&deep), &redactor).is_none());
+        assert!(mask(&raw("\"\\ud800 canary-secret\""), &redactor).is_none());
+        let masked = mask(&raw("{\"a\":[\"canary-secret\"]}"), &redactor).unwrap();
+        assert!(!masked.get().contains("canary"), "{masked}");
+    }
 }

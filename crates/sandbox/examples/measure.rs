@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 const CODE: &str = "export default async ({ event, $ }) => ({ id: event.id, name: event.name.toUpperCase(), at: $.context.attempt });";
 const EVENT: &str =
-    r#"{"id":"evt_1","name":"Ada Lovelace","email":"ada@example.com","tags":["a","b","c"]}"#;
+    r#"{"id":"evt_1","name":"New Lead","email":"lead@example.com","tags":["a","b","c"]}"#;
 
 struct Nothing;
 

@@ -35,8 +35,9 @@ pub struct StepCall {
 pub struct StepReport {
     /// What the code returned, or why it did not.
     pub outcome: Result<StepSuccess, StepFailure>,
-    /// What the step printed, in order. One `console` call is one line here, whatever line
-    /// feeds are in it, so that a secret with line feeds can be found and masked.
+    /// What the step printed, in order; what native code and child processes print takes a way
+    /// of its own and may stand a little before or after. One `console` call is one line here,
+    /// whatever line feeds are in it, so that a secret with line feeds can be found and masked.
     pub logs: Vec<LogLine>,
     /// True if the step printed more than it may; `logs` then holds the whole lines before.
     pub logs_truncated: bool,

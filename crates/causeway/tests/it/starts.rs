@@ -117,7 +117,7 @@ async fn a_configuration_file_that_cannot_be_used() {
     fs::create_dir_all(apps.join("mine")).unwrap();
     fs::write(apps.join("mine/app.yaml"), "slug: mine\nname: Mine\nhots: []\n").unwrap();
     let refused = serve(&[home.place(), vec![format!("--apps-dir={}", apps.display())]].concat());
-    assert_says(&refused, &["app.yaml", "hots", "line 3"]);
+    assert_says(&refused, &["app.yaml", "hots", ":3:1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

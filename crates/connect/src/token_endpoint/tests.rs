@@ -1,10 +1,12 @@
 use super::*;
 use causeway_catalog::Catalog;
 use proptest::prelude::*;
+use std::sync::LazyLock;
+
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::load(None).unwrap());
 
 fn row(app: &str) -> OAuth2 {
-    let catalog = Catalog::load(None).unwrap();
-    catalog.get(app).unwrap().auth.oauth2.clone().unwrap()
+    CATALOG.get(app).unwrap().auth.oauth2.clone().unwrap()
 }
 
 fn answer(status: u16, body: &str) -> RawAnswer {

@@ -24,6 +24,8 @@ on_both!(
     a_deletion_takes_back_the_newest_grant,
     an_unfinished_deletion_is_taken_up,
     an_app_that_is_down_is_not_counted_as_a_lost_answer,
+    a_token_that_cannot_be_renewed_lives_until_its_end,
+    a_row_that_is_gone_says_so_and_keeps_nobody_waiting,
 );
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -258,6 +260,60 @@ async fn an_app_that_is_down_is_not_counted_as_a_lost_answer(database: TestDatab
     let lease = world.lease(id).await.unwrap();
     assert_eq!((lease.phase, lease.failures), (RefreshPhase::Idle, 1));
     assert_eq!(lease.lease_until, Timestamp::from_micros(0), "the lease is given back");
+}
+
+async fn a_token_that_cannot_be_renewed_lives_until_its_end(database: TestDatabase) {
+    let app = DemoApp::start(([127, 0, 0, 1], 0).into(), DemoOptions::default()).await.unwrap();
+    let row: Vec<String> = app.app_yaml().lines().map(str::to_owned).collect();
+    let refresh = row.iter().position(|line| line.trim() == "refresh:").unwrap();
+    let end = row.iter().skip(refresh).position(|line| line.trim() == "revoke:").unwrap();
+    let row = [&row[..refresh], &row[refresh + end..]].concat().join("\n");
+    let (client, secret) = (app.client_id(), app.client_secret());
+    let world = World::new(database, &row, (&client, &secret)).await;
+    let id = world.link_demo("crm").await;
+    let row = world.connection(id).await.unwrap();
+    assert_eq!(row.refresh_at, row.expires_at);
+    world.clock.advance(Duration::from_secs(599));
+    assert_eq!(world.credential("crm").await.unwrap().secrets.len(), 1, "no refresh token is kept");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.connect.refresh_due().await.unwrap(), 1);
+    let CredentialError::NeedsReauth { reason, .. } = failed(&world).await else {
+        panic!("another error");
+    };
+    assert!(reason.starts_with("expired: "), "{reason}");
+    assert_eq!(app.counters().token_requests.refresh_token, 0);
+}
+
+async fn a_row_that_is_gone_says_so_and_keeps_nobody_waiting(database: TestDatabase) {
+    let (world, _app, id) = demo(database, false).await;
+    std::fs::write(world.apps.join("demo/app.yaml"), without_oauth()).unwrap();
+    let node = world.second_node().await;
+    world.clock.advance(HOUR);
+    let refused = credential(&node, world.tenant(), "crm").await.err().unwrap();
+    assert!(matches!(refused, CredentialError::Unconfigured { .. }), "{refused}");
+    assert_eq!(node.refresh_due().await.unwrap(), 1);
+    let row = world.connection(id).await.unwrap();
+    assert_eq!(row.state, ConnectionState::Failing);
+    assert!(row.state_reason.unwrap().starts_with("unconfigured: "));
+    assert_eq!(node.refresh_due().await.unwrap(), 0, "it waits");
+    // With the row back, it goes on by itself.
+    world.clock.advance(Duration::from_mins(5));
+    assert_eq!(world.connect.refresh_due().await.unwrap(), 1);
+    assert_eq!(world.connection(id).await.unwrap().state, ConnectionState::Healthy);
+}
+
+fn without_oauth() -> &'static str {
+    "slug: demo
+name: Demo
+description: The demo app, without OAuth.
+docs: https://example.com/
+hosts: [api.example.com]
+auth:
+  basic:
+    docs: https://example.com/
+verify:
+  url: https://api.example.com/me
+"
 }
 
 async fn failed(world: &World) -> CredentialError {

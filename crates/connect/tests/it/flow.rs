@@ -54,6 +54,16 @@ async fn a_customer_links_an_account_and_gives_it_up(database: TestDatabase) {
     let sealed = row.credential.as_bytes();
     assert!(!sealed.windows(token.len()).any(|window| window == token.as_bytes()));
 
+    let link = session.token.expose().trim_start_matches("cwl_");
+    for file in ["causeway.db", "causeway.db-wal"] {
+        // On PostgreSQL there is no such file; its columns are the same.
+        let bytes = std::fs::read(world.database.folder().join(file)).unwrap_or_default();
+        for secret in [token.as_str(), link, CLIENT_SECRET] {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "a secret stands in {file}");
+        }
+    }
+
     // Rotation: another access token, and the same connection.
     world.clock.advance(Duration::from_hours(2));
     let renewed = access_token(&world.credential("crm").await.unwrap());

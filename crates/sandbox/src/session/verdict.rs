@@ -43,7 +43,7 @@ fn mebibytes(bytes: u64) -> String {
 
 pub(super) fn time_limit(limits: &Limits) -> StepFailure {
     let limit = seconds(limits.wall);
-    let message = format!("the step ran for {limit}, its limit is {limit}: {}", raise("wall"));
+    let message = format!("the step ran for {limit}, its limit is {limit}: {}", raise("wall_seconds"));
     failure(FailureCode::TimeLimit, message)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn cpu_limit(limits: &Limits, used: Duration) -> StepFailure {
         "the step used {} of processor time, its limit is {}: {}",
         seconds(used),
         seconds(limits.cpu),
-        raise("cpu")
+        raise("cpu_seconds")
     );
     failure(FailureCode::CpuLimit, message)
 }
@@ -61,7 +61,7 @@ pub(super) fn log_limit(limits: &Limits) -> StepFailure {
     let message = format!(
         "the step printed more than {}, which is its limit: print less, or {}",
         mebibytes(limits.log_bytes),
-        raise("logs")
+        raise("log_kib")
     );
     failure(FailureCode::LogLimit, message)
 }
@@ -71,7 +71,7 @@ pub(super) fn output_limit(limits: &Limits, size: u64) -> StepFailure {
         "the step gives {size} bytes of results, its limit is {} bytes: {}, or keep large data in \
          a store and return a reference",
         limits.output_bytes,
-        raise("output")
+        raise("output_kib")
     );
     failure(FailureCode::OutputLimit, message)
 }
@@ -90,7 +90,7 @@ fn memory_limit(limits: &Limits) -> StepFailure {
         "the step needed more than {} of memory, which is its limit (three quarters of it for \
          JavaScript's heap): {}",
         mebibytes(limits.memory_bytes),
-        raise("memory")
+        raise("memory_mib")
     );
     failure(FailureCode::MemoryLimit, message)
 }
@@ -99,7 +99,7 @@ fn disk_limit(limits: &Limits) -> StepFailure {
     let message = format!(
         "the step wrote more than {} of temporary files, which is its limit: {}",
         mebibytes(limits.disk_bytes),
-        raise("disk")
+        raise("disk_mib")
     );
     failure(FailureCode::DiskLimit, message)
 }

@@ -233,8 +233,10 @@ async fn a_runner_that_does_not_read_its_call_is_ended() {
     large.event = Arc::from(raw(&format!("\"{}\"", "x".repeat(8 << 20))));
     let second = session.step(large).await;
     // Which of the two the spin falls into is the code's choice; neither outlives its limit.
-    assert!(first.outcome.is_err() || second.outcome.is_ok() || second.outcome.is_err());
-    assert!(second.usage.wall < Duration::from_secs(2));
+    assert!(first.outcome.is_err() || second.outcome.is_err());
+    assert!(
+        first.usage.wall < Duration::from_secs(2) && second.usage.wall < Duration::from_secs(2)
+    );
     drop(session);
     answers(&pool).await;
 }

@@ -21,7 +21,7 @@ async fn spinning_passes_the_time_limit() {
     let failure = failed(report, FailureCode::TimeLimit);
     assert_eq!(
         failure.message,
-        "the step ran for 0.4 s, its limit is 0.4 s: raise `limits.wall` in workflow.yaml"
+        "the step ran for 0.4 s, its limit is 0.4 s: raise `limits.wall_seconds` in workflow.yaml"
     );
     let waits = "export default () => new Promise((r) => setTimeout(r, 60000))";
     failed(
@@ -51,7 +51,7 @@ async fn spinning_passes_the_processor_limit() {
     .await;
     let failure = failed(report, FailureCode::CpuLimit);
     assert!(
-        failure.message.contains("its limit is 0.3 s: raise `limits.cpu` in workflow.yaml"),
+        failure.message.contains("its limit is 0.3 s: raise `limits.cpu_seconds` in workflow.yaml"),
         "{}",
         failure.message
     );
@@ -70,7 +70,7 @@ async fn four_gigabytes_pass_the_memory_limit() {
         let failure = failed(run(&pool, code).await, FailureCode::MemoryLimit);
         assert!(
             failure.message.contains("more than 256 MiB of memory")
-                && failure.message.contains("raise `limits.memory`"),
+                && failure.message.contains("raise `limits.memory_mib`"),
             "{}",
             failure.message
         );
@@ -128,7 +128,7 @@ async fn filling_the_disk_passes_the_disk_limit() {
         let failure = failed(report, FailureCode::DiskLimit);
         assert!(
             failure.message.contains("more than 8 MiB of temporary files")
-                && failure.message.contains("raise `limits.disk`"),
+                && failure.message.contains("raise `limits.disk_mib`"),
             "{}",
             failure.message
         );
@@ -160,7 +160,7 @@ async fn printing_a_gigabyte_passes_the_log_limit() {
         let failure = failed(report, FailureCode::LogLimit);
         assert_eq!(
             failure.message,
-            "the step printed more than 65536 bytes, which is its limit: print less, or raise `limits.logs` in workflow.yaml"
+            "the step printed more than 65536 bytes, which is its limit: print less, or raise `limits.log_kib` in workflow.yaml"
         );
     }
     answers(&pool).await;
@@ -191,7 +191,7 @@ async fn giving_too_much_passes_the_output_limit() {
         assert!(
             failure
                 .message
-                .contains("its limit is 1000 bytes: raise `limits.output` in workflow.yaml"),
+                .contains("its limit is 1000 bytes: raise `limits.output_kib` in workflow.yaml"),
             "{}",
             failure.message
         );

@@ -18,7 +18,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 use url::Url;
@@ -61,8 +61,18 @@ struct Demo {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error}");
+            error.chain().skip(1).for_each(|cause| println!("  because: {cause}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.folder)
         .with_context(|| format!("making {}", arguments.folder.display()))?;
     let options = DemoOptions {
@@ -173,7 +183,9 @@ impl Demo {
         let stdout = server.stdout.take().context("reading the server's output")?;
         let ready = BufReader::new(stdout).lines().next_line().await?;
         if ready.is_none() {
-            bail!("it did not start; {} says why", log.display());
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            let why = said.lines().last().unwrap_or_default();
+            bail!("it did not start; the end of {}: {why}", log.display());
         }
         Ok(server)
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The user name that goes with the API key as the password.
-const USERNAME: &str = "ada";
+const USERNAME: &str = "demo";
 /// The most contacts in one answer.
 const MOST_LISTED: usize = 100;
 
@@ -55,7 +55,7 @@ const COMPANIES: [Company; 5] = [
         employees: 42,
         country: "GB",
         plan: "enterprise",
-        owner: "ada@northwind.example",
+        owner: "sales@northwind.example",
     },
     Company {
         domain: "lighthouse.example",
@@ -64,7 +64,7 @@ const COMPANIES: [Company; 5] = [
         employees: 1_280,
         country: "NO",
         plan: "growth",
-        owner: "ada@northwind.example",
+        owner: "sales@northwind.example",
     },
     Company {
         domain: "orchard.example",
@@ -73,7 +73,7 @@ const COMPANIES: [Company; 5] = [
         employees: 310,
         country: "FR",
         plan: "growth",
-        owner: "sam@northwind.example",
+        owner: "support@northwind.example",
     },
     Company {
         domain: "redwood.example",
@@ -82,7 +82,7 @@ const COMPANIES: [Company; 5] = [
         employees: 5_400,
         country: "US",
         plan: "enterprise",
-        owner: "sam@northwind.example",
+        owner: "support@northwind.example",
     },
     Company {
         domain: "tinkers.example",
@@ -91,18 +91,18 @@ const COMPANIES: [Company; 5] = [
         employees: 6,
         country: "IE",
         plan: "free",
-        owner: "ada@northwind.example",
+        owner: "sales@northwind.example",
     },
 ];
 
 pub(crate) fn sample_contacts() -> Vec<Contact> {
     [
-        ("grace@analytical.example", "Grace Okafor", "Head of Data", "analytical.example"),
-        ("henrik@lighthouse.example", "Henrik Solberg", "Fleet Manager", "lighthouse.example"),
-        ("camille@orchard.example", "Camille Laurent", "Buyer", "orchard.example"),
-        ("luis@redwood.example", "Luis Ortega", "Chief Nurse", "redwood.example"),
-        ("mei@redwood.example", "Mei Tanaka", "Integration Lead", "redwood.example"),
-        ("nora@tinkers.example", "Nora Byrne", "Owner", "tinkers.example"),
+        ("data@analytical.example", "Data Desk", "Head of Data", "analytical.example"),
+        ("fleet@lighthouse.example", "Fleet Desk", "Fleet Manager", "lighthouse.example"),
+        ("buying@orchard.example", "Buying Desk", "Buyer", "orchard.example"),
+        ("nursing@redwood.example", "Nursing Desk", "Chief Nurse", "redwood.example"),
+        ("it@redwood.example", "Integration Desk", "Integration Lead", "redwood.example"),
+        ("office@tinkers.example", "Office", "Owner", "tinkers.example"),
     ]
     .into_iter()
     .zip(1..)

@@ -257,7 +257,7 @@ async fn userinfo(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Resp
     Json(json!({
         "sub": "demo-user-1",
         "name": "Ada Northwind",
-        "email": "ada@northwind.example",
+        "email": "sales@northwind.example",
         "email_verified": true,
         "organization": "Northwind Traders",
     }))

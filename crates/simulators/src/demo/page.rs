@@ -33,7 +33,7 @@ pub(crate) fn consent(consent: &Consent<'_>) -> String {
     frame(
         "Connect Demo CRM",
         &format!(
-            r#"<p>An application asks to use <strong>Northwind Traders</strong> as ada@northwind.example:</p>
+            r#"<p>An application asks to use <strong>Northwind Traders</strong> as sales@northwind.example:</p>
 <ul>{scopes}</ul>
 <form method="post" action="/oauth/authorize">{fields}
 <button name="decision" value="allow">Connect</button>

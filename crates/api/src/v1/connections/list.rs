@@ -27,6 +27,7 @@ pub(crate) struct ListQuery {
 }
 
 /// List connections, newest first.
+#[expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
 #[utoipa::path(
     get, path = "/connections", tag = "connections", operation_id = "list_connections",
     params(ListQuery),

@@ -28,6 +28,7 @@ pub(crate) struct ListQuery {
 }
 
 /// List invocations, newest first.
+#[expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
 #[utoipa::path(
     get, path = "/invocations", tag = "invocations", operation_id = "list_invocations",
     params(ListQuery),

@@ -55,6 +55,7 @@ pub(crate) enum TailEvent {
 }
 
 /// Follow invocations as they happen, as server-sent events.
+#[expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
 #[utoipa::path(
     get, path = "/invocations/tail", tag = "invocations", operation_id = "tail_invocations",
     params(TailQuery),

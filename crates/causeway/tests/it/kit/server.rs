@@ -171,9 +171,10 @@ impl Server {
         }
     }
 
-    /// Stops it as service managers do.
-    pub(crate) fn stop(mut self) -> ExitStatus {
-        self.terminate()
+    /// Stops it as service managers do; it has to end well.
+    pub(crate) fn stop(mut self) {
+        let status = self.terminate();
+        assert!(status.success(), "the server ended as {status}");
     }
 
     fn terminate(&mut self) -> ExitStatus {

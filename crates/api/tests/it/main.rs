@@ -1,0 +1,24 @@
+//! The interfaces through their real router, on the real store (both databases), vault, catalogue
+//! and engines. Every answer of the native API is checked against its document on the way.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure here fails the test"
+)]
+
+mod access;
+mod connect_page;
+mod document;
+mod docs;
+mod fuzz;
+mod idempotency;
+mod ingress;
+mod input;
+mod kit;
+mod ops;
+mod pages;
+mod problems;
+mod run;
+mod schema;
