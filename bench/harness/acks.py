@@ -15,6 +15,8 @@ from .report import Row
 from .stats import median
 
 NAME = "acks"
+# Whether n8n takes part.
+PEER = True
 SECONDS = 6
 QUICK_SECONDS = 2
 # As many as run at a time by default: while all of them wait in a step, no other step runs.
@@ -33,13 +35,13 @@ def measure(bench):
     ours, pure, peer, limit = [], [], [], []
     our_backlog, peer_backlog = [], []
     for turn in bench.rounds("durable acknowledgements"):
-        begin, before = time.monotonic(), causeway.drain()
-        ours.append(load.post(url, seconds))
-        our_backlog.append((causeway.drain() - before) / (time.monotonic() - begin))
+        measured, backlog = with_backlog(causeway, url, seconds)
+        ours.append(measured)
+        our_backlog.append(backlog)
         pure.append(held(causeway, url, seconds))
-        begin, before = time.monotonic(), n8n.drain()
-        peer.append(load.post(n8n.hook("ack"), seconds))
-        peer_backlog.append((n8n.drain() - before) / (time.monotonic() - begin))
+        measured, backlog = with_backlog(n8n, n8n.hook("ack"), seconds)
+        peer.append(measured)
+        peer_backlog.append(backlog)
         limit.append(group_commit(causeway.database, bench.folder / f"limit-{turn}.db", seconds))
 
     rate = [one.per_second for one in ours]
@@ -61,6 +63,15 @@ def measure(bench):
         Row("… their p99", "ms", pure_tail, peer_tail, smaller=True),
         Row("runs of a backlog, journaled", "/s", our_backlog, peer_backlog),
     ]
+
+
+def with_backlog(server, url, seconds):
+    """Acknowledgements, and the runs per second until everything that they started has ended."""
+    before, _ = server.drain()
+    begin = time.monotonic()
+    measured = load.post(url, seconds)
+    after, end = server.drain()
+    return measured, (after - before) / (end - begin)
 
 
 def held(causeway, url, seconds):

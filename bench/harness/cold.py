@@ -15,6 +15,8 @@ from .report import Row
 from .stats import median
 
 NAME = "cold"
+# Whether n8n takes part.
+PEER = False
 DEPLOYS = 12
 QUICK_DEPLOYS = 3
 # Rust's way to write a duration.

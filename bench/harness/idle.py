@@ -9,6 +9,8 @@ from .report import Row
 from .stats import median
 
 NAME = "idle"
+# Whether n8n takes part.
+PEER = True
 # Memory counts as settled once it has changed by less than a hundredth within this time.
 WINDOW = 10.0
 LIMIT = 90.0

@@ -75,7 +75,8 @@ def main():
     try:
         if not options.no_build:
             build()
-        n8n.install()
+        if any(BENCHMARKS[name].PEER for name in chosen):
+            n8n.install()
         with ExitStack() as cleanup:
             bench = Bench(folder, options.rounds, options.quick, cleanup)
             rows = [row for name in BENCHMARKS if name in chosen

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 from .paths import BENCH, NODE
@@ -97,19 +98,19 @@ class N8n:
     def hook(self, name):
         return f"{self.url}/webhook/bench-{name}"
 
-    def counts(self):
-        """How many executions there are, and how many of them succeeded."""
-        database = sqlite3.connect(f"file:{self.folder}/.n8n/database.sqlite?mode=ro", uri=True, timeout=30)
-        try:
-            return database.execute(
+    def drain(self, limit=600):
+        """Waits until every execution has ended well; returns how many there are, and when the
+        last one had ended."""
+        database = sqlite3.connect(
+            f"file:{self.folder}/.n8n/database.sqlite?mode=ro", uri=True, timeout=30)
+
+        def ended():
+            now = time.monotonic()
+            total, succeeded = database.execute(
                 "SELECT count(*), coalesce(sum(status = 'success'), 0) FROM execution_entity"
             ).fetchone()
+            return (total, now) if total == succeeded else None
+        try:
+            return wait_until("n8n has run all that it accepted", ended, limit, pause=0.1)
         finally:
             database.close()
-
-    def drain(self, limit=600):
-        """Waits until every execution has ended well; returns how many there are."""
-        def ended():
-            total, succeeded = self.counts()
-            return total if total == succeeded else None
-        return wait_until("n8n has run all that it accepted", ended, limit, pause=0.1)

@@ -8,6 +8,8 @@ from .report import Row
 from .stats import median
 
 NAME = "seals"
+# Whether n8n takes part.
+PEER = False
 SIZE = 4096
 # Nanoseconds to encrypt and decrypt: the bare cipher; with a key and a nonce made for each message;
 # a seal.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use causeway_identity::action::Action;
 use causeway_identity::{Caller, Permit, authorize};
 use causeway_types::Code;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::str::FromStr;
 
 /// Proof that the caller may do `A`: naming it as an argument is how a route names the permission
@@ -50,11 +50,26 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
             ));
         }
         let bytes = Bytes::from_request(request, api).await.map_err(unreadable_body)?;
+        is_object(&bytes)?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             let code = if error.is_data() { Code::InvalidRequest } else { Code::InvalidJson };
             Problem::new(code, format!("The body cannot be used: {}.", json_message(&error)))
         })
     }
+}
+
+/// Refuses JSON that is not an object: an array would be taken for the fields in their order.
+fn is_object(bytes: &[u8]) -> Result<(), Problem> {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b'{') {
+        return Ok(());
+    }
+    Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
+        Ok(_) => Problem::new(Code::InvalidRequest, "The body is not a JSON object."),
+        Err(error) => {
+            Problem::new(Code::InvalidJson, format!("The body is not JSON: {error}."))
+        }
+    })
 }
 
 /// Whether a body says that it is JSON, or does not say what it is.

@@ -59,12 +59,12 @@ pub(crate) async fn layer(
         key.as_bytes(),
     ]);
     let sent = digest_of(&[parts.uri.query().unwrap_or_default().as_bytes(), &body]);
-    if let Some(answer) = api.claim_or_repeat(&caller, &scope, &sent).await? {
-        return Ok(answer);
-    }
-    // In a task of its own: a caller that hangs up must not leave the change half made and its
-    // key claimed for good.
+    // In a task of its own: a caller that hangs up must not leave the change half made, or its key
+    // claimed for good.
     let rest = async move {
+        if let Some(answer) = api.claim_or_repeat(&caller, &scope, &sent).await? {
+            return Ok(answer);
+        }
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;
         api.keep(&caller, scope, response).await
     };

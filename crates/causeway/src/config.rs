@@ -44,9 +44,10 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) database: StoreOptions,
     pub(crate) root_key: RootKeySpec,
-    pub(crate) public_url: Url,
+    /// None: the address listened on.
+    pub(crate) public_url: Option<Url>,
     pub(crate) apps_dir: Option<PathBuf>,
-    pub(crate) node: PathBuf,
+    node: Option<PathBuf>,
     pub(crate) net_allow: Vec<AllowedRange>,
     pub(crate) net_extra_roots: Option<PathBuf>,
     pub(crate) concurrency: usize,
@@ -85,21 +86,15 @@ impl Config {
                 data_dir.display()
             );
         }
-        let public_url = match args.public_url.or(file.public_url) {
-            Some(url) => url,
-            None => format!("http://{listen}"),
-        };
+        let public_url = args.public_url.or(file.public_url);
         let allow = if args.net_allow.is_empty() { file.net.allow } else { args.net_allow };
         Ok(Self {
             listen,
             database,
             root_key,
-            public_url: read_public_url(&public_url)?,
+            public_url: public_url.as_deref().map(read_public_url).transpose()?,
             apps_dir: args.apps_dir.or(file.apps_dir),
-            node: match args.node.or(file.node) {
-                Some(node) => node,
-                None => find_node()?,
-            },
+            node: args.node.or(file.node),
             net_allow: allow
                 .iter()
                 .map(|range| range.parse::<AllowedRange>())
@@ -110,6 +105,16 @@ impl Config {
             spare_sandboxes: args.spare_sandboxes.or(file.spare_sandboxes).unwrap_or(2),
             data_dir,
         })
+    }
+}
+
+impl Config {
+    /// The Node binary that runs steps: the one configured, or one found beside this program.
+    pub(crate) fn node(&self) -> anyhow::Result<PathBuf> {
+        match &self.node {
+            Some(node) => Ok(node.clone()),
+            None => find_node(),
+        }
     }
 }
 

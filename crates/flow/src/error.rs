@@ -96,7 +96,7 @@ impl Coded for FlowError {
 
     fn public(&self) -> Cow<'static, str> {
         match self {
-            Self::Bundle(error) => error.to_string().into(),
+            Self::Bundle(error) => sentence(&error.to_string()).into(),
             Self::MissingConnection { name } => format!(
                 "The workflow uses the connection `{name}`, which does not exist in this environment. \
                  Make it with `causeway connect --app <app> --name {name}`, then deploy again."
@@ -132,6 +132,29 @@ impl Coded for FlowError {
             }
         }
     }
+}
+
+/// The longest message about a folder, in characters: it may repeat its author's own text.
+const MESSAGE: usize = 1000;
+
+/// A message as a sentence of bounded length, cut in its middle: its end says where.
+fn sentence(message: &str) -> String {
+    let count = message.chars().count();
+    let mut text = message.to_owned();
+    if count > MESSAGE {
+        let head: String = message.chars().take(MESSAGE / 2).collect();
+        let tail: String = message.chars().skip(count - MESSAGE / 2).collect();
+        text = format!("{head}…{tail}");
+    }
+    if !text.starts_with(crate::FILE_NAME) {
+        let mut letters = text.chars();
+        let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+        text = first.unwrap_or_default() + letters.as_str();
+    }
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
 }
 
 impl From<ManifestError> for FlowError {

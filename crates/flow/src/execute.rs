@@ -20,8 +20,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// How long an invocation waits before it is tried again, when this node had no sandbox for it.
-const NO_SANDBOX_PAUSE: Duration = Duration::from_secs(1);
+/// How long an invocation waits before it is tried again, when this node had no sandbox or no
+/// database for it.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why an invocation did not come to an end here.
 #[derive(Debug, thiserror::Error)]
@@ -75,16 +76,27 @@ impl Inner {
                     );
                     tokio::select! {
                         () = self.stop.cancelled() => {}
-                        () = tokio::time::sleep(NO_SANDBOX_PAUSE) => {}
+                        () = tokio::time::sleep(PAUSE) => {}
                     }
                 }
-                if let Err(error) = self.give_back(&claimed).await {
-                    tracing::warn!(
-                        invocation.id = %claimed.id,
-                        error = chain(&error),
-                        "could not give an invocation back; it is free when this node's lease ends"
-                    );
-                }
+                self.give_back_in_the_end(&claimed).await;
+            }
+        }
+    }
+
+    /// Gives an invocation back, however long the database is gone: while this node lives and
+    /// holds it, nobody else takes it up.
+    async fn give_back_in_the_end(&self, claimed: &Claimed) {
+        while let Err(error) = self.give_back(claimed).await {
+            tracing::warn!(
+                invocation.id = %claimed.id,
+                error = chain(&error),
+                "could not give an invocation back; this will be tried again"
+            );
+            tokio::select! {
+                // It is free when this node's lease ends.
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(PAUSE) => {}
             }
         }
     }

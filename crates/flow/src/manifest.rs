@@ -144,8 +144,10 @@ pub enum ManifestError {
 impl Manifest {
     /// Reads and checks a manifest.
     pub fn parse(yaml: &str) -> Result<Self, ManifestError> {
-        let manifest: Self =
-            serde_saphyr::from_str(yaml).map_err(|error| ManifestError::Form(error.to_string()))?;
+        // The message says line and column; a picture of the line would not fit into a sentence.
+        let options = serde_saphyr::options! { with_snippet: false };
+        let manifest: Self = serde_saphyr::from_str_with_options(yaml, options)
+            .map_err(|error| ManifestError::Form(error.to_string()))?;
         manifest.check()?;
         Ok(manifest)
     }

@@ -1,14 +1,12 @@
-//! What PostgreSQL says differently: claims lock their rows and skip those that others lock.
+//! What PostgreSQL says differently: claims lock their rows and skip those that others lock; many
+//! rows arrive in one statement as one array a column.
 
 use crate::DbConn;
-use causeway_types::{InvocationId, NodeId};
+use causeway_types::entity::{Advance, Event, Invocation, Step};
+use causeway_types::{EventId, InvocationId, NodeId};
 
 /// Takes the oldest open invocations that nobody owns.
-pub async fn claim(
-    c: &mut DbConn,
-    owner: NodeId,
-    limit: i64,
-) -> sqlx::Result<Vec<InvocationId>> {
+pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Vec<InvocationId>> {
     sqlx::query_scalar!(
         r#"UPDATE invocation SET owner = $1, fence = fence + 1
            WHERE id IN (
@@ -23,9 +21,122 @@ pub async fn claim(
     .await
 }
 
-/// Makes a transaction of background work give way to others: it fails with `lock_not_available`
-/// (55P03) as soon as it has waited 100 ms for a row. That is before PostgreSQL looks for
-/// deadlocks (`deadlock_timeout`, 1 s), so it is never the other side that is cancelled.
-pub async fn give_way(c: &mut DbConn) -> sqlx::Result<()> {
-    sqlx::query!("SET LOCAL lock_timeout = '100ms'").execute(c).await.map(|_| ())
+/// A column of texts.
+fn texts<R, T: ToString>(rows: &[&R], of: impl Fn(&R) -> T) -> Vec<String> {
+    rows.iter().map(|row| of(row).to_string()).collect()
+}
+
+/// A column of texts that may be missing.
+fn maybe<R, T: ToString>(rows: &[&R], of: impl Fn(&R) -> Option<T>) -> Vec<Option<String>> {
+    rows.iter().map(|row| of(row).map(|value| value.to_string())).collect()
+}
+
+/// A column of numbers.
+fn numbers<R>(rows: &[&R], of: impl Fn(&R) -> i64) -> Vec<i64> {
+    rows.iter().map(|row| of(row)).collect()
+}
+
+/// Stores events; returns those that their workflows did not have.
+pub async fn insert_events(c: &mut DbConn, events: &[&Event]) -> sqlx::Result<Vec<EventId>> {
+    let bodies: Vec<Vec<u8>> = events.iter().map(|v| v.body.as_bytes().to_vec()).collect();
+    sqlx::query_scalar!(
+        r#"INSERT INTO event (id, workspace_id, environment_id, workflow_id, dedupe_key, body, received_at_us)
+           SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
+             $7::bigint[])
+           ON CONFLICT DO NOTHING RETURNING id AS "id: _""#,
+        &texts(events, |v| v.id),
+        &texts(events, |v| v.workspace_id),
+        &texts(events, |v| v.environment_id),
+        &texts(events, |v| v.workflow_id),
+        &maybe(events, |v| v.dedupe_key.clone()) as _,
+        &bodies,
+        &numbers(events, |v| v.received_at.as_micros())
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Stores fresh invocations.
+pub async fn insert_invocations(c: &mut DbConn, invocations: &[&Invocation]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO invocation (id, workspace_id, environment_id, workflow_id, version_id, event_id,
+           replay_of, state, next_step, owner, fence, created_at_us)
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+           $7::text[], $8::text[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])",
+        &texts(invocations, |v| v.id),
+        &texts(invocations, |v| v.workspace_id),
+        &texts(invocations, |v| v.environment_id),
+        &texts(invocations, |v| v.workflow_id),
+        &texts(invocations, |v| v.version_id),
+        &texts(invocations, |v| v.event_id),
+        &maybe(invocations, |v| v.replay_of) as _,
+        &texts(invocations, |v| v.state),
+        &numbers(invocations, |v| v.next_step),
+        &maybe(invocations, |v| v.owner) as _,
+        &numbers(invocations, |v| v.fence),
+        &numbers(invocations, |v| v.created_at.as_micros())
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Moves invocations on; returns those whose owner has not changed since the fence was taken.
+pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<Vec<InvocationId>> {
+    let responses: Vec<Option<Vec<u8>>> = advances
+        .iter()
+        .map(|v| v.response.as_ref().map(|sealed| sealed.as_bytes().to_vec()))
+        .collect();
+    let finished: Vec<Option<i64>> =
+        advances.iter().map(|v| v.finished_at.map(causeway_types::Timestamp::as_micros)).collect();
+    sqlx::query_scalar!(
+        r#"UPDATE invocation SET next_step = v.next_step, state = v.state, error_code = v.error_code,
+             tier = COALESCE(v.tier, invocation.tier),
+             response = COALESCE(v.response, invocation.response),
+             started_at_us = COALESCE(invocation.started_at_us, v.started_at_us),
+             finished_at_us = v.finished_at_us
+           FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
+               $7::text[], $8::bytea[], $9::bigint[], $10::bigint[])
+             AS v (id, workspace_id, fence, next_step, state, error_code, tier, response, started_at_us,
+               finished_at_us)
+           WHERE invocation.id = v.id AND invocation.workspace_id = v.workspace_id
+             AND invocation.fence = v.fence AND invocation.state IN ('queued', 'running')
+           RETURNING invocation.id AS "id: _""#,
+        &texts(advances, |v| v.id),
+        &texts(advances, |v| v.workspace),
+        &numbers(advances, |v| v.fence),
+        &numbers(advances, |v| v.next_step),
+        &texts(advances, |v| v.state),
+        &maybe(advances, |v| v.error_code.clone()) as _,
+        &maybe(advances, |v| v.tier.clone()) as _,
+        &responses as _,
+        &numbers(advances, |v| v.started_at.as_micros()),
+        &finished as _
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Stores finished steps.
+pub async fn insert_steps(c: &mut DbConn, steps: &[&Step]) -> sqlx::Result<()> {
+    let records: Vec<Vec<u8>> = steps.iter().map(|v| v.record.as_bytes().to_vec()).collect();
+    sqlx::query!(
+        "INSERT INTO step (id, workspace_id, invocation_id, position, name, state, error_code, record,
+           started_at_us, finished_at_us)
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
+           $7::text[], $8::bytea[], $9::bigint[], $10::bigint[])",
+        &texts(steps, |v| v.id),
+        &texts(steps, |v| v.workspace_id),
+        &texts(steps, |v| v.invocation_id),
+        &numbers(steps, |v| v.position),
+        &texts(steps, |v| v.name.clone()),
+        &texts(steps, |v| v.state),
+        &maybe(steps, |v| v.error_code.clone()) as _,
+        &records,
+        &numbers(steps, |v| v.started_at.as_micros()),
+        &numbers(steps, |v| v.finished_at.as_micros())
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
 }

@@ -1,7 +1,10 @@
-//! What SQLite says differently: claims need no row locks, because there is one writer.
+//! What SQLite says differently: claims need no row locks, because there is one writer; many rows
+//! arrive in one statement as a JSON array, and their sealed values in one blob that is cut up.
 
 use crate::DbConn;
-use causeway_types::{InvocationId, NodeId};
+use causeway_types::entity::{Advance, Event, Invocation, Step};
+use causeway_types::place::Sealed;
+use causeway_types::{EventId, InvocationId, NodeId};
 
 /// Takes the oldest open invocations that nobody owns.
 pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Vec<InvocationId>> {
@@ -19,9 +22,147 @@ pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Ve
     .await
 }
 
-/// Makes a transaction of background work give way to others. SQLite has one writer at a time,
-/// which waits for nobody once it has begun.
-#[expect(clippy::unused_async, reason = "the other dialect asks its server")]
-pub async fn give_way(_c: &mut DbConn) -> sqlx::Result<()> {
-    Ok(())
+/// Sealed values of many rows, one after the other. A row holds where its own begins, counted
+/// from 1 as `substr` does, and how long it is.
+#[derive(Default)]
+struct Blobs(Vec<u8>);
+
+impl Blobs {
+    fn push(&mut self, sealed: &Sealed) -> (usize, usize) {
+        let start = self.0.len() + 1;
+        self.0.extend_from_slice(sealed.as_bytes());
+        (start, sealed.as_bytes().len())
+    }
+}
+
+/// Stores events; returns those that their workflows did not have.
+pub async fn insert_events(c: &mut DbConn, events: &[&Event]) -> sqlx::Result<Vec<EventId>> {
+    let mut bodies = Blobs::default();
+    let rows: Vec<_> = events
+        .iter()
+        .map(|v| {
+            let (start, length) = bodies.push(&v.body);
+            let received_at = v.received_at.as_micros();
+            (
+                v.id,
+                v.workspace_id,
+                v.environment_id,
+                v.workflow_id,
+                &v.dedupe_key,
+                start,
+                length,
+                received_at,
+            )
+        })
+        .collect();
+    let rows = json(&rows)?;
+    sqlx::query_scalar!(
+        r#"INSERT INTO event (id, workspace_id, environment_id, workflow_id, dedupe_key, body, received_at_us)
+           SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+             substr($2, value ->> 5, value ->> 6), value ->> 7
+           FROM json_each($1) WHERE true
+           ON CONFLICT DO NOTHING RETURNING id AS "id: _""#,
+        rows,
+        bodies.0
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Stores fresh invocations.
+pub async fn insert_invocations(c: &mut DbConn, invocations: &[&Invocation]) -> sqlx::Result<()> {
+    let rows: Vec<_> = invocations
+        .iter()
+        .map(|v| {
+            (
+                (v.id, v.workspace_id, v.environment_id, v.workflow_id, v.version_id, v.event_id),
+                (v.replay_of, v.state, v.next_step, v.owner, v.fence, v.created_at.as_micros()),
+            )
+        })
+        .collect();
+    let rows = json(&rows)?;
+    sqlx::query!(
+        "INSERT INTO invocation (id, workspace_id, environment_id, workflow_id, version_id, event_id,
+           replay_of, state, next_step, owner, fence, created_at_us)
+         SELECT value ->> '$[0][0]', value ->> '$[0][1]', value ->> '$[0][2]', value ->> '$[0][3]',
+           value ->> '$[0][4]', value ->> '$[0][5]', value ->> '$[1][0]', value ->> '$[1][1]',
+           value ->> '$[1][2]', value ->> '$[1][3]', value ->> '$[1][4]', value ->> '$[1][5]'
+         FROM json_each($1)",
+        rows
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Moves invocations on; returns those whose owner has not changed since the fence was taken.
+pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<Vec<InvocationId>> {
+    let mut responses = Blobs::default();
+    let rows: Vec<_> = advances
+        .iter()
+        .map(|v| {
+            let response = v.response.as_ref().map(|sealed| responses.push(sealed));
+            let finished_at = v.finished_at.map(causeway_types::Timestamp::as_micros);
+            (
+                (v.id, v.workspace, v.fence, v.next_step, v.state, &v.error_code),
+                (&v.tier, response, v.started_at.as_micros(), finished_at),
+            )
+        })
+        .collect();
+    let rows = json(&rows)?;
+    sqlx::query_scalar!(
+        r#"UPDATE invocation SET next_step = v.next_step, state = v.state, error_code = v.error_code,
+             tier = COALESCE(v.tier, invocation.tier),
+             response = COALESCE(v.response, invocation.response),
+             started_at_us = COALESCE(invocation.started_at_us, v.started_at_us),
+             finished_at_us = v.finished_at_us
+           FROM (SELECT value ->> '$[0][0]' AS id, value ->> '$[0][1]' AS workspace_id,
+               value ->> '$[0][2]' AS fence, value ->> '$[0][3]' AS next_step,
+               value ->> '$[0][4]' AS state, value ->> '$[0][5]' AS error_code,
+               value ->> '$[1][0]' AS tier,
+               substr($2, value ->> '$[1][1][0]', value ->> '$[1][1][1]') AS response,
+               value ->> '$[1][2]' AS started_at_us, value ->> '$[1][3]' AS finished_at_us
+             FROM json_each($1)) AS v
+           WHERE invocation.id = v.id AND invocation.workspace_id = v.workspace_id
+             AND invocation.fence = v.fence AND invocation.state IN ('queued', 'running')
+           RETURNING id AS "id: _""#,
+        rows,
+        responses.0
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Stores finished steps.
+pub async fn insert_steps(c: &mut DbConn, steps: &[&Step]) -> sqlx::Result<()> {
+    let mut records = Blobs::default();
+    let rows: Vec<_> = steps
+        .iter()
+        .map(|v| {
+            let (start, length) = records.push(&v.record);
+            (
+                (v.id, v.workspace_id, v.invocation_id, v.position, &v.name, v.state),
+                (&v.error_code, start, length, v.started_at.as_micros(), v.finished_at.as_micros()),
+            )
+        })
+        .collect();
+    let rows = json(&rows)?;
+    sqlx::query!(
+        "INSERT INTO step (id, workspace_id, invocation_id, position, name, state, error_code, record,
+           started_at_us, finished_at_us)
+         SELECT value ->> '$[0][0]', value ->> '$[0][1]', value ->> '$[0][2]', value ->> '$[0][3]',
+           value ->> '$[0][4]', value ->> '$[0][5]', value ->> '$[1][0]',
+           substr($2, value ->> '$[1][1]', value ->> '$[1][2]'), value ->> '$[1][3]',
+           value ->> '$[1][4]'
+         FROM json_each($1)",
+        rows,
+        records.0
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+fn json(rows: &impl serde::Serialize) -> sqlx::Result<String> {
+    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }

@@ -1,26 +1,8 @@
 //! The inbox and the journal: events, invocations and their finished steps.
 
 use crate::DbConn;
-use causeway_types::entity::{Advance, Claimed, Event, Invocation, InvocationState, Step};
+use causeway_types::entity::{Claimed, Event, Invocation, InvocationState, Step};
 use causeway_types::{EventId, InvocationId, NodeId, Tenant, WorkflowId, WorkspaceId};
-
-/// Stores an event; false if the workflow has one with the same dedupe key.
-pub async fn insert_event(c: &mut DbConn, v: &Event) -> sqlx::Result<bool> {
-    sqlx::query!(
-        "INSERT INTO event (id, workspace_id, environment_id, workflow_id, dedupe_key, body, received_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        v.id as _,
-        v.workspace_id as _,
-        v.environment_id as _,
-        v.workflow_id as _,
-        v.dedupe_key,
-        &v.body as _,
-        v.received_at as _
-    )
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected() == 1)
-}
 
 pub async fn event(c: &mut DbConn, tenant: Tenant, id: EventId) -> sqlx::Result<Option<Event>> {
     sqlx::query_as!(
@@ -182,50 +164,6 @@ pub async fn claimed(
     )
     .fetch_optional(c)
     .await
-}
-
-pub async fn insert_step(c: &mut DbConn, v: &Step) -> sqlx::Result<()> {
-    sqlx::query!(
-        "INSERT INTO step (id, workspace_id, invocation_id, position, name, state, error_code, record,
-           started_at_us, finished_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        v.id as _,
-        v.workspace_id as _,
-        v.invocation_id as _,
-        v.position,
-        v.name,
-        v.state as _,
-        v.error_code,
-        &v.record as _,
-        v.started_at as _,
-        v.finished_at as _
-    )
-    .execute(c)
-    .await
-    .map(|_| ())
-}
-
-/// Moves an invocation on; false if its owner has changed since the fence was taken.
-pub async fn advance(c: &mut DbConn, v: &Advance) -> sqlx::Result<bool> {
-    sqlx::query!(
-        "UPDATE invocation SET next_step = $4, state = $5, error_code = $6,
-           tier = COALESCE($7, tier), response = COALESCE($8, response),
-           started_at_us = COALESCE(started_at_us, $9), finished_at_us = $10
-         WHERE workspace_id = $1 AND id = $2 AND fence = $3 AND state IN ('queued', 'running')",
-        v.workspace as _,
-        v.id as _,
-        v.fence,
-        v.next_step,
-        v.state as _,
-        v.error_code,
-        v.tier,
-        &v.response as _,
-        v.started_at as _,
-        v.finished_at as _
-    )
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected() == 1)
 }
 
 /// Gives an invocation back to whichever node takes it next.

@@ -21,9 +21,21 @@ macro_rules! column {
         ) -> sqlx::Result<Vec<SealedRecord>> {
             sqlx::query_as!(
                 SealedRecord,
-                "SELECT " + $id + " AS \"record!\", " + $column + " AS \"sealed!: _\" FROM " + $table
-                    + " WHERE workspace_id = $1 AND " + $id + " > $2 AND length(" + $column
-                    + ") > 0 AND substr(" + $column + ", 2, 16) <> $3 ORDER BY " + $id + " LIMIT $4",
+                "SELECT "
+                    + $id
+                    + " AS \"record!\", "
+                    + $column
+                    + " AS \"sealed!: _\" FROM "
+                    + $table
+                    + " WHERE workspace_id = $1 AND "
+                    + $id
+                    + " > $2 AND length("
+                    + $column
+                    + ") > 0 AND substr("
+                    + $column
+                    + ", 2, 16) <> $3 ORDER BY "
+                    + $id
+                    + " LIMIT $4",
                 workspace as _,
                 after,
                 key,
@@ -42,8 +54,15 @@ macro_rules! column {
             new: &Sealed,
         ) -> sqlx::Result<u64> {
             sqlx::query!(
-                "UPDATE " + $table + " SET " + $column + " = $4 WHERE workspace_id = $1 AND " + $id
-                    + " = $2 AND " + $column + " = $3",
+                "UPDATE "
+                    + $table
+                    + " SET "
+                    + $column
+                    + " = $4 WHERE workspace_id = $1 AND "
+                    + $id
+                    + " = $2 AND "
+                    + $column
+                    + " = $3",
                 workspace as _,
                 record,
                 old as _,

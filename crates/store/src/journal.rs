@@ -5,7 +5,8 @@
 
 use crate::{Bookkeeping, Error, Store, WriteTx, db};
 use causeway_types::entity::{Advance, Event, Invocation, Step};
-use causeway_types::{Actor, InvocationId, NodeId, Tenant};
+use causeway_types::{Actor, EventId, InvocationId, NodeId, Tenant};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -114,15 +115,11 @@ async fn write_groups(store: Store, actor: Actor, mut entries: mpsc::Receiver<En
             }
             Err(error) => {
                 for entry in group.drain(..) {
-                    let _ = entry.answer.send(single(Err(clone_error(&error))));
+                    let _ = entry.answer.send(Err(JournalError::Store(Arc::clone(&error))));
                 }
             }
         }
     }
-}
-
-fn clone_error(error: &Arc<Error>) -> Arc<Error> {
-    Arc::clone(error)
 }
 
 fn single(result: Result<Vec<JournalResult>, Arc<Error>>) -> Result<JournalResult, JournalError> {
@@ -132,43 +129,82 @@ fn single(result: Result<Vec<JournalResult>, Arc<Error>>) -> Result<JournalResul
     }
 }
 
-async fn write_group(
+async fn write_group<'a>(
     store: &Store,
     actor: Actor,
-    ops: impl Iterator<Item = &JournalOp>,
+    ops: impl Iterator<Item = &'a JournalOp>,
 ) -> Result<Vec<JournalResult>, Arc<Error>> {
+    let ops: Vec<&JournalOp> = ops.collect();
     let mut tx = store.write(actor).await?;
-    let mut results = Vec::with_capacity(GROUP);
+    let stored = accept_all(&mut tx, &ops).await?;
+    let moved = advance_all(&mut tx, &ops).await?;
+    let mut results = Vec::with_capacity(ops.len());
     for op in ops {
-        results.push(apply(&mut tx, op).await?);
+        results.push(match op {
+            JournalOp::Accept { event, .. } if stored.contains(&event.id) => JournalResult::Done,
+            JournalOp::Accept { tenant, event, .. } => earlier(&mut tx, *tenant, event).await?,
+            JournalOp::Step { advance, .. } | JournalOp::End(advance)
+                if moved.contains(&advance.id) =>
+            {
+                JournalResult::Done
+            }
+            JournalOp::Step { .. } | JournalOp::End(_) => JournalResult::LeaseLost,
+        });
     }
     tx.commit_bookkeeping(Bookkeeping::Journal).await?;
     Ok(results)
 }
 
-async fn apply(tx: &mut WriteTx, op: &JournalOp) -> Result<JournalResult, Error> {
-    match op {
-        JournalOp::Accept { tenant, event, invocation } => {
-            if db!(tx, invocation::insert_event(event))? {
-                db!(tx, invocation::insert(invocation))?;
-                return Ok(JournalResult::Done);
-            }
-            let key = event.dedupe_key.as_deref().unwrap_or_default();
-            let earlier = db!(tx, invocation::by_dedupe_key(*tenant, event.workflow_id, key))?;
-            // Its invocation may have been deleted since: the event is known all the same.
-            Ok(JournalResult::Duplicate(earlier.unwrap_or(InvocationId::lowest())))
-        }
-        JournalOp::Step { step, advance } => {
-            if !db!(tx, invocation::advance(advance))? {
-                return Ok(JournalResult::LeaseLost);
-            }
-            db!(tx, invocation::insert_step(step))?;
-            Ok(JournalResult::Done)
-        }
-        JournalOp::End(advance) => Ok(if db!(tx, invocation::advance(advance))? {
-            JournalResult::Done
-        } else {
-            JournalResult::LeaseLost
-        }),
+/// Stores the group's events, and the invocations of those that are new; returns these events.
+async fn accept_all(tx: &mut WriteTx, ops: &[&JournalOp]) -> Result<HashSet<EventId>, Error> {
+    let accepts = ops.iter().filter_map(|op| match op {
+        JournalOp::Accept { event, invocation, .. } => Some((event, invocation)),
+        _ => None,
+    });
+    let (events, invocations): (Vec<_>, Vec<_>) = accepts.unzip();
+    if events.is_empty() {
+        return Ok(HashSet::new());
     }
+    let stored: HashSet<EventId> = db!(tx, dialect::insert_events(&events))?.into_iter().collect();
+    let fresh: Vec<_> =
+        invocations.into_iter().filter(|one| stored.contains(&one.event_id)).collect();
+    if !fresh.is_empty() {
+        db!(tx, dialect::insert_invocations(&fresh))?;
+    }
+    Ok(stored)
+}
+
+/// Moves the group's invocations on and stores the steps of those that moved; returns these.
+async fn advance_all(tx: &mut WriteTx, ops: &[&JournalOp]) -> Result<HashSet<InvocationId>, Error> {
+    let advances: Vec<&Advance> = ops
+        .iter()
+        .filter_map(|op| match op {
+            JournalOp::Step { advance, .. } | JournalOp::End(advance) => Some(advance),
+            JournalOp::Accept { .. } => None,
+        })
+        .collect();
+    if advances.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let moved: HashSet<InvocationId> =
+        db!(tx, dialect::advance_all(&advances))?.into_iter().collect();
+    let steps: Vec<&Step> = ops
+        .iter()
+        .filter_map(|op| match op {
+            JournalOp::Step { step, .. } if moved.contains(&step.invocation_id) => Some(step),
+            _ => None,
+        })
+        .collect();
+    if !steps.is_empty() {
+        db!(tx, dialect::insert_steps(&steps))?;
+    }
+    Ok(moved)
+}
+
+/// What runs, or ran, on the event that the workflow had before.
+async fn earlier(tx: &mut WriteTx, tenant: Tenant, event: &Event) -> Result<JournalResult, Error> {
+    let key = event.dedupe_key.as_deref().unwrap_or_default();
+    let found = db!(tx, invocation::by_dedupe_key(tenant, event.workflow_id, key))?;
+    // Its invocation may have been deleted since: the event is known all the same.
+    Ok(JournalResult::Duplicate(found.unwrap_or(InvocationId::lowest())))
 }

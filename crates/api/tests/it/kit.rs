@@ -184,6 +184,14 @@ impl World {
         self.send(self.request(Method::GET, path, None)).await
     }
 
+    /// The bytes of an event, which may be JSON that this reader does not go into.
+    pub(crate) async fn event_bytes(&self, invocation: &str) -> Vec<u8> {
+        let path = format!("/api/v1/invocations/{invocation}/event");
+        let response = self.open(self.request(Method::GET, &path, None)).await;
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap().to_bytes().to_vec()
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(self.request(Method::DELETE, path, None)).await
     }

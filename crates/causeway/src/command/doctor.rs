@@ -52,6 +52,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     if let Some(config) = report.result("configuration", Config::read(args), |config| {
         format!("data folder {}", config.data_dir.display())
     }) {
+        report.result("node", config.node(), |node| node.display().to_string());
         report.sandbox();
         report.catalogue(&config);
         report.data(&config).await;

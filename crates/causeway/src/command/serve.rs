@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::output::Output;
 use crate::{JAIL, wiring};
 use anyhow::Context;
+use axum::serve::ListenerExt;
 use causeway_api::{Api, ApiParts};
 use causeway_catalog::Catalog;
 use causeway_connect::{Connect, ConnectParts, NoCrash};
@@ -45,6 +46,10 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         )
     })?;
     let address = listener.local_addr().context("reading the address that is listened on")?;
+    let public_url = match config.public_url.clone() {
+        Some(url) => url,
+        None => format!("http://{address}").parse().context("making the public URL")?,
+    };
     let store = wiring::open_store(&config).await?;
     let root = wiring::root_key(&config, &store).await?;
     let vault = wiring::unlock(store.clone(), root).await?;
@@ -63,7 +68,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     };
     let http = HttpClient::new(guard.clone(), &HttpConfig { extra_roots_pem })?;
     let (clock, random) = (wiring::clock(), wiring::random());
-    let base = config.public_url.as_str().trim_end_matches('/');
+    let base = public_url.as_str().trim_end_matches('/');
     let connect = Connect::new(ConnectParts {
         store: store.clone(),
         vault: vault.clone(),
@@ -77,7 +82,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         crash: Arc::new(NoCrash),
     });
     let pool = Arc::new(
-        Pool::new(pool_config(&config), Arc::new(GuardedEgress::new(guard)))
+        Pool::new(pool_config(&config)?, Arc::new(GuardedEgress::new(guard)))
             .await
             .context("preparing the sandboxes; `causeway doctor` says more")?,
     );
@@ -112,13 +117,22 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         clock,
         random,
         metrics: causeway_api::install_metrics().context("installing the metrics")?,
-        public_url: config.public_url,
+        public_url,
     });
     let ready =
         json!({ "listening": address.to_string(), "database": store.kind(), "node": flow.node() });
     output.result(&ready, |_| format!("Causeway listens on http://{address} ({}).", store.kind()));
     tracing::info!(listen = %address, database = store.kind(), node.id = %flow.node(), "serving");
 
+    // Each piece of news leaves as it comes, without waiting until the one before has arrived.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "a connection keeps its delay"
+            );
+        }
+    });
     let service = api.router().into_make_service_with_connect_info::<SocketAddr>();
     let stop = tokio::spawn(stop_signal());
     tokio::select! {
@@ -136,10 +150,10 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn pool_config(config: &Config) -> PoolConfig {
-    PoolConfig {
+fn pool_config(config: &Config) -> anyhow::Result<PoolConfig> {
+    Ok(PoolConfig {
         launcher: vec!["/proc/self/exe".into(), JAIL.into()],
-        node: config.node.clone(),
+        node: config.node()?,
         max_sandboxes: config.concurrency + config.spare_sandboxes,
         max_per_version: config.concurrency,
         max_waiting: config.concurrency * 4,
@@ -147,7 +161,7 @@ fn pool_config(config: &Config) -> PoolConfig {
         spare_limits: Limits::default(),
         idle: Duration::from_mins(5),
         clock: wiring::clock(),
-    }
+    })
 }
 
 /// Takes up key rotations that a stop or another node left unfinished.

@@ -86,10 +86,23 @@ const ATTACKS: [(&str, &str, &str, &str, &str); 7] = [
 async fn hostile_steps_end_in_their_named_errors(database: TestDatabase) {
     let home = Home::new(database).await;
     let server = Arc::new(home.serve());
-    let good = [("good.mjs", "import fs from 'node:fs'; export default ({ event }) => [event.body.n + 1, fs.readdirSync('/tmp')];")];
+    let good = [(
+        "good.mjs",
+        "import fs from 'node:fs'; export default ({ event }) => [event.body.n + 1, fs.readdirSync('/tmp')];",
+    )];
     let good = home.deploy(&server, "good", "steps: [{ name: good, run: ./good.mjs }]", &good);
-    let reads = home.deploy(&server, "reads", "steps: [{ name: bad, run: ./bad.mjs }]", &[("bad.mjs", READS)]);
-    let sockets = home.deploy(&server, "sockets", "steps: [{ name: bad, run: ./bad.mjs }]", &[("bad.mjs", SOCKETS)]);
+    let reads = home.deploy(
+        &server,
+        "reads",
+        "steps: [{ name: bad, run: ./bad.mjs }]",
+        &[("bad.mjs", READS)],
+    );
+    let sockets = home.deploy(
+        &server,
+        "sockets",
+        "steps: [{ name: bad, run: ./bad.mjs }]",
+        &[("bad.mjs", SOCKETS)],
+    );
     let mut triggers = Vec::new();
     for (name, code, limits, _, _) in ATTACKS {
         let manifest = format!("limits: {{ {limits} }}\nsteps: [{{ name: bad, run: ./bad.mjs }}]");
@@ -105,7 +118,13 @@ async fn hostile_steps_end_in_their_named_errors(database: TestDatabase) {
         running.push(server.start_invocation(trigger, &json!({})).await);
     }
     let database_file = home.data_dir().join("causeway.db").display().to_string();
-    let paths = ["/etc/shadow", "/proc/1/environ", &database_file, "/code/good.mjs", "/proc/self/root/etc/shadow"];
+    let paths = [
+        "/etc/shadow",
+        "/proc/1/environ",
+        &database_file,
+        "/code/good.mjs",
+        "/proc/self/root/etc/shadow",
+    ];
     for path in paths {
         let failed = server.finish(&reads, &json!({ "path": path })).await;
         assert_failed(&failed, "user_error", "ENOENT");

@@ -49,13 +49,23 @@ async fn a_linked_token_is_used_and_stands_nowhere(database: TestDatabase) {
     let port = provider.url().rsplit_once(':').unwrap().1;
     let allowed = format!("127.0.0.1/32:{port},{}", other.range());
     let apps_dir = apps.path().display().to_string();
-    let home = Home::with_flags(database, &["--net-allow", &allowed, "--apps-dir", &apps_dir]).await;
+    let home =
+        Home::with_flags(database, &["--net-allow", &allowed, "--apps-dir", &apps_dir]).await;
     let server = home.serve_logging("info,causeway=trace");
 
     let secret = home.path("client-secret");
     std::fs::write(&secret, CLIENT_SECRET).unwrap();
     let secret = format!("@{}", secret.display());
-    let set = ["oauth-clients", "set", "--json", "--app=oidc", "--client-id", CLIENT_ID, "--client-secret", &secret];
+    let set = [
+        "oauth-clients",
+        "set",
+        "--json",
+        "--app=oidc",
+        "--client-id",
+        CLIENT_ID,
+        "--client-secret",
+        &secret,
+    ];
     assert_eq!(home.cli(&server, &set).json()["client_id"], CLIENT_ID);
     let (link, cookie) = link_account(&home, &server).await;
 
@@ -66,7 +76,8 @@ async fn a_linked_token_is_used_and_stands_nowhere(database: TestDatabase) {
 
     let manifest = "egress: [127.0.0.1]\nsteps:\n  - name: uses\n    run: ./uses.mjs\n    connections: { account: crm }\n  - name: throws\n    run: ./throws.mjs\n    connections: { account: crm }\n";
     let uses = USES.replace("PROVIDER", provider.url()).replace("COUNTERPART", &other.url());
-    let trigger = home.deploy(&server, "whoami", manifest, &[("uses.mjs", &uses), ("throws.mjs", THROWS)]);
+    let trigger =
+        home.deploy(&server, "whoami", manifest, &[("uses.mjs", &uses), ("throws.mjs", THROWS)]);
     let note = "the-note-that-only-the-caller-knows";
     let invocation = server.start_invocation(&trigger, &json!({ "note": note })).await;
     let tail = server.tail(&invocation).await;
@@ -84,7 +95,10 @@ async fn a_linked_token_is_used_and_stands_nowhere(database: TestDatabase) {
         assert_eq!(uses["exports"]["forms"][form], "[redacted]", "{form}");
     }
     assert!(uses["logs"].to_string().contains("the token is [redacted] or"), "{uses:#}");
-    assert_eq!(throws["error"]["message"], "Error: refused [redacted]; caused by TypeError: [redacted]");
+    assert_eq!(
+        throws["error"]["message"],
+        "Error: refused [redacted]; caused by TypeError: [redacted]"
+    );
 
     let listed = home.cli(&server, &["invocations", "show", "--json", &invocation]);
     let logs = home.cli(&server, &["logs"]);

@@ -1,9 +1,13 @@
 //! The whole of Causeway: the built binary with real jails and the real Node in them, on both
 //! databases. Each test has an installation of its own and stops what it started.
 
+mod cli;
 mod crash;
 mod hostile;
 mod kit;
 mod linked;
+mod outage;
+mod rotation;
 mod starts;
 mod stolen;
+mod stops;

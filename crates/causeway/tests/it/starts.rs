@@ -1,6 +1,6 @@
 //! Starts that cannot work end at once, and say what is wrong, where, and what to do.
 
-use crate::kit::{Home, Ran, run};
+use crate::kit::{Home, Ran, Server, run};
 use causeway_store::testing::TestDatabase;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -29,11 +29,17 @@ async fn a_data_folder_that_cannot_be_used() {
     let file = home.path("a-file");
     fs::write(&file, "").unwrap();
     let data = format!("--data-dir={}", file.join("data").display());
-    assert_says(&serve(&[data, key.clone()]), &["making the data folder", "a-file/data", "--data-dir"]);
+    assert_says(
+        &serve(&[data, key.clone()]),
+        &["making the data folder", "a-file/data", "--data-dir"],
+    );
 
     // Nobody may make a file there, whoever it is.
     let refused = serve(&["--data-dir=/sys/kernel".to_owned(), key]);
-    assert_says(&refused, &["writing to the data folder /sys/kernel", "make it writable", "--data-dir"]);
+    assert_says(
+        &refused,
+        &["writing to the data folder /sys/kernel", "make it writable", "--data-dir"],
+    );
 
     let server = home.serve();
     let second = serve(&home.place());
@@ -76,7 +82,10 @@ async fn a_root_key_that_cannot_be_used() {
     let refused = with(format!("--root-key=file:{}", inside.display()));
     assert_says(&refused, &["inside the data folder", "--root-key file:PATH"]);
     assert!(!inside.exists());
-    assert_says(&with("--root-key=vault:x".to_owned()), &["`vault:x`", "`file:PATH` or `aws-kms:ARN`"]);
+    assert_says(
+        &with("--root-key=vault:x".to_owned()),
+        &["`vault:x`", "`file:PATH` or `aws-kms:ARN`"],
+    );
     assert_says(&with("--root-key=file:/dev/null".to_owned()), &["/dev/null"]);
 }
 
@@ -109,7 +118,10 @@ async fn a_configuration_file_that_cannot_be_used() {
         fs::write(&file, text).unwrap();
         serve(&[home.place(), vec![format!("--config={}", file.display())]].concat())
     };
-    assert_says(&with("listen = \"127.0.0.1:0\"\nlisten_on = 1\n"), &["causeway.toml", "listen_on", "line 2"]);
+    assert_says(
+        &with("listen = \"127.0.0.1:0\"\nlisten_on = 1\n"),
+        &["causeway.toml", "listen_on", "line 2"],
+    );
     assert_says(&with("listen = [\n"), &["causeway.toml", "line"]);
     let missing = serve(&[home.place(), vec!["--config=/nonexistent.toml".to_owned()]].concat());
     assert_says(&missing, &["reading /nonexistent.toml"]);
@@ -137,4 +149,17 @@ async fn a_client_without_a_server_or_a_key() {
     let home = Home::new(TestDatabase::sqlite().await).await;
     let server = home.serve();
     assert_says(&client(Some("cwk_wrong"), &server.url("")), &["[unauthenticated]"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_public_url_the_address_listened_on_is_meant() {
+    let home = Home::new(TestDatabase::sqlite().await).await;
+    let mut command = Home::bare();
+    command.args(["serve", "--json", "--listen=127.0.0.1:0"]).args(home.place());
+    let server = Server::start(command, &home.path("server.log"), home.api_key(), &home.http);
+    let folder = home.write_workflow("any", "steps: [{ name: a, run: ./a.mjs }]", &[("a.mjs", "export default () => 1;")]);
+    let deployed = home.cli(&server, &["deploy", "--json", folder.to_str().unwrap()]).json();
+    let url = deployed["trigger_url"].as_str().unwrap();
+    assert!(url.starts_with(&server.url("/t/")), "{url}");
+    assert_eq!(server.send(http::Request::post(url), "").await.status, 202);
 }

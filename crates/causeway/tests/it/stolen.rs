@@ -15,7 +15,7 @@ async fn a_copy_without_the_root_key_opens_nothing(database: TestDatabase) {
     let trigger = home.deploy(&server, "echo", "steps: [{ name: echo, run: ./echo.mjs }]", &files);
     let ran = server.finish(&trigger, &json!({ "secret": "sealed" })).await;
     assert_eq!(ran["state"], "succeeded");
-    server.stop();
+    server.kill_9();
 
     let copy = home.path("copy");
     std::fs::create_dir(&copy).unwrap();

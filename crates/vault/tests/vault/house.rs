@@ -270,8 +270,8 @@ impl House {
         };
         let mut tx = self.write().await;
         db!(tx, invocation::insert(&invocation)).unwrap();
-        db!(tx, invocation::insert_step(&step)).unwrap();
-        assert!(db!(tx, invocation::advance(&advance)).unwrap());
+        db!(tx, dialect::insert_steps(&[&step])).unwrap();
+        assert_eq!(db!(tx, dialect::advance_all(&[&advance])).unwrap(), [advance.id]);
         self.commit(tx).await;
     }
 
@@ -297,7 +297,7 @@ impl House {
         }
         let mut tx = self.write().await;
         for event in &events {
-            db!(tx, invocation::insert_event(event)).unwrap();
+            db!(tx, dialect::insert_events(&[event])).unwrap();
         }
         self.commit(tx).await;
         ids

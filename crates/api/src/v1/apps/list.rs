@@ -9,7 +9,7 @@ use causeway_identity::action;
 /// List the apps of the catalogue.
 #[utoipa::path(
     get, path = "/apps", tag = "apps", operation_id = "list_apps",
-    responses((status = 200, body = Page<AppBody>), (status = "default", response = Problem))
+    responses((status = 200, description = "One page.", body = Page<AppBody>), (status = "default", response = Problem))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,

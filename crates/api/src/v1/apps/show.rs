@@ -57,7 +57,7 @@ impl From<&App> for AppDetail {
 #[utoipa::path(
     get, path = "/apps/{slug}", tag = "apps", operation_id = "show_app",
     params(("slug" = String, Path)),
-    responses((status = 200, body = AppDetail), (status = "default", response = Problem))
+    responses((status = 200, description = "The app.", body = AppDetail), (status = "default", response = Problem))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -46,7 +46,7 @@ pub(crate) struct SessionBody {
 #[utoipa::path(
     post, path = "/connect-sessions", tag = "connections", operation_id = "create_connect_session",
     request_body = NewSessionBody,
-    responses((status = 201, body = SessionBody), (status = "default", response = Problem))
+    responses((status = 201, description = "The session with its link.", body = SessionBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn create(
     State(api): State<Api>,

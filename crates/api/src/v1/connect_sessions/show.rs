@@ -28,7 +28,7 @@ pub(crate) struct SessionStateBody {
 #[utoipa::path(
     get, path = "/connect-sessions/{id}", tag = "connections", operation_id = "show_connect_session",
     params(("id" = ConnectSessionId, Path)),
-    responses((status = 200, body = SessionStateBody), (status = "default", response = Problem))
+    responses((status = 200, description = "The session.", body = SessionStateBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -32,7 +32,7 @@ pub(crate) struct NewConnectionBody {
 #[utoipa::path(
     post, path = "/connections", tag = "connections", operation_id = "create_connection",
     request_body = NewConnectionBody,
-    responses((status = 201, body = ConnectionBody), (status = "default", response = Problem))
+    responses((status = 201, description = "The connection.", body = ConnectionBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn create(
     State(api): State<Api>,

@@ -9,7 +9,7 @@ use causeway_types::ConnectionId;
 #[utoipa::path(
     delete, path = "/connections/{id}", tag = "connections", operation_id = "delete_connection",
     params(("id" = ConnectionId, Path)),
-    responses((status = 204), (status = "default", response = Problem))
+    responses((status = 204, description = "It is gone."), (status = "default", response = Problem))
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,

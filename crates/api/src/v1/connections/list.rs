@@ -1,3 +1,5 @@
+#![expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
+
 use super::ConnectionBody;
 use crate::extract::{Authorized, QueryOf, no_control};
 use crate::page::{self, Page};
@@ -27,11 +29,10 @@ pub(crate) struct ListQuery {
 }
 
 /// List connections, newest first.
-#[expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
 #[utoipa::path(
     get, path = "/connections", tag = "connections", operation_id = "list_connections",
     params(ListQuery),
-    responses((status = 200, body = Page<ConnectionBody>), (status = "default", response = Problem))
+    responses((status = 200, description = "One page.", body = Page<ConnectionBody>), (status = "default", response = Problem))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,

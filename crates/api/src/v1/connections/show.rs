@@ -10,7 +10,7 @@ use causeway_types::ConnectionId;
 #[utoipa::path(
     get, path = "/connections/{id}", tag = "connections", operation_id = "show_connection",
     params(("id" = ConnectionId, Path)),
-    responses((status = 200, body = ConnectionBody), (status = "default", response = Problem))
+    responses((status = 200, description = "The connection.", body = ConnectionBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -27,7 +27,7 @@ pub(crate) struct DeploymentBody {
 #[utoipa::path(
     post, path = "/deployments", tag = "deployments", operation_id = "create_deployment",
     request_body = DeployRequest,
-    responses((status = 200, body = DeploymentBody), (status = "default", response = Problem))
+    responses((status = 200, description = "The version is active.", body = DeploymentBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn create(
     State(api): State<Api>,

@@ -51,7 +51,7 @@ pub(crate) struct PlannedConnection {
 #[utoipa::path(
     post, path = "/deployments/plan", tag = "deployments", operation_id = "plan_deployment",
     request_body = DeployRequest,
-    responses((status = 200, body = PlanBody), (status = "default", response = Problem))
+    responses((status = 200, description = "The plan.", body = PlanBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn plan(
     State(api): State<Api>,

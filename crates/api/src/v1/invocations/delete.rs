@@ -9,7 +9,7 @@ use causeway_types::InvocationId;
 #[utoipa::path(
     delete, path = "/invocations/{id}", tag = "invocations", operation_id = "delete_invocation",
     params(("id" = InvocationId, Path)),
-    responses((status = 204), (status = "default", response = Problem))
+    responses((status = 204, description = "It is gone."), (status = "default", response = Problem))
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,

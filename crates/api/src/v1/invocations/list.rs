@@ -1,3 +1,5 @@
+#![expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
+
 use super::InvocationBody;
 use crate::extract::{Authorized, QueryOf};
 use crate::page::{self, Page};
@@ -28,11 +30,10 @@ pub(crate) struct ListQuery {
 }
 
 /// List invocations, newest first.
-#[expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
 #[utoipa::path(
     get, path = "/invocations", tag = "invocations", operation_id = "list_invocations",
     params(ListQuery),
-    responses((status = 200, body = Page<InvocationBody>), (status = "default", response = Problem))
+    responses((status = 200, description = "One page.", body = Page<InvocationBody>), (status = "default", response = Problem))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,

@@ -21,7 +21,7 @@ pub(crate) struct ReplayBody {
 #[utoipa::path(
     post, path = "/invocations/{id}/replay", tag = "invocations", operation_id = "replay_invocation",
     params(("id" = InvocationId, Path)),
-    responses((status = 202, body = ReplayBody), (status = "default", response = Problem))
+    responses((status = 202, description = "The new invocation is stored.", body = ReplayBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn replay(
     State(api): State<Api>,

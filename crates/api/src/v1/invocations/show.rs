@@ -21,7 +21,7 @@ pub(crate) struct InvocationDetail {
 #[utoipa::path(
     get, path = "/invocations/{id}", tag = "invocations", operation_id = "show_invocation",
     params(("id" = InvocationId, Path)),
-    responses((status = 200, body = InvocationDetail), (status = "default", response = Problem))
+    responses((status = 200, description = "The invocation.", body = InvocationDetail), (status = "default", response = Problem))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -1,3 +1,5 @@
+#![expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
+
 use super::{InvocationBody, StepBody};
 use crate::extract::{Authorized, QueryOf};
 use crate::{Api, Problem};
@@ -55,11 +57,10 @@ pub(crate) enum TailEvent {
 }
 
 /// Follow invocations as they happen, as server-sent events.
-#[expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
 #[utoipa::path(
     get, path = "/invocations/tail", tag = "invocations", operation_id = "tail_invocations",
     params(TailQuery),
-    responses((status = 200, content_type = "text/event-stream", body = TailEvent), (status = "default", response = Problem))
+    responses((status = 200, description = "One event for each thing that happens.", content_type = "text/event-stream", body = TailEvent), (status = "default", response = Problem))
 )]
 pub(crate) async fn tail(
     State(api): State<Api>,

@@ -9,7 +9,7 @@ use causeway_identity::action;
 /// Make a new data key and seal every record again under it, in the background.
 #[utoipa::path(
     post, path = "/keys/rotate", tag = "keys", operation_id = "rotate_keys",
-    responses((status = 202, body = KeysBody), (status = "default", response = Problem))
+    responses((status = 202, description = "The rotation has begun.", body = KeysBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn rotate(
     State(api): State<Api>,

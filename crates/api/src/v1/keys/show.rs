@@ -8,7 +8,7 @@ use causeway_identity::action;
 /// Show the workspace's data keys and the last rotation.
 #[utoipa::path(
     get, path = "/keys", tag = "keys", operation_id = "show_keys",
-    responses((status = 200, body = KeysBody), (status = "default", response = Problem))
+    responses((status = 200, description = "The keys.", body = KeysBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

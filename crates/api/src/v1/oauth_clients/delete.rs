@@ -9,7 +9,7 @@ use causeway_types::OAuthClientId;
 #[utoipa::path(
     delete, path = "/oauth-clients/{id}", tag = "oauth clients", operation_id = "delete_oauth_client",
     params(("id" = OAuthClientId, Path)),
-    responses((status = 204), (status = "default", response = Problem))
+    responses((status = 204, description = "It is gone."), (status = "default", response = Problem))
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,

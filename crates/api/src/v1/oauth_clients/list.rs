@@ -11,7 +11,7 @@ use causeway_types::OAuthClientId;
 #[utoipa::path(
     get, path = "/oauth-clients", tag = "oauth clients", operation_id = "list_oauth_clients",
     params(PageQuery),
-    responses((status = 200, body = Page<OAuthClientBody>), (status = "default", response = Problem))
+    responses((status = 200, description = "One page.", body = Page<OAuthClientBody>), (status = "default", response = Problem))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,

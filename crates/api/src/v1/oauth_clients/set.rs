@@ -28,7 +28,7 @@ pub(crate) struct SetOAuthClient {
 #[utoipa::path(
     put, path = "/oauth-clients", tag = "oauth clients", operation_id = "set_oauth_client",
     request_body = SetOAuthClient,
-    responses((status = 200, body = OAuthClientBody), (status = "default", response = Problem))
+    responses((status = 200, description = "The client, without its secret.", body = OAuthClientBody), (status = "default", response = Problem))
 )]
 pub(crate) async fn set(
     State(api): State<Api>,

@@ -11,7 +11,7 @@ use causeway_types::WorkflowId;
 #[utoipa::path(
     get, path = "/workflows", tag = "workflows", operation_id = "list_workflows",
     params(PageQuery),
-    responses((status = 200, body = Page<WorkflowBody>), (status = "default", response = Problem))
+    responses((status = 200, description = "One page.", body = Page<WorkflowBody>), (status = "default", response = Problem))
 )]
 pub(crate) async fn list(
     State(api): State<Api>,

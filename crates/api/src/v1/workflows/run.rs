@@ -32,7 +32,7 @@ pub(crate) struct RunResponse {
     post, path = "/workflows/{id}/events", tag = "workflows", operation_id = "run_workflow",
     params(("id" = WorkflowId, Path)),
     request_body = RunRequest,
-    responses((status = 202, body = RunResponse), (status = "default", response = Problem))
+    responses((status = 202, description = "The event is stored.", body = RunResponse), (status = "default", response = Problem))
 )]
 pub(crate) async fn run(
     State(api): State<Api>,

@@ -21,7 +21,7 @@ pub(crate) struct WorkflowDetail {
 #[utoipa::path(
     get, path = "/workflows/{id}", tag = "workflows", operation_id = "show_workflow",
     params(("id" = WorkflowId, Path)),
-    responses((status = 200, body = WorkflowDetail), (status = "default", response = Problem))
+    responses((status = 200, description = "The workflow.", body = WorkflowDetail), (status = "default", response = Problem))
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -95,7 +95,9 @@ impl Home {
         let root = FileKey::load(&self.path("root.key"), self.data_dir()).unwrap();
         let store = self.database.store.clone();
         let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom));
-        Vault::unlock(store, RootKey::File(root), DEFAULT_KEY_LIFETIME, clock, random).await.unwrap()
+        Vault::unlock(store, RootKey::File(root), DEFAULT_KEY_LIFETIME, clock, random)
+            .await
+            .unwrap()
     }
 
     /// The flags that say which installation is meant.

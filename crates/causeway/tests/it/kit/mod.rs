@@ -4,12 +4,14 @@ mod browser;
 mod counterpart;
 mod home;
 mod needles;
+mod proxy;
 mod server;
 
 pub(crate) use browser::Browser;
 pub(crate) use counterpart::Counterpart;
 pub(crate) use home::{Home, PUBLIC_URL, Ran, run};
-pub(crate) use needles::{Needles, contains, files};
+pub(crate) use needles::{Needles, contains};
+pub(crate) use proxy::Proxy;
 pub(crate) use server::Server;
 
 use std::time::{Duration, Instant};

@@ -75,7 +75,7 @@ pub(crate) fn contains(hay: &[u8], needle: &[u8]) -> bool {
     false
 }
 
-pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,0 +1,164 @@
+//! Who may not: without a key, with a wrong one, and as a stranger.
+
+use crate::kit::{Json, World, files_body, request_as, value};
+use crate::schema::operations;
+use axum::http::{Method, header};
+use causeway_store::on_both;
+use causeway_store::testing::TestDatabase;
+use causeway_types::Clock;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+on_both!(nothing_is_answered_without_a_good_key, a_stranger_finds_nothing_of_others);
+
+/// A path of the document with something in its placeholders.
+fn filled(path: &str) -> String {
+    path.replace("{id}", "wf_00000000000000000000000000").replace("{slug}", "demo")
+}
+
+async fn nothing_is_answered_without_a_good_key(database: TestDatabase) {
+    let world = World::new(database).await;
+    let now = world.clock.now();
+    let hour = Duration::from_secs(3600);
+    let expired = world.new_key(world.tenant, Some(now.minus(hour)), None).await;
+    let revoked = world.new_key(world.tenant, None, Some(now.minus(hour))).await;
+    let unknown = world.new_key(world.other_tenant().await, None, None).await;
+    let mut mistyped = unknown.clone();
+    mistyped.replace_range(10..11, if &mistyped[10..11] == "a" { "b" } else { "a" });
+    let headers = [
+        None,
+        Some(String::new()),
+        Some("Bearer".into()),
+        Some("Bearer ".into()),
+        Some("Bearer cwk_".into()),
+        Some(format!("Bearer {mistyped}")),
+        Some(format!("Basic {}", world.key)),
+        Some(world.key.clone()),
+        Some(format!("Bearer {expired}")),
+        Some(format!("Bearer {revoked}")),
+        Some(format!("Bearer {}x", world.key)),
+        Some(format!("Bearer {}", "é".repeat(64))),
+    ];
+    let operations = operations();
+    assert!(operations.len() >= 24);
+    for operation in operations {
+        for header in &headers {
+            let mut request =
+                world.request(operation.method.clone(), &filled(operation.path), None);
+            request.headers_mut().remove(header::AUTHORIZATION);
+            if let Some(header) = header {
+                request.headers_mut().insert(header::AUTHORIZATION, value(header));
+            }
+            // A key does not save a caller who has none.
+            request.headers_mut().insert("idempotency-key", value("same"));
+            let answer = world.send(request).await;
+            answer.problem(401, "unauthenticated");
+            assert!(!answer.html().contains(&world.key[4..]), "the answer repeats the key");
+        }
+    }
+
+    // A key that was good and expires.
+    let key = world.new_key(world.tenant, Some(now.plus(hour)), None).await;
+    let list = || request_as(&key, Method::GET, "/api/v1/workflows", None);
+    assert_eq!(world.send(list()).await.status, 200);
+    world.clock.advance(hour);
+    world.send(list()).await.problem(401, "unauthenticated");
+}
+
+/// What a stranger is answered for an operation with somebody else's ids.
+enum Stranger {
+    /// Not found.
+    NotFound,
+    /// An empty page.
+    Nothing,
+    /// This problem.
+    Problem(u16, &'static str),
+    /// The operation names nothing that belongs to a tenant, or answers with the stranger's own.
+    Own,
+}
+
+async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
+    use Stranger::{NotFound, Nothing, Own, Problem};
+    let world = World::new(database).await;
+    let workflow = world.deploy("hello").await.text("workflow_id");
+    let run = format!("/api/v1/workflows/{workflow}/events");
+    let invocation = world.post(&run, &json!({ "event": {} })).await.ok().text("invocation_id");
+    let connection = world.connection("acme-crm").await.text("id");
+    let client = world.oauth_client().await;
+    let (session, _) = world.session(json!({})).await;
+    let linked = files_body(&[
+        ("workflow.yaml", "name: mine\ntrigger: { http: { auth: none } }\nsteps: [{ name: a, run: ./a.mjs, connections: { crm: acme-crm } }]"),
+        ("a.mjs", ""),
+    ]);
+
+    let own_app = json!({ "app": "demo", "client_id": "mine" });
+    let renewal = json!({ "customer": "ada@acme", "app": "demo", "reconnect_id": connection });
+    let keyed = json!({ "customer": "bob", "app": "demo", "fields": { "api_key": world.demo.api_key() } });
+    let event = json!({ "event": {} });
+    let expected: BTreeMap<&str, (String, Option<&Value>, Stranger)> = [
+        ("list_workflows", String::new(), None, Nothing),
+        ("show_workflow", workflow.clone(), None, NotFound),
+        ("run_workflow", workflow.clone(), Some(&event), NotFound),
+        ("list_invocations", format!("?workflow_id={workflow}"), None, Nothing),
+        ("tail_invocations", format!("?invocation_id={invocation}"), None, NotFound),
+        ("show_invocation", invocation.clone(), None, NotFound),
+        ("show_invocation_event", invocation.clone(), None, NotFound),
+        ("replay_invocation", invocation.clone(), None, NotFound),
+        ("delete_invocation", invocation.clone(), None, NotFound),
+        ("list_connections", "?customer=ada@acme".into(), None, Nothing),
+        ("create_connection", String::new(), Some(&keyed), Own),
+        ("show_connection", connection.clone(), None, NotFound),
+        ("delete_connection", connection.clone(), None, NotFound),
+        ("create_connect_session", String::new(), Some(&renewal), NotFound),
+        ("show_connect_session", session.clone(), None, NotFound),
+        ("list_oauth_clients", String::new(), None, Nothing),
+        ("set_oauth_client", String::new(), Some(&own_app), Own),
+        ("delete_oauth_client", client.clone(), None, NotFound),
+        ("list_apps", String::new(), None, Own),
+        ("show_app", "demo".into(), None, Own),
+        ("show_keys", String::new(), None, Own),
+        ("rotate_keys", String::new(), None, Own),
+        ("plan_deployment", String::new(), Some(&linked), Problem(409, "missing_connection")),
+        ("create_deployment", String::new(), Some(&linked), Problem(409, "missing_connection")),
+    ]
+    .into_iter()
+    .map(|(id, given, body, expected)| (id, (given, body, expected)))
+    .collect();
+    let known: BTreeSet<&str> = operations().iter().map(|one| one.id).collect();
+    let covered: BTreeSet<&str> = expected.keys().copied().collect();
+    assert_eq!(known, covered, "say here what a stranger is answered");
+
+    let stranger = world.new_key(world.other_tenant().await, None, None).await;
+    for operation in operations() {
+        let (given, body, expected) = &expected[operation.id];
+        let path = match given.starts_with('?') {
+            true => format!("{}{given}", operation.path),
+            false => operation.path.replace("{id}", given).replace("{slug}", given),
+        };
+        let request = request_as(&stranger, operation.method.clone(), &path, *body);
+        let answer = world.send(request).await;
+        match expected {
+            NotFound => drop(answer.problem(404, "not_found")),
+            Problem(status, code) => drop(answer.problem(*status, code)),
+            Nothing => assert_eq!(answer.ok()["data"], json!([]), "{}", operation.id),
+            Own => drop(answer.ok()),
+        }
+        let shown = answer.html();
+        for id in [&connection, &client, &session] {
+            let mentioned = shown.contains(id.as_str());
+            assert!(!mentioned || answer.status == 404, "{}: {shown}", operation.id);
+        }
+    }
+
+    // Everything is still there for its owner.
+    for path in [
+        format!("/api/v1/workflows/{workflow}"),
+        format!("/api/v1/invocations/{invocation}"),
+        format!("/api/v1/connections/{connection}"),
+        format!("/api/v1/connect-sessions/{session}"),
+    ] {
+        world.get(&path).await.ok();
+    }
+    assert_eq!(world.get("/api/v1/oauth-clients").await.ok()["data"][0]["id"], *client);
+}

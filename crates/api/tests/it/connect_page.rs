@@ -1,0 +1,255 @@
+//! The page on which a customer adds a connection.
+
+use crate::kit::{Answer, Json, Setup, World, value};
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, header};
+use causeway_api::FORM_BODY_LIMIT;
+use causeway_store::on_both;
+use causeway_store::testing::TestDatabase;
+use serde_json::json;
+use std::time::Duration;
+use url::form_urlencoded::byte_serialize;
+
+on_both!(
+    the_page_offers_the_ways_to_connect,
+    a_customer_types_a_key,
+    a_customer_goes_to_the_app_and_back,
+    a_link_is_for_one_browser_and_one_time,
+    what_an_app_says_cannot_become_markup,
+    broken_requests_are_answered_with_a_page,
+    the_cookie_demands_tls_where_there_is_tls,
+);
+
+/// A browser: it keeps one cookie.
+#[derive(Default)]
+struct Browser {
+    cookie: Option<String>,
+}
+
+impl Browser {
+    async fn send(&mut self, world: &World, mut request: Request<Body>) -> Answer {
+        if let Some(cookie) = &self.cookie {
+            request.headers_mut().insert(header::COOKIE, value(&format!("theme=dark; {cookie}")));
+        }
+        let answer = world.send(request).await;
+        if let Some(set) = answer.headers.get(header::SET_COOKIE) {
+            self.cookie = Some(set.to_str().unwrap().split(';').next().unwrap().to_owned());
+        }
+        answer
+    }
+
+    async fn get(&mut self, world: &World, path: &str) -> Answer {
+        self.send(world, Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&mut self, world: &World, path: &str, form: &str) -> Answer {
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()));
+        self.send(world, request.unwrap()).await
+    }
+}
+
+/// A page of ours: its style and nothing else, framed by nobody, kept by nobody.
+#[track_caller]
+fn page(answer: &Answer, status: u16) -> &str {
+    assert_eq!(answer.status, status, "{}", answer.html());
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    let policy = answer.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.ends_with("; base-uri 'none'; frame-ancestors 'none'"), "{policy}");
+    assert_eq!(answer.header("x-frame-options"), "DENY");
+    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(!answer.html().contains("<script"), "{}", answer.html());
+    answer.html()
+}
+
+/// A page without what differs from run to run.
+fn golden(world: &World, html: &str) -> String {
+    let style = html.find("<style>").unwrap()..html.find("</style>").unwrap();
+    let mut html = html.to_owned();
+    html.replace_range(style, "<style>…");
+    html.replace(&world.demo.address().to_string(), "demo.test").replace("><", ">\n<")
+}
+
+async fn the_page_offers_the_ways_to_connect(database: TestDatabase) {
+    let world = World::new(database).await;
+    let (_, link) = world.session(json!({ "customer": "<ada> & \"bob\"" })).await;
+    let without_client = Browser::default().get(&world, &link).await;
+    insta::assert_snapshot!("key_and_password", golden(&world, page(&without_client, 200)));
+    world.oauth_client().await;
+    let (_, link) = world.session(json!({})).await;
+    let all = Browser::default().get(&world, &link).await;
+    insta::assert_snapshot!("all_ways", golden(&world, page(&all, 200)));
+    let connection = world.connection("crm").await.text("id");
+    let (_, link) = world.session(json!({ "reconnect_id": connection })).await;
+    let renewal = Browser::default().get(&world, &link).await;
+    assert!(page(&renewal, 200).contains("Renew the connection of <strong>ada@acme</strong>"));
+}
+
+async fn a_customer_types_a_key(database: TestDatabase) {
+    let world = World::new(database).await;
+    let (session, link) = world.session(json!({ "name": "crm" })).await;
+    let mut browser = Browser::default();
+    browser.get(&world, &link).await;
+    let form = format!("{link}/key");
+    for wrong in ["scheme=api_key&api_key=wrong", "scheme=basic&username=x&password=wrong"] {
+        let answer = browser.post(&world, &form, wrong).await;
+        assert!(page(&answer, 400).contains("role=\"alert\""));
+        assert!(!answer.html().contains("wrong"), "what was typed is not shown again");
+    }
+    let key = format!("scheme=api_key&api_key={}", world.demo.api_key());
+    let done = browser.post(&world, &form, &key).await;
+    insta::assert_snapshot!("connected", golden(&world, page(&done, 200)));
+    let state = world.get(&format!("/api/v1/connect-sessions/{session}")).await.ok();
+    let connection = format!("/api/v1/connections/{}", state.text("connection_id"));
+    assert_eq!(world.get(&connection).await.ok()["state"], "healthy");
+    let spent = browser.post(&world, &form, &key).await;
+    insta::assert_snapshot!("spent", golden(&world, page(&spent, 404)));
+    page(&browser.get(&world, &link).await, 404);
+
+    // With a place to go to afterwards.
+    let back = "https://app.example/done?x=ä";
+    let (_, link) = world.session(json!({ "return_url": back })).await;
+    let done = browser.post(&world, &format!("{link}/key"), &key).await;
+    assert_eq!((done.status, done.header("location")), (303, "https://app.example/done?x=%C3%A4"));
+}
+
+async fn a_customer_goes_to_the_app_and_back(database: TestDatabase) {
+    let world = World::new(database).await;
+    world.oauth_client().await;
+    let (_, link) = world.session(json!({})).await;
+    let mut browser = Browser::default();
+    browser.get(&world, &link).await;
+    let gone = browser.post(&world, &format!("{link}/authorize"), "").await;
+    assert_eq!(gone.status, 303);
+    let url: url::Url = gone.header("location").parse().unwrap();
+    assert_eq!(url.origin().ascii_serialization(), world.demo.url());
+    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+
+    // The app says no.
+    let denied = format!("/connect/callback?state={state}&error=access_denied");
+    let answer = browser.get(&world, &denied).await;
+    insta::assert_snapshot!("denied", golden(&world, page(&answer, 400)));
+    // Without a state, with a wrong one, with one that is used up.
+    for query in ["", "?state=", "?state=x.y.z", "?code=abc", &format!("?state={state}&code=x")] {
+        let answer = browser.get(&world, &format!("/connect/callback{query}")).await;
+        assert!(page(&answer, 400).contains("does not belong to a connection"), "{query}");
+    }
+}
+
+async fn a_link_is_for_one_browser_and_one_time(database: TestDatabase) {
+    let world = World::new(database).await;
+    let (_, link) = world.session(json!({})).await;
+    let (mut first, mut second) = (Browser::default(), Browser::default());
+    let opened = first.get(&world, &link).await;
+    let set = opened.header("set-cookie");
+    assert!(set.starts_with("causeway_connect=cwb_"), "{set}");
+    assert!(set.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"), "{set}");
+    let again = first.get(&world, &link).await;
+    assert_eq!(again.header("set-cookie"), "", "the cookie is known already");
+
+    let key = format!("scheme=api_key&api_key={}", world.demo.api_key());
+    for (method, path) in [("GET", ""), ("POST", "/authorize"), ("POST", "/key")] {
+        let path = format!("{link}{path}");
+        let answer = match method {
+            "GET" => second.get(&world, &path).await,
+            _ => second.post(&world, &path, &key).await,
+        };
+        assert!(page(&answer, 404).contains("another browser"), "{path}");
+    }
+    // A cookie that is not ours is as good as none.
+    let mut stolen = Browser { cookie: Some("causeway_connect=cwb_made_up".into()) };
+    page(&stolen.get(&world, &link).await, 404);
+
+    world.clock.advance(Duration::from_hours(1));
+    assert!(page(&first.get(&world, &link).await, 404).contains("expired"));
+    for link in ["/connect/cwl_x", "/connect/x", "/connect/%ff", "/connect/%00", "/connect/%3Cb%3E"] {
+        page(&first.get(&world, link).await, 404);
+        page(&first.post(&world, &format!("{link}/authorize"), "").await, 404);
+        page(&first.post(&world, &format!("{link}/key"), &key).await, 404);
+    }
+}
+
+async fn what_an_app_says_cannot_become_markup(database: TestDatabase) {
+    let world = World::new(database).await;
+    world.oauth_client().await;
+    for hostile in [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "'onmouseover='alert(1)",
+        "&lt;b&gt;<!--",
+        "\u{202e}evil\u{2066}\0\r\nset-cookie: a=b",
+        &"<b>".repeat(2000),
+    ] {
+        let (_, link) = world.session(json!({})).await;
+        let mut browser = Browser::default();
+        browser.get(&world, &link).await;
+        let gone = browser.post(&world, &format!("{link}/authorize"), "").await;
+        let url: url::Url = gone.header("location").parse().unwrap();
+        let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+        let text: String = byte_serialize(hostile.as_bytes()).collect();
+        let answer = browser
+            .get(
+                &world,
+                &format!("/connect/callback?state={state}&error={text}&error_description={text}"),
+            )
+            .await;
+        let html = page(&answer, 400);
+        let alert = html.split("role=\"alert\">").nth(1).unwrap().split("</p>").next().unwrap();
+        assert!(!alert.contains(['<', '>', '"', '\'', '\u{202e}', '\0']), "{alert}");
+        assert!(html.len() < 5000, "{} bytes", html.len());
+        assert_eq!(answer.header("set-cookie"), "");
+    }
+}
+
+async fn broken_requests_are_answered_with_a_page(database: TestDatabase) {
+    let world = World::new(database).await;
+    let (_, link) = world.session(json!({})).await;
+    let mut browser = Browser::default();
+    browser.get(&world, &link).await;
+    let key = format!("{link}/key");
+    for form in [
+        "", "scheme=api_key", "api_key=x", "scheme=oauth2", "scheme=magic&api_key=x", "%ff=%ff",
+        "scheme=api_key&scheme=basic", "scheme=api_key&api_key=a%00b", "scheme=api_key&api_key=x&y=z",
+        "scheme=api_key&api_key=", "scheme=basic&username=a%3Ab&password=x",
+    ] {
+        let answer = browser.post(&world, &key, form).await;
+        assert!(page(&answer, 400).contains("role=\"alert\""), "{form}");
+    }
+    let large = format!("scheme=api_key&api_key={}", "x".repeat(FORM_BODY_LIMIT));
+    page(&browser.post(&world, &key, &large).await, 413);
+    let json = world.request(Method::POST, &key, Some(&json!({ "scheme": "api_key" })));
+    page(&browser.send(&world, json).await, 400);
+    let none = Request::post(&key).body(Body::from("scheme=api_key")).unwrap();
+    page(&browser.send(&world, none).await, 400);
+    for query in ["state=a&state=b", "%ff", "error=%ff&error=x"] {
+        page(&browser.get(&world, &format!("/connect/callback?{query}")).await, 400);
+    }
+    let mut request = Request::get(&link).body(Body::empty()).unwrap();
+    request.headers_mut().insert(header::COOKIE, HeaderValue::from_bytes(b"\xff=\xfe; ;=;").unwrap());
+    page(&world.send(request).await, 404);
+}
+
+async fn the_cookie_demands_tls_where_there_is_tls(database: TestDatabase) {
+    let setup = Setup { public_url: "https://connect.example/causeway", ..Setup::default() };
+    let world = World::with(database, setup).await;
+    let body = json!({ "customer": "ada", "app": "demo" });
+    let made = world.post("/api/v1/connect-sessions", &body).await.ok();
+    let url = made.text("connect_url");
+    let link = url.strip_prefix("https://connect.example/causeway").unwrap();
+    let mut browser = Browser::default();
+    let opened = browser.get(&world, link).await;
+    let set = opened.header("set-cookie");
+    assert!(set.starts_with("__Host-causeway_connect=cwb_"), "{set}");
+    assert!(set.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"), "{set}");
+    // The forms' addresses hold under the public URL's own path too.
+    let html = page(&opened, 200);
+    let action = html.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
+    let posted = url::Url::parse(&url).unwrap().join(action).unwrap();
+    assert_eq!(posted.as_str(), format!("{url}/key"));
+    // The cookie's other name, which any host could set, is not believed.
+    let plain = browser.cookie.as_ref().unwrap().replace("__Host-", "");
+    page(&Browser { cookie: Some(plain) }.get(&world, link).await, 404);
+}

@@ -1,0 +1,7 @@
+use causeway_crypto::WrappingKey;
+
+fn copy(key: &WrappingKey) -> WrappingKey {
+    key.clone()
+}
+
+fn main() {}
