@@ -116,7 +116,10 @@ struct Inner {
     unclaimed: Notify,
     notices: broadcast::Sender<Notice>,
     waiters: Mutex<HashMap<InvocationId, oneshot::Sender<Answer>>>,
+    /// No work is taken up any more.
     stop: CancellationToken,
+    /// What still runs is left as it is.
+    abandon: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -160,6 +163,7 @@ impl Flow {
             notices: broadcast::channel(1024).0,
             waiters: Mutex::new(HashMap::new()),
             stop: CancellationToken::new(),
+            abandon: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,
         });
@@ -182,7 +186,8 @@ impl Flow {
         self.inner.pool.stats()
     }
 
-    /// Stops taking up work, lets running steps end within `grace`, and gives the lease up.
+    /// Stops taking up work, lets running steps end within `grace`, ends those that do not, and
+    /// gives the lease up.
     pub async fn stop(&self, grace: Duration) {
         worker::stop(&self.inner, grace).await;
     }

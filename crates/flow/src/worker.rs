@@ -67,7 +67,9 @@ pub(crate) async fn stop(inner: &Arc<Inner>, grace: Duration) {
     inner.stop.cancel();
     inner.tasks.close();
     if tokio::time::timeout(grace, inner.tasks.wait()).await.is_err() {
-        tracing::warn!("steps still run after the grace period; another start resumes them");
+        tracing::warn!("steps still run after the grace period; another start runs them again");
+        inner.abandon.cancel();
+        inner.tasks.wait().await;
     }
     if let Err(error) = inner.give_up_lease().await {
         tracing::warn!(error = chain(&error), "could not give the node's lease up");
@@ -196,7 +198,11 @@ impl Inner {
             let Ok(slot) = slot else { return };
             let inner = Arc::clone(&self);
             self.tasks.spawn(async move {
-                inner.execute(job).await;
+                tokio::select! {
+                    // Dropping a step ends its sandbox.
+                    () = inner.abandon.cancelled() => {}
+                    () = inner.execute(job) => {}
+                }
                 drop(slot);
             });
         }

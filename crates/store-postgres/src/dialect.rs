@@ -140,3 +140,10 @@ pub async fn insert_steps(c: &mut DbConn, steps: &[&Step]) -> sqlx::Result<()> {
     .await
     .map(|_| ())
 }
+
+/// Makes a transaction of background work give way to others: it fails with `lock_not_available`
+/// (55P03) as soon as it has waited 100 ms for a row. That is before PostgreSQL looks for
+/// deadlocks (`deadlock_timeout`, 1 s), so it is never the other side that is cancelled.
+pub async fn give_way(c: &mut DbConn) -> sqlx::Result<()> {
+    sqlx::query!("SET LOCAL lock_timeout = '100ms'").execute(c).await.map(|_| ())
+}
