@@ -89,7 +89,7 @@ class Causeway:
         count = self.sandboxes()
         return count.get("live", 0) - count.get("idle", 0) - count.get("spare", 0)
 
-    def drain(self, limit=600):
+    def drain(self, limit=240):
         """Waits until no invocation is open; returns how many there are in all, and when the last
         one had ended. The database is asked: it knows those, too, whose callers hung up."""
         database = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)

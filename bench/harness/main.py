@@ -78,6 +78,8 @@ def main():
         if any(BENCHMARKS[name].PEER for name in chosen):
             n8n.install()
         with ExitStack() as cleanup:
+            # Before the measurements: sources may change while they run.
+            facts = machine.facts()
             bench = Bench(folder, options.rounds, options.quick, cleanup)
             rows = [row for name in BENCHMARKS if name in chosen
                     for row in BENCHMARKS[name].measure(bench)]
@@ -88,12 +90,11 @@ def main():
     shutil.rmtree(folder)
     print(report.table(rows))
     if len(chosen) == len(BENCHMARKS) and not options.quick:
-        write(rows, options.rounds, bench.loads)
+        write(rows, facts, options.rounds, bench.loads)
     return 0
 
 
-def write(rows, rounds, loads):
-    facts = machine.facts()
+def write(rows, facts, rounds, loads):
     facts.insert(5, ("n8n", n8n.version()))
     note = (
         f"Load average of the machine before the rounds: {min(loads):.1f} to {max(loads):.1f}. It "

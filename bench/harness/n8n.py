@@ -98,7 +98,7 @@ class N8n:
     def hook(self, name):
         return f"{self.url}/webhook/bench-{name}"
 
-    def drain(self, limit=600):
+    def drain(self, limit=240):
         """Waits until every execution has ended well; returns how many there are, and when the
         last one had ended."""
         database = sqlite3.connect(

@@ -28,7 +28,7 @@ class Row:
         return other / ours if self.smaller else ours / other
 
     def cells(self):
-        def against(others, name, as_share):
+        def against(others, as_share):
             ratio = self.ratio(others)
             if ratio is None:
                 return "–"
@@ -43,9 +43,9 @@ class Row:
             self.what,
             spread(self.ours, self.unit),
             spread(self.peer, self.unit),
-            against(self.peer, "peer", False),
+            against(self.peer, False),
             spread(self.limit, self.unit),
-            against(self.limit, "limit", True),
+            against(self.limit, True),
             self.target,
             verdict,
         ]

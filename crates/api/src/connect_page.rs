@@ -77,7 +77,9 @@ pub(crate) async fn open(
     let token = token_of(path);
     let visitor = Visitor::of(&api, &headers);
     let response = match api.connect().open_link(&token, &visitor.browser).await {
-        Ok(view) => page(StatusCode::OK, &format!("Connect {}", view.app_name), &choices(&token, &view)),
+        Ok(view) => {
+            page(StatusCode::OK, &format!("Connect {}", view.app_name), &choices(&token, &view))
+        }
         Err(error) => refusal(error),
     };
     visitor.attach(response)
@@ -116,7 +118,10 @@ pub(crate) async fn callback(
     headers: HeaderMap,
 ) -> Response {
     let Ok(Query(query)) = query else {
-        return wrong(StatusCode::BAD_REQUEST, "The app sent you back with an answer that cannot be read. Open your link again and start over.");
+        return wrong(
+            StatusCode::BAD_REQUEST,
+            "The app sent you back with an answer that cannot be read. Open your link again and start over.",
+        );
     };
     let visitor = Visitor::of(&api, &headers);
     let callback = Callback {
@@ -154,7 +159,10 @@ pub(crate) async fn submit_key(
             return wrong(rejection.status(), "What was typed is too long. Go back and check it.");
         }
         Err(_) => {
-            return wrong(StatusCode::BAD_REQUEST, "The form did not arrive whole. Go back and send it again.");
+            return wrong(
+                StatusCode::BAD_REQUEST,
+                "The form did not arrive whole. Go back and send it again.",
+            );
         }
     };
     let visitor = Visitor::of(&api, &headers);
@@ -175,10 +183,12 @@ fn done(finished: &Finished) -> Response {
     if let Some(url) = &finished.return_url {
         return Redirect::to(url).into_response();
     }
-    let mut body = format!("<p>{} is connected. You can close this page.</p>", escape(&finished.app_name));
+    let mut body =
+        format!("<p>{} is connected. You can close this page.</p>", escape(&finished.app_name));
     if !finished.missing.0.is_empty() {
         let scopes = escape(&finished.missing.0.join(", "));
-        let _ = write!(body, "<p class=\"note\">Not granted: {scopes}. Some things may not work.</p>");
+        let _ =
+            write!(body, "<p class=\"note\">Not granted: {scopes}. Some things may not work.</p>");
     }
     page(StatusCode::OK, "Connected", &body)
 }
@@ -202,10 +212,10 @@ fn wrong(status: StatusCode, text: &str) -> Response {
 /// under a path of the public URL.
 fn choices(token: &str, view: &LinkView) -> String {
     let mut body = String::new();
-    let verb = if view.reconnect { "Renew the connection" } else { "Connect" };
+    let what = if view.reconnect { "Renew the connection of" } else { "Connect" };
     let _ = write!(
         body,
-        "<p>{verb} of <strong>{}</strong> to <strong>{}</strong>.</p>",
+        "<p>{what} <strong>{}</strong> to <strong>{}</strong>.</p>",
         escape(&view.customer),
         escape(&view.app_name)
     );
@@ -222,8 +232,12 @@ fn choices(token: &str, view: &LinkView) -> String {
                     escape(&view.app_name)
                 );
             }
-            SchemeView::ApiKey { docs, fields } => key_form(&mut body, token, Scheme::ApiKey, docs, fields),
-            SchemeView::Basic { docs, fields } => key_form(&mut body, token, Scheme::Basic, docs, fields),
+            SchemeView::ApiKey { docs, fields } => {
+                key_form(&mut body, token, Scheme::ApiKey, docs, fields);
+            }
+            SchemeView::Basic { docs, fields } => {
+                key_form(&mut body, token, Scheme::Basic, docs, fields);
+            }
         }
     }
     if view.schemes.is_empty() {

@@ -49,7 +49,9 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
                 "The body is of another type. Send JSON with `Content-Type: application/json`.",
             ));
         }
-        let bytes = Bytes::from_request(request, api).await.map_err(unreadable_body)?;
+        let bytes = Bytes::from_request(request, api)
+            .await
+            .map_err(|rejection| unreadable_body(&rejection))?;
         is_object(&bytes)?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             let code = if error.is_data() { Code::InvalidRequest } else { Code::InvalidJson };
@@ -66,9 +68,7 @@ fn is_object(bytes: &[u8]) -> Result<(), Problem> {
     }
     Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
         Ok(_) => Problem::new(Code::InvalidRequest, "The body is not a JSON object."),
-        Err(error) => {
-            Problem::new(Code::InvalidJson, format!("The body is not JSON: {error}."))
-        }
+        Err(error) => Problem::new(Code::InvalidJson, format!("The body is not JSON: {error}.")),
     })
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn no_control(name: &str, text: Option<&str>) -> Result<(), Problem> 
 }
 
 /// What an unreadable body becomes.
-pub(crate) fn unreadable_body(rejection: BytesRejection) -> Problem {
+pub(crate) fn unreadable_body(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::new(
             Code::BodyTooLarge,
@@ -143,9 +143,9 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, api).await.map_err(
-            |_: PathRejection| Problem::new(Code::InvalidId, "The path holds no id."),
-        )?;
+        let Path(text) = Path::<String>::from_request_parts(parts, api)
+            .await
+            .map_err(|_: PathRejection| Problem::new(Code::InvalidId, "The path holds no id."))?;
         text.parse().map(Self).map_err(|error| {
             Problem::new(Code::InvalidId, format!("The id in the path cannot be used: {error}."))
         })

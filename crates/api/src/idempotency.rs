@@ -51,7 +51,7 @@ pub(crate) async fn layer(
     // The limit of the route applies: the layer that sets it lies outside of this one.
     let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &api)
         .await
-        .map_err(extract::unreadable_body)?;
+        .map_err(|rejection| extract::unreadable_body(&rejection))?;
     let scope = digest_of(&[
         caller.tenant().environment.to_string().as_bytes(),
         parts.method.as_str().as_bytes(),

@@ -66,7 +66,7 @@ pub(crate) async fn receive(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(extract::unreadable_body)?;
+    let body = body.map_err(|rejection| extract::unreadable_body(&rejection))?;
     let (token, path) = parts_of(uri.path());
     let trigger = api.flow().trigger(token).await?;
     let event = HttpEvent {
@@ -78,8 +78,9 @@ pub(crate) async fn receive(
         client_ip: from.ip().to_canonical().to_string(),
         url: &api.public(uri.path_and_query().map_or("/", |path| path.as_str())),
     };
-    let event = serde_json::value::to_raw_value(&event)
-        .map_err(|_| Problem::new(Code::InvalidRequest, "The request does not fit into an event."))?;
+    let event = serde_json::value::to_raw_value(&event).map_err(|_| {
+        Problem::new(Code::InvalidRequest, "The request does not fit into an event.")
+    })?;
     let accepted = api.flow().accept(&trigger, event, dedupe_key(&headers)?).await?;
     let ids = Accepted {
         duplicate: accepted.event.is_none(),

@@ -69,7 +69,7 @@ pub struct ApiParts {
     pub authenticator: Authenticator,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// For the browser cookie of the connect page.
+    /// For the ids of requests and the browser cookie of the connect page.
     pub random: Arc<dyn Randomness>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,

@@ -90,13 +90,28 @@ impl<E: Coded + 'static> From<E> for Problem {
         let (name, id) = (code.as_str(), request_id::current().unwrap_or_default());
         match code.kind() {
             Kind::Internal | Kind::Unavailable => {
-                tracing::error!(problem = name, request.id = id, error = chain(&error), "a request failed");
+                tracing::error!(
+                    problem = name,
+                    request.id = id,
+                    error = chain(&error),
+                    "a request failed"
+                );
             }
             Kind::Upstream => {
-                tracing::warn!(problem = name, request.id = id, error = chain(&error), "a third party failed");
+                tracing::warn!(
+                    problem = name,
+                    request.id = id,
+                    error = chain(&error),
+                    "a third party failed"
+                );
             }
             _ => {
-                tracing::debug!(problem = name, request.id = id, error = chain(&error), "a request was refused");
+                tracing::debug!(
+                    problem = name,
+                    request.id = id,
+                    error = chain(&error),
+                    "a request was refused"
+                );
             }
         }
         Self::new(code, error.public())
@@ -121,10 +136,7 @@ impl IntoResponse for Problem {
         metrics::counter!("causeway_problems_total", "code" => self.code).increment(1);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(kind, Kind::Limited | Kind::Unavailable) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -34,8 +34,11 @@ impl Modify for ApiKey {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("cwk_…");
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(scheme.build()));
-        document.security =
-            Some(vec![utoipa::openapi::SecurityRequirement::new::<_, [&str; 0], &str>("api_key", [])]);
+        document.security = Some(vec![utoipa::openapi::SecurityRequirement::new::<
+            _,
+            [&str; 0],
+            &str,
+        >("api_key", [])]);
     }
 }
 

@@ -13,7 +13,7 @@ mod values;
 
 pub use load::{Catalog, CatalogError};
 pub use row::{
-    ApiKey, App, AuthSchemes, Basic, ClientAuth, KeyField, OAuth2, Pkce, Refresh, Revoke,
-    RevokeMethod, Scopes, TokenKind, TokenPlace, Verify, VerifyMethod,
+    ApiKey, App, AuthSchemes, Basic, ClientAuth, Introspection, KeyField, OAuth2, Pkce, Refresh,
+    Revoke, RevokeMethod, Scopes, TokenKind, TokenPlace, Verify, VerifyMethod,
 };
 pub use values::{AppUrl, FieldName, HostPattern, JsonPointer, Slug, Template, UrlTemplate};

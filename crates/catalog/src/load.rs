@@ -1,7 +1,7 @@
 //! Reading rows, from the binary and from an operator's folder.
 
 use crate::embedded;
-use crate::row::App;
+use crate::row::{App, OAuth2, Refresh};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
@@ -209,11 +209,29 @@ fn check(app: &App, folder: &str) -> Result<(), (Part, String)> {
             let text = "retry_old_token says nothing where tokens do not rotate; leave it out";
             return Err((Part::Auth, text.into()));
         }
+        check_introspection(app, oauth2).map_err(|text| (Part::Auth, text))?;
     }
     if let Some(keys) = &app.auth.api_key {
         check_keys(keys).map_err(|text| (Part::Auth, text))?;
     }
     Ok(())
+}
+
+/// The endpoint gets a refresh token, so it is where the token endpoint is, or where credentials
+/// may go.
+fn check_introspection(app: &App, oauth2: &OAuth2) -> Result<(), String> {
+    let Some(introspection) = &oauth2.introspection else { return Ok(()) };
+    if oauth2.refresh.as_ref().is_none_or(Refresh::may_repeat) {
+        return Err("introspection is for refresh tokens that rotate and are then refused; where there are none or the old one may be sent again, leave it out".into());
+    }
+    let url = introspection.url.as_url();
+    if url.origin() == oauth2.token_url.as_url().origin() || app.may_receive(url) {
+        return Ok(());
+    }
+    let host = url.host_str().unwrap_or_default();
+    Err(format!(
+        "introspection would send the refresh token to {host}; only the host of token_url and those in `hosts` may get it"
+    ))
 }
 
 fn check_keys(keys: &crate::row::ApiKey) -> Result<(), String> {

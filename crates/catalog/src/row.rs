@@ -82,6 +82,9 @@ pub struct OAuth2 {
     /// How tokens are refreshed; without it, an expired one needs the customer.
     #[serde(default)]
     pub refresh: Option<Refresh>,
+    /// How the app is asked whether it has replaced a refresh token, after an answer was lost.
+    #[serde(default)]
+    pub introspection: Option<Introspection>,
     /// How a grant is given back.
     #[serde(default)]
     pub revoke: Option<Revoke>,
@@ -157,6 +160,18 @@ impl Refresh {
     pub fn may_repeat(&self) -> bool {
         !self.rotates || self.retry_old_token
     }
+}
+
+/// How an app says what it thinks of a token (RFC 7662). Only for apps that let the OAuth client
+/// ask about its own refresh tokens, answer `active: false` for one that they have replaced, and
+/// end nothing because of the question.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Introspection {
+    /// Where. At the host of `token_url` or one of `hosts`: it receives the refresh token.
+    pub url: AppUrl,
+    /// How the client proves itself there; RFC 7662, section 2.1, demands it.
+    pub client_auth: ClientAuth,
 }
 
 /// How an app takes a grant back. The defaults are RFC 7009.

@@ -279,6 +279,9 @@ pub(crate) enum ConnectionsCommand {
         /// The name by which workflows refer to it.
         #[arg(long)]
         name: Option<String>,
+        /// How it proves itself: api_key, or basic for a user name and a password.
+        #[arg(long, default_value = "api_key")]
+        scheme: causeway_types::entity::Scheme,
         /// A JSON object with the fields that the app asks for: @FILE, or - for standard input.
         #[arg(long, value_name = "@FILE|-")]
         fields: String,
@@ -356,7 +359,7 @@ pub(crate) enum KeysCommand {
     /// Wrap the data keys under another root key. The server must not run meanwhile.
     Rewrap {
         #[command(flatten)]
-        server: ServerArgs,
+        server: Box<ServerArgs>,
         /// The new root key: file:PATH or aws-kms:ARN.
         #[arg(long, value_name = "SPEC")]
         to: String,

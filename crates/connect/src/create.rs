@@ -101,7 +101,7 @@ impl Coded for CreateError {
             }
             Self::Invalid(source) => source.public(),
             Self::NameTaken { name } => format!(
-                "Another connection of this environment is called `{name}`. Choose another name, or renew that connection with `reconnect`."
+                "Another connection of this environment is called `{name}`. Choose another name, or renew that connection with `reconnect_id`."
             )
             .into(),
             Self::Gone(id) => format!("The connection {id} has been deleted meanwhile.").into(),

@@ -106,7 +106,7 @@ impl Coded for CredentialError {
         match self {
             Self::Unknown => "There is no connection of this name or id in this environment.".into(),
             Self::NeedsReauth { connection, reason } => format!(
-                "The connection {connection} has to be connected again: {reason} Make a connect link with `reconnect` for it."
+                "The connection {connection} has to be connected again: {reason} Make a connect link with `reconnect_id` for it."
             )
             .into(),
             Self::Failing { connection, reason, retry_at } => format!(

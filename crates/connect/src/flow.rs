@@ -146,10 +146,11 @@ impl Connect {
             redirect_uri: inner.callback_url.as_str(),
             verifier: pkce.as_ref(),
         };
-        let answer =
-            token_endpoint::ask(&inner.http, oauth, &client.opened, grant, || inner.clock.now())
-                .await
-                .map_err(|source| FlowError::TokenRequest { app: app.name.clone(), source })?;
+        let failed = |source| FlowError::TokenRequest { app: app.name.clone(), source };
+        let request = token_endpoint::prepare(oauth, &client.opened, grant).map_err(failed)?;
+        let answer = token_endpoint::send(&inner.http, request, || inner.clock.now())
+            .await
+            .map_err(failed)?;
         let received_at = answer.received_at;
         let granted = answer.read(oauth, true).map_err(|refused| FlowError::TokenRefused {
             app: app.name.clone(),

@@ -3,7 +3,7 @@
 //! - An *OAuth client* is the company's own client at an app. A *customer* is whoever a
 //!   *connection*, a credential at an app, belongs to.
 //! - A *connect session* lets one customer add one connection. Its *link* carries a *token*,
-//!   shown once; the first browser that opens the link is the only one that can go on.
+//!   shown once; the first browser that goes on from the link's page is the only one that can.
 //! - A *flow* is one round trip of that browser to the app's authorization server. Its *state*
 //!   ties the answer to the session, the browser and the flow.
 //! - A *refresh* exchanges a connection's refresh token. Of a connection there is one refresh at

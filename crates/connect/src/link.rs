@@ -75,7 +75,7 @@ pub enum LinkError {
     /// A connection came of it already.
     #[error("using a link a second time")]
     Used,
-    /// Another browser opened it first.
+    /// Another browser went on with it first.
     #[error("using a link in a second browser")]
     OtherBrowser,
     /// The app's row is gone.
@@ -109,7 +109,7 @@ impl Coded for LinkError {
             Self::Expired => "This link has expired. Ask for a new one.".into(),
             Self::Used => "This link has been used: a link makes one connection. Ask for a new one if you need another.".into(),
             Self::OtherBrowser => {
-                "This link was opened in another browser first and works only there. Go on in that browser, or ask for a new link."
+                "This link is in use in another browser and works only there. Go on in that browser, or ask for a new link."
                     .into()
             }
             Self::UnknownApp { app } => {
@@ -130,8 +130,9 @@ pub(crate) struct Opened<'a> {
 }
 
 impl Connect {
-    /// Opens a link in a browser and binds it to that browser, if it is bound to none. `browser`
-    /// is the browser's cookie, which the page sets before.
+    /// Shows what a link is for. As long as no browser has gone on with it, every browser may look:
+    /// whatever previews links in a mailbox or a chat must not shut the customer out. `browser` is
+    /// the browser's cookie, which the page sets before.
     ///
     /// # Errors
     /// [`LinkError`], also for a link that is bound to another browser.
@@ -140,7 +141,7 @@ impl Connect {
         token: &str,
         browser: &Plain<Browser>,
     ) -> Result<LinkView, LinkError> {
-        let Opened { session, tenant, app, .. } = self.inner.opened(token, browser).await?;
+        let Opened { session, tenant, app, .. } = self.inner.looked_up(token, browser).await?;
         let mut conn = self.inner.store.read().await?;
         let customer = db!(conn, connection::customer(tenant, session.customer_id))?
             .ok_or(LinkError::Unknown)?;
@@ -158,8 +159,29 @@ impl Connect {
 }
 
 impl Inner {
-    /// Finds the session of a link and checks that this browser may use it.
+    /// Finds the session of a link that this browser goes on with, and binds it to the browser if
+    /// it is bound to none.
     pub(crate) async fn opened(
+        &self,
+        token: &str,
+        browser: &Plain<Browser>,
+    ) -> Result<Opened<'_>, LinkError> {
+        let opened = self.looked_up(token, browser).await?;
+        if opened.session.browser_digest.is_none() {
+            let (session, workspace) = (opened.session.id, opened.session.workspace_id);
+            let mut tx = self.store.write(Actor::Customer(session)).await?;
+            // Of two browsers that go on at once, the statement lets one through.
+            let ours = db!(tx, connect_session::bind(workspace, session, &opened.browser))?;
+            tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
+            if !ours {
+                return Err(LinkError::OtherBrowser);
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Finds the session of a link and checks that it is open, and to this browser.
+    async fn looked_up(
         &self,
         token: &str,
         browser: &Plain<Browser>,
@@ -171,18 +193,7 @@ impl Inner {
         drop(conn);
         self.still_open(&session)?;
         let digest = browser.digest();
-        let bound = session.browser_digest.as_ref().map(|bound| digest.matches(bound));
-        let ours = if let Some(ours) = bound {
-            ours
-        } else {
-            let mut tx = self.store.write(Actor::Customer(session.id)).await?;
-            let workspace = session.workspace_id;
-            // Of two browsers that open it at once, the statement lets one through.
-            let ours = db!(tx, connect_session::bind(workspace, session.id, digest.as_bytes()))?;
-            tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
-            ours
-        };
-        if !ours {
+        if session.browser_digest.as_ref().is_some_and(|bound| !digest.matches(bound)) {
             return Err(LinkError::OtherBrowser);
         }
         let app = self

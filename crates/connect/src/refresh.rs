@@ -16,6 +16,14 @@
 //! (`refresh.rotates: false` or `refresh.retry_old_token`); otherwise the connection becomes
 //! `needs_reauth` with the reason [`ANSWER_LOST`].
 //!
+//! Where the row has `introspection` (RFC 7662), the app is asked first, and its word stands above
+//! these rules: a refresh token that it still honours has not been replaced and is exchanged as
+//! usual; one that it does not is [`ANSWER_LOST`]. While the app cannot be asked, the refresh backs
+//! off and the record of the intent stays, since an outage says nothing of the grant. If the app
+//! refuses the question (401, 403), the rules above hold. The lease stays with whoever asks, so
+//! nobody else sends the token between the question and the exchange; a request of a dead process
+//! that the app has not carried out by then is 20 s old at the least.
+//!
 //! An answer that was lost while the process lived (a timeout, a cut connection) is counted, and
 //! the refresh backs off and tries again: an app that hangs has most likely done nothing, and an
 //! outage must not end thousands of grants. If the app then denies the token, the reason is
@@ -24,6 +32,7 @@
 //! A denial is believed after the connection has been read again under the lease: only if it is
 //! still the token that was sent. Everything else that goes wrong backs off with jitter.
 
+mod ask_first;
 mod attempt;
 mod flights;
 pub(crate) mod lease;

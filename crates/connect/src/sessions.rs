@@ -115,11 +115,11 @@ impl Coded for SessionError {
             }
             Self::Invalid(source) => source.public(),
             Self::MissingOAuthClient { app } => format!(
-                "`{app}` connects by OAuth, and no OAuth client is set for it in this environment. Make one at the app and set it with `PUT /api/v1/oauth-clients/{app}`."
+                "`{app}` connects by OAuth, and no OAuth client is set for it in this environment. Make one at the app and set it with `PUT /api/v1/oauth-clients`."
             )
             .into(),
             Self::NameTaken { name } => format!(
-                "Another connection of this environment is called `{name}`. Choose another name, or renew that connection with `reconnect`."
+                "Another connection of this environment is called `{name}`. Choose another name, or renew that connection with `reconnect_id`."
             )
             .into(),
             Self::UnknownConnection => {
@@ -217,7 +217,7 @@ fn check(new: &NewSession) -> Result<Duration, InvalidInput> {
     if new.reconnect.is_some() && new.name.is_some() {
         return Err(InvalidInput::new(
             "name",
-            "a connection that is renewed keeps its name; send either `name` or `reconnect`",
+            "a connection that is renewed keeps its name; send either `name` or `reconnect_id`",
         ));
     }
     let lifetime = new.lifetime.unwrap_or(LIFETIME);

@@ -1,11 +1,13 @@
-//! Asking an app's token endpoint (RFC 6749 sections 4.1.3, 5 and 6), and reading what it says.
+//! Asking an app's token endpoint (RFC 6749 sections 4.1.3, 5 and 6), and reading what it says;
+//! and the question to its introspection endpoint.
 
 use crate::limits::shown;
 use bytes::Bytes;
-use causeway_catalog::{ClientAuth, JsonPointer, OAuth2};
+use causeway_catalog::{ClientAuth, Introspection, JsonPointer, OAuth2};
 use causeway_net::{HttpClient, HttpError, RequestLimits};
 use causeway_types::{SecretBytes, SecretString, Timestamp};
 use data_encoding::BASE64;
+use http::HeaderMap;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -31,6 +33,7 @@ pub(crate) struct Client {
 }
 
 /// What is exchanged.
+#[derive(Clone, Copy)]
 pub(crate) enum Grant<'a> {
     Code { code: &'a SecretString, redirect_uri: &'a str, verifier: Option<&'a SecretString> },
     Refresh { token: &'a SecretString },
@@ -93,15 +96,15 @@ pub(crate) struct Refused {
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// Sends one request. Nothing is sent twice, and no redirect is followed: a token endpoint that
-/// redirects would take the grant elsewhere.
-pub(crate) async fn ask(
-    http: &HttpClient,
+/// A request that only has to be sent; it is wiped if it is not.
+pub(crate) struct Prepared(http::Request<Form>);
+
+/// Builds a request.
+pub(crate) fn prepare(
     row: &OAuth2,
     client: &Client,
     grant: Grant<'_>,
-    now: impl Fn() -> Timestamp,
-) -> Result<RawAnswer, EndpointError> {
+) -> Result<Prepared, EndpointError> {
     let mut form = Form::default();
     match grant {
         Grant::Code { code, redirect_uri, verifier } => {
@@ -126,15 +129,41 @@ pub(crate) async fn ask(
     if let Some(header) = client_header(row.client_auth, client, &mut form) {
         request = request.header(AUTHORIZATION, header?);
     }
-    let request = request.body(form.into_body()).map_err(|_| EndpointError::Request)?;
+    request.body(form).map(Prepared).map_err(|_| EndpointError::Request)
+}
+
+/// Sends a request. Nothing is sent twice, and no redirect is followed: a token endpoint that
+/// redirects would take the grant elsewhere.
+pub(crate) async fn send(
+    http: &HttpClient,
+    Prepared(request): Prepared,
+    now: impl Fn() -> Timestamp,
+) -> Result<RawAnswer, EndpointError> {
     let limits =
         RequestLimits { total: TOKEN_TIMEOUT, max_response_bytes: MOST_BYTES, max_redirects: 0 };
-    let response = http.request(request, limits).await?;
+    let response = http.request(request.map(Form::into_body), limits).await?;
     let status = response.status().as_u16();
-    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let retry_after = header.and_then(retry_after);
+    let retry_after = retry_after(response.headers());
     let body = SecretBytes::new(response.bytes().await?.to_vec());
     Ok(RawAnswer { status, retry_after, received_at: now(), body })
+}
+
+/// Builds the question whether a refresh token is good (RFC 7662 section 2.1).
+pub(crate) fn question(
+    introspection: &Introspection,
+    client: &Client,
+    refresh_token: &SecretString,
+) -> Result<http::Request<Form>, EndpointError> {
+    let mut form = Form::default();
+    form.add("token", refresh_token.expose());
+    form.add("token_type_hint", "refresh_token");
+    let mut request = http::Request::post(introspection.url.as_str())
+        .header(ACCEPT, "application/json")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let Some(header) = client_header(introspection.client_auth, client, &mut form) {
+        request = request.header(AUTHORIZATION, header?);
+    }
+    request.body(form).map_err(|_| EndpointError::Request)
 }
 
 /// Puts the client's proof into a form, or returns the header that carries it.
@@ -199,7 +228,8 @@ impl Form {
 }
 
 /// Seconds of a `Retry-After`; its other form, a date, is left to the back-off.
-fn retry_after(text: &str) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 

@@ -110,48 +110,46 @@ impl Flow {
             .await?;
 
         let mut tx = inner.store.write(permit.actor()).await?;
-        let workflow = match db!(tx, workflow::by_name(tenant, &plan.workflow))? {
-            Some(workflow) => workflow,
-            None => {
-                let workflow = Workflow {
-                    id: WorkflowId::generate(now, &*inner.random),
-                    workspace_id: tenant.workspace,
-                    environment_id: tenant.environment,
-                    name: plan.workflow.clone(),
-                    active_version_id: None,
-                    created_at: now,
-                    updated_at: now,
-                };
-                db!(tx, workflow::insert(&workflow))?;
-                workflow
-            }
+        let workflow = if let Some(workflow) = db!(tx, workflow::by_name(tenant, &plan.workflow))? {
+            workflow
+        } else {
+            let workflow = Workflow {
+                id: WorkflowId::generate(now, &*inner.random),
+                workspace_id: tenant.workspace,
+                environment_id: tenant.environment,
+                name: plan.workflow.clone(),
+                active_version_id: None,
+                created_at: now,
+                updated_at: now,
+            };
+            db!(tx, workflow::insert(&workflow))?;
+            workflow
         };
         let known = db!(tx, workflow::version_by_digest(tenant, workflow.id, &plan.digest))?;
-        let version = match known {
-            Some(version) => version,
-            None => {
-                let version = Version {
-                    id: version_id,
-                    workspace_id: tenant.workspace,
-                    environment_id: tenant.environment,
-                    workflow_id: workflow.id,
-                    number: db!(tx, workflow::newest_number(tenant, workflow.id))? + 1,
-                    digest: plan.digest.clone(),
-                    bundle: sealed_bundle,
-                    created_at: now,
-                };
-                db!(tx, workflow::insert_version(&version))?;
-                version
-            }
+        let version = if let Some(version) = known {
+            version
+        } else {
+            let version = Version {
+                id: version_id,
+                workspace_id: tenant.workspace,
+                environment_id: tenant.environment,
+                workflow_id: workflow.id,
+                number: db!(tx, workflow::newest_number(tenant, workflow.id))? + 1,
+                digest: plan.digest.clone(),
+                bundle: sealed_bundle,
+                created_at: now,
+            };
+            db!(tx, workflow::insert_version(&version))?;
+            version
         };
-        let trigger_token = match db!(tx, workflow::trigger_of(tenant, workflow.id))? {
-            Some(trigger) => inner.trigger_token(&trigger).await?,
-            None => {
+        let trigger_token =
+            if let Some(trigger) = db!(tx, workflow::trigger_of(tenant, workflow.id))? {
+                inner.trigger_token(&trigger).await?
+            } else {
                 let (trigger, token) = inner.new_trigger(tenant, workflow.id).await?;
                 db!(tx, workflow::insert_trigger(&trigger))?;
                 token
-            }
-        };
+            };
         let deployment = Deployment {
             workflow_id: workflow.id,
             version_id: version.id,

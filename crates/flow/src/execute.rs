@@ -7,12 +7,12 @@ use crate::record::StepRecord;
 use crate::worker::{Job, MAX_CRASHES, chain};
 use crate::{FlowError, HttpResponse, Inner, Manifest};
 use causeway_connect::CredentialError;
-use causeway_crypto::Redactor;
 use causeway_identity::{Permit, action};
 use causeway_sandbox::{CheckoutError, Respond, Session, StepCall, StepReport};
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
 use causeway_types::{Actor, Coded, Kind, Place, SecretBytes, StepId, Timestamp};
+use causeway_vault::Redactor;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -287,12 +287,11 @@ impl Run<'_> {
         if let Some(error) = &record.error {
             self.respond(Answer::Failed { code: error.code.clone() });
         }
-        match end {
-            Some(state) => self.inner.ended(self.claimed, state, finished_at).await,
-            None => {
-                self.inner.notify(self.claimed.tenant(), self.claimed.workflow_id, self.claimed.id);
-                self.remember(spec.name.clone(), &record)?;
-            }
+        if let Some(state) = end {
+            self.inner.ended(self.claimed, state, finished_at).await;
+        } else {
+            self.inner.notify(self.claimed.tenant(), self.claimed.workflow_id, self.claimed.id);
+            self.remember(spec.name.clone(), &record)?;
         }
         Ok(end.is_some())
     }

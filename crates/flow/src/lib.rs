@@ -53,7 +53,7 @@ pub struct FlowConfig {
 
 impl Default for FlowConfig {
     fn default() -> Self {
-        Self { concurrency: 8, queue_limit: 100_000 }
+        Self { concurrency: 8, queue_limit: QUEUE_LIMIT }
     }
 }
 
@@ -123,6 +123,8 @@ struct Inner {
     tasks: TaskTracker,
 }
 
+/// Invocations of one workflow that may be under way or wait, unless told otherwise.
+const QUEUE_LIMIT: i64 = 100_000;
 /// How long a deploy on one node may take to show on another.
 const TRIGGER_TTL: Duration = Duration::from_secs(2);
 /// How long a count of open invocations is trusted before it is taken anew.
@@ -152,7 +154,7 @@ impl Flow {
                 .build(),
             versions: moka::future::Cache::builder()
                 .max_capacity(1_000)
-                .time_to_idle(Duration::from_secs(3600))
+                .time_to_idle(Duration::from_hours(1))
                 .build(),
             open: moka::future::Cache::builder()
                 .max_capacity(10_000)

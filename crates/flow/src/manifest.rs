@@ -15,6 +15,9 @@ pub const FILE_NAME: &str = "workflow.yaml";
 /// The most steps that a workflow may have.
 pub(crate) const MAX_STEPS: usize = 100;
 
+/// The longest name of a workflow, a step or a connection, in characters.
+const MAX_NAME: usize = 64;
+
 /// The most memory that a workflow may ask for, in MiB.
 const MAX_MEMORY_MIB: u64 = 4096;
 /// The longest that one step may take, in seconds.
@@ -266,7 +269,7 @@ impl LimitsSpec {
 
 /// 1 to 64 of `a-z`, `0-9` and `-`, beginning with a letter.
 fn is_name(text: &str) -> bool {
-    text.len() <= 64
+    text.len() <= MAX_NAME
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text
             .bytes()
@@ -278,14 +281,14 @@ fn is_connection(text: &str) -> bool {
     let form = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
     };
-    text.len() <= 64
+    text.len() <= MAX_NAME
         && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(form)
 }
 
 /// A letter, then letters, digits and `_`, 64 at most: usable as `steps.<name>` in code.
 fn is_identifier(text: &str) -> bool {
-    text.len() <= 64
+    text.len() <= MAX_NAME
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

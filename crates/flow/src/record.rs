@@ -1,8 +1,8 @@
 //! What the journal keeps of a step: its results, logs and use, masked and then sealed.
 
-use causeway_crypto::Redactor;
 use causeway_sandbox::{FailureCode, StepReport, StepSuccess};
 use causeway_types::Timestamp;
+use causeway_vault::Redactor;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

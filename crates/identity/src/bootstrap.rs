@@ -159,7 +159,7 @@ async fn find_environments(
     tx: &mut WriteTx,
     workspace: WorkspaceId,
 ) -> Result<Environments, BootstrapError> {
-    let found = db!(tx, connection::environments(workspace))?;
+    let found = db!(tx, workspace::environments(workspace))?;
     let first = |kind| {
         found
             .iter()

@@ -437,7 +437,7 @@ async fn the_crm_takes_every_kind_of_credential_and_no_other() {
     for (name, value, kind) in [
         ("authorization", format!("Bearer {access}"), "oauth2"),
         ("x-api-key", key.clone(), "api_key"),
-        ("authorization", basic("ada", &key), "basic"),
+        ("authorization", basic("demo", &key), "basic"),
     ] {
         let answer = client.get("/crm/me", &[(name, &value)]).await;
         assert_eq!(answer.json()["authenticated_by"], kind);
@@ -448,7 +448,7 @@ async fn the_crm_takes_every_kind_of_credential_and_no_other() {
         ("authorization", access),
         ("x-api-key", "x".to_owned()),
         ("authorization", basic("eve", &key)),
-        ("authorization", basic("ada", "x")),
+        ("authorization", basic("demo", "x")),
     ] {
         let refused = client.get("/crm/me", &[(name, &value)]).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{name}: {value}");

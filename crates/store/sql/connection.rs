@@ -3,7 +3,7 @@
 use crate::DbConn;
 use causeway_types::entity::{
     Connection, ConnectionOverview, ConnectionRefresh, ConnectionState, Customer, DueConnection,
-    Environment, OAuthClient,
+    OAuthClient,
 };
 use causeway_types::place::Sealed;
 use causeway_types::{
@@ -550,20 +550,4 @@ pub async fn supersede(
     .execute(c)
     .await
     .map(|_| ())
-}
-
-/// The environments of a workspace, oldest first.
-pub async fn environments(
-    c: &mut DbConn,
-    workspace: WorkspaceId,
-) -> sqlx::Result<Vec<Environment>> {
-    sqlx::query_as!(
-        Environment,
-        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
-             kind AS "kind: _", created_at_us AS "created_at: _"
-           FROM environment WHERE workspace_id = $1 ORDER BY id"#,
-        workspace as _
-    )
-    .fetch_all(c)
-    .await
 }

@@ -86,3 +86,19 @@ pub async fn environment(
     .fetch_optional(c)
     .await
 }
+
+/// The environments of a workspace, oldest first.
+pub async fn environments(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+) -> sqlx::Result<Vec<Environment>> {
+    sqlx::query_as!(
+        Environment,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
+             kind AS "kind: _", created_at_us AS "created_at: _"
+           FROM environment WHERE workspace_id = $1 ORDER BY id"#,
+        workspace as _
+    )
+    .fetch_all(c)
+    .await
+}

@@ -21,3 +21,6 @@ pub use rewrap::rewrap;
 pub use root_key::{FileKey, KeyArn, KmsKey, RootKey, RootKeyError, RootKeySpec};
 pub use rotation::{RotationOutcome, RotationProgress};
 pub use vault::{DEFAULT_KEY_LIFETIME, Vault};
+
+/// Masks what the vault opened wherever it might be written down.
+pub use causeway_crypto::{Redactor, TooManySecrets};

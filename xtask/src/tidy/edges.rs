@@ -144,6 +144,7 @@ pub(super) fn check(packages: &[Package], tree: &Tree) -> Vec<Finding> {
             ));
             continue;
         };
+        let below = reachable(packages, name);
         for dependency in &package.dependencies {
             let at = line_of(text, &dependency.name);
             let to = short(&dependency.name);
@@ -152,7 +153,8 @@ pub(super) fn check(packages: &[Package], tree: &Tree) -> Vec<Finding> {
                 let allowed = to == name
                     || to == "types"
                     || row.uses.contains(&to)
-                    || (in_tests && IN_TESTS.contains(&to));
+                    // A test may put together by hand whatever its crate stands on anyway.
+                    || (in_tests && (IN_TESTS.contains(&to) || below.contains(&to)));
                 if !allowed {
                     findings.push(Finding::new(
                         path,

@@ -20,7 +20,7 @@ fn filled(path: &str) -> String {
 async fn nothing_is_answered_without_a_good_key(database: TestDatabase) {
     let world = World::new(database).await;
     let now = world.clock.now();
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let expired = world.new_key(world.tenant, Some(now.minus(hour)), None).await;
     let revoked = world.new_key(world.tenant, None, Some(now.minus(hour))).await;
     let unknown = world.new_key(world.other_tenant().await, None, None).await;
@@ -88,13 +88,17 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
     let client = world.oauth_client().await;
     let (session, _) = world.session(json!({})).await;
     let linked = files_body(&[
-        ("workflow.yaml", "name: mine\ntrigger: { http: { auth: none } }\nsteps: [{ name: a, run: ./a.mjs, connections: { crm: acme-crm } }]"),
+        (
+            "workflow.yaml",
+            "name: mine\ntrigger: { http: { auth: none } }\nsteps: [{ name: a, run: ./a.mjs, connections: { crm: acme-crm } }]",
+        ),
         ("a.mjs", ""),
     ]);
 
     let own_app = json!({ "app": "demo", "client_id": "mine" });
     let renewal = json!({ "customer": "ada@acme", "app": "demo", "reconnect_id": connection });
-    let keyed = json!({ "customer": "bob", "app": "demo", "fields": { "api_key": world.demo.api_key() } });
+    let keyed =
+        json!({ "customer": "bob", "app": "demo", "fields": { "api_key": world.demo.api_key() } });
     let event = json!({ "event": {} });
     let expected: BTreeMap<&str, (String, Option<&Value>, Stranger)> = [
         ("list_workflows", String::new(), None, Nothing),
@@ -132,9 +136,10 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
     let stranger = world.new_key(world.other_tenant().await, None, None).await;
     for operation in operations() {
         let (given, body, expected) = &expected[operation.id];
-        let path = match given.starts_with('?') {
-            true => format!("{}{given}", operation.path),
-            false => operation.path.replace("{id}", given).replace("{slug}", given),
+        let path = if given.starts_with('?') {
+            format!("{}{given}", operation.path)
+        } else {
+            operation.path.replace("{id}", given).replace("{slug}", given)
         };
         let request = request_as(&stranger, operation.method.clone(), &path, *body);
         let answer = world.send(request).await;

@@ -22,7 +22,12 @@ fn every_operation_can_be_read_without_the_source() {
         assert_eq!(problem, "#/components/responses/Problem", "{}", operation.id);
         let placeholders = operation.path.matches('{').count();
         let named = body["parameters"].as_array().into_iter().flatten();
-        assert_eq!(named.filter(|one| one["in"] == "path").count(), placeholders, "{}", operation.id);
+        assert_eq!(
+            named.filter(|one| one["in"] == "path").count(),
+            placeholders,
+            "{}",
+            operation.id
+        );
     }
 }
 

@@ -15,6 +15,9 @@ on_both!(no_random_request_breaks_a_route, no_random_request_breaks_the_other_ad
 
 /// Requests to each route.
 const EACH: u32 = 40;
+/// What their bodies say that they are.
+const KINDS: [&str; 4] =
+    ["application/json", "application/x-www-form-urlencoded", "text/plain", "x/y"];
 
 fn json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
@@ -23,14 +26,30 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
         any::<i64>().prop_map(Into::into),
         any::<f64>().prop_map(Into::into),
         any::<String>().prop_map(Into::into),
-        prop::sample::select(&["demo", "api_key", "crm", "\0", "wf_00000000000000000000000000"][..])
-            .prop_map(Into::into),
+        prop::sample::select(
+            &["demo", "api_key", "crm", "\0", "wf_00000000000000000000000000"][..]
+        )
+        .prop_map(Into::into),
     ];
     let name = prop_oneof![
         any::<String>(),
         prop::sample::select(
-            &["customer", "app", "name", "scheme", "fields", "files", "event", "client_id",
-              "client_secret", "scopes", "return_url", "reconnect_id", "expires_in", "workflow.yaml"][..]
+            &[
+                "customer",
+                "app",
+                "name",
+                "scheme",
+                "fields",
+                "files",
+                "event",
+                "client_id",
+                "client_secret",
+                "scopes",
+                "return_url",
+                "reconnect_id",
+                "expires_in",
+                "workflow.yaml"
+            ][..]
         )
         .prop_map(str::to_owned),
     ];
@@ -54,7 +73,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 /// A part of a path or query that survives the parser of URIs.
 fn part() -> impl Strategy<Value = String> {
     prop_oneof![
-        any::<String>().prop_map(|text| url::form_urlencoded::byte_serialize(text.as_bytes()).collect()),
+        any::<String>()
+            .prop_map(|text| url::form_urlencoded::byte_serialize(text.as_bytes()).collect()),
         "[a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26}",
         "(%[0-9a-fA-F]{2}|[a-zA-Z0-9_.~-]){0,40}",
     ]
@@ -63,8 +83,21 @@ fn part() -> impl Strategy<Value = String> {
 fn pairs() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         part(),
-        prop::sample::select(&["limit", "cursor", "state", "customer", "app", "after", "workflow_id", "code", "error", "iss"][..])
-            .prop_map(str::to_owned),
+        prop::sample::select(
+            &[
+                "limit",
+                "cursor",
+                "state",
+                "customer",
+                "app",
+                "after",
+                "workflow_id",
+                "code",
+                "error",
+                "iss"
+            ][..]
+        )
+        .prop_map(str::to_owned),
     ];
     prop::collection::vec((name, part()), 0..4).prop_map(|pairs| {
         pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
@@ -74,7 +107,8 @@ fn pairs() -> impl Strategy<Value = String> {
 fn header_bytes() -> impl Strategy<Value = Option<HeaderValue>> {
     prop::option::weighted(
         0.3,
-        prop::collection::vec(any::<u8>(), 0..300).prop_map(|bytes| HeaderValue::from_bytes(&bytes)),
+        prop::collection::vec(any::<u8>(), 0..300)
+            .prop_map(|bytes| HeaderValue::from_bytes(&bytes)),
     )
     .prop_map(|value| value.and_then(Result::ok))
 }
@@ -82,7 +116,12 @@ fn header_bytes() -> impl Strategy<Value = Option<HeaderValue>> {
 fn sane(answer: &Answer, what: &str) {
     // A third party that a random request names may well fail: no row of the catalogue is asked
     // here but the demo app's, which answers.
-    assert!(answer.status < 500, "{what}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+    assert!(
+        answer.status < 500,
+        "{what}: {} {}",
+        answer.status,
+        String::from_utf8_lossy(&answer.body)
+    );
     let kind = answer.header("content-type");
     let formed = kind == "application/problem+json" || kind.starts_with("text/html");
     assert!(answer.status < 400 || formed, "{what}: {} as `{kind}`", answer.status);
@@ -111,7 +150,10 @@ async fn no_random_request_breaks_a_route(database: TestDatabase) {
                 request.headers_mut().insert(header::CONTENT_TYPE, kind);
             }
             let answer = world.send(request).await;
-            sane(&answer, &format!("{} {path}?{query} {}", operation.id, String::from_utf8_lossy(&body)));
+            sane(
+                &answer,
+                &format!("{} {path}?{query} {}", operation.id, String::from_utf8_lossy(&body)),
+            );
         }
     }
 }
@@ -130,8 +172,6 @@ async fn no_random_request_breaks_the_other_addresses(database: TestDatabase) {
         (Method::GET, link),
         (Method::GET, String::new()),
     ];
-    const KINDS: [&str; 4] =
-        ["application/json", "application/x-www-form-urlencoded", "text/plain", "x/y"];
     let cases = (part(), pairs(), body(), header_bytes(), prop::sample::select(&KINDS[..]));
     let mut runner = TestRunner::deterministic();
     for (method, base) in routes {

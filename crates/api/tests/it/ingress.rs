@@ -94,7 +94,11 @@ async fn bodies_are_read_by_their_type(database: TestDatabase) {
         ("application/cloudevents+json", b"{}", json!({})),
         ("application/json", b"", Value::Null),
         ("application/json", br#""\u0000""#, json!("\0")),
-        ("application/x-www-form-urlencoded", b"a=1&b=x+y&a=2&c", json!({ "a": "2", "b": "x y", "c": "" })),
+        (
+            "application/x-www-form-urlencoded",
+            b"a=1&b=x+y&a=2&c",
+            json!({ "a": "2", "b": "x y", "c": "" }),
+        ),
         ("application/x-www-form-urlencoded", b"%ff%00=%zz", json!({ "\u{fffd}\0": "%zz" })),
         ("text/plain", "ä\n".as_bytes(), json!("ä\n")),
         ("", b"{}", json!("{}")),
@@ -125,7 +129,8 @@ async fn an_event_with_an_id_is_stored_once(database: TestDatabase) {
     for header in ["webhook-id", "idempotency-key"] {
         let again = send(header, "msg_1").await;
         assert_eq!(again.status, 200);
-        let expected = json!({ "invocation_id": first.json().text("invocation_id"), "duplicate": true });
+        let expected =
+            json!({ "invocation_id": first.json().text("invocation_id"), "duplicate": true });
         assert_eq!(again.json(), expected);
     }
     assert_eq!(send("webhook-id", "msg_2").await.status, 202);
@@ -144,11 +149,13 @@ async fn what_cannot_be_an_event_is_refused(database: TestDatabase) {
     let world = World::new(database).await;
     let path = trigger(&world).await;
     let unknown = path.replace(&path[3..6], "xxx");
-    for path in ["/t/x", "/t/%ff", "/t/%00/a", &unknown, &format!("{unknown}/{}", "a/".repeat(500))] {
+    for path in ["/t/x", "/t/%ff", "/t/%00/a", &unknown, &format!("{unknown}/{}", "a/".repeat(500))]
+    {
         world.send(post(path, "application/json", "{}")).await.problem(404, "not_found");
     }
     for body in ["{", "{\n 'a': 1}", "nul", "1 2", "\u{feff}{}"] {
-        let detail = world.send(post(&path, "application/json", body)).await.problem(400, "invalid_json");
+        let detail =
+            world.send(post(&path, "application/json", body)).await.problem(400, "invalid_json");
         assert!(detail.contains("line") && detail.contains("column"), "{detail}");
     }
     let largest = "x".repeat(TRIGGER_BODY_LIMIT);

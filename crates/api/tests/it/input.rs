@@ -62,15 +62,24 @@ async fn bodies_that_are_not_what_is_asked_for(database: TestDatabase) {
     let twice = "{\"customer\":\"a\",\"customer\":\"b\",\"app\":\"demo\"}";
     world.post_raw(SESSIONS, twice).await.problem(400, "invalid_request");
 
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "\u{1}", ""] {
-        let mut request = world.request(Method::POST, SESSIONS, Some(&json!({ "customer": "a", "app": "demo" })));
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "\u{1}",
+        "",
+    ] {
+        let mut request =
+            world.request(Method::POST, SESSIONS, Some(&json!({ "customer": "a", "app": "demo" })));
         let Ok(kind) = HeaderValue::try_from(kind) else { continue };
         request.headers_mut().insert(header::CONTENT_TYPE, kind);
         let detail = world.send(request).await.problem(400, "invalid_request");
         assert!(detail.contains("application/json"), "{detail}");
     }
-    for kind in [None, Some("application/json;charset=utf-8"), Some("application/merge-patch+json")] {
-        let mut request = world.request(Method::POST, SESSIONS, Some(&json!({ "customer": "a", "app": "demo" })));
+    for kind in [None, Some("application/json;charset=utf-8"), Some("application/merge-patch+json")]
+    {
+        let mut request =
+            world.request(Method::POST, SESSIONS, Some(&json!({ "customer": "a", "app": "demo" })));
         request.headers_mut().remove(header::CONTENT_TYPE);
         if let Some(kind) = kind {
             request.headers_mut().insert(header::CONTENT_TYPE, value(kind));
@@ -114,16 +123,29 @@ async fn ids_that_are_none(database: TestDatabase) {
     ] {
         let at = |id: &str| path.replace("ID", id);
         for id in [
-            "x", "%20", "%00", "%ff", "%2e%2e", "..%2f..%2fetc", "null", &zeros,
-            &format!("key_{zeros}"), &format!("{prefix}_"), &format!("{prefix}_{}", "0".repeat(25)),
-            &format!("{prefix}_{}", "u".repeat(26)), &format!("{prefix}_8{}", "z".repeat(25)),
-            &format!("{}_{zeros}", prefix.to_uppercase()), &format!("{prefix}_{zeros}%0a"),
+            "x",
+            "%20",
+            "%00",
+            "%ff",
+            "%2e%2e",
+            "..%2f..%2fetc",
+            "null",
+            &zeros,
+            &format!("key_{zeros}"),
+            &format!("{prefix}_"),
+            &format!("{prefix}_{}", "0".repeat(25)),
+            &format!("{prefix}_{}", "u".repeat(26)),
+            &format!("{prefix}_8{}", "z".repeat(25)),
+            &format!("{}_{zeros}", prefix.to_uppercase()),
+            &format!("{prefix}_{zeros}%0a"),
             &"x".repeat(5000),
         ] {
             world.get(&at(id)).await.problem(400, "invalid_id");
         }
     }
-    for path in ["/api/v1/apps/x", "/api/v1/apps/%00", "/api/v1/apps/..%2fdemo", "/api/v1/apps/DEMO"] {
+    for path in
+        ["/api/v1/apps/x", "/api/v1/apps/%00", "/api/v1/apps/..%2fdemo", "/api/v1/apps/DEMO"]
+    {
         world.get(path).await.problem(404, "not_found");
     }
     world.get("/api/v1/apps/%ff").await.problem(400, "invalid_id");
@@ -131,11 +153,18 @@ async fn ids_that_are_none(database: TestDatabase) {
 
 /// Texts that have broken programs before.
 fn odd_texts() -> Vec<String> {
-    let mut odd = vec![String::new(), " ".into(), "\u{feff}".into(), "'; DROP TABLE workspace; --".into()];
+    let mut odd =
+        vec![String::new(), " ".into(), "\u{feff}".into(), "'; DROP TABLE workspace; --".into()];
     for bad in ["\0", "\n", "\r\nx: y", "\u{7f}", "\u{85}", "\u{1b}[2J"] {
         odd.extend([bad.to_owned(), format!("a{bad}b"), format!("https://x.example/{bad}")]);
     }
-    odd.extend(["x".repeat(65), "x".repeat(256), "ä".repeat(200), "x".repeat(3000), "💥".repeat(20_000)]);
+    odd.extend([
+        "x".repeat(65),
+        "x".repeat(256),
+        "ä".repeat(200),
+        "x".repeat(3000),
+        "💥".repeat(20_000),
+    ]);
     odd
 }
 
@@ -143,16 +172,30 @@ async fn texts_that_no_field_takes(database: TestDatabase) {
     let world = World::new(database).await;
     let key = world.demo.api_key();
     let bodies = [
-        (Method::POST, SESSIONS, json!({ "customer": "a", "app": "demo", "name": "n", "return_url": "https://x.example/" })),
-        (Method::POST, "/api/v1/connections", json!({ "customer": "a", "app": "demo", "name": "n", "scheme": "api_key", "fields": { "api_key": key } })),
-        (Method::PUT, "/api/v1/oauth-clients", json!({ "app": "demo", "client_id": "c", "client_secret": "s", "scopes": ["a"] })),
+        (
+            Method::POST,
+            SESSIONS,
+            json!({ "customer": "a", "app": "demo", "name": "n", "return_url": "https://x.example/" }),
+        ),
+        (
+            Method::POST,
+            "/api/v1/connections",
+            json!({ "customer": "a", "app": "demo", "name": "n", "scheme": "api_key", "fields": { "api_key": key } }),
+        ),
+        (
+            Method::PUT,
+            "/api/v1/oauth-clients",
+            json!({ "app": "demo", "client_id": "c", "client_secret": "s", "scopes": ["a"] }),
+        ),
     ];
     for (method, path, body) in bodies {
         for field in body.as_object().unwrap().keys() {
             for text in odd_texts() {
                 let mut odd = body.clone();
                 match &mut odd[field] {
-                    Value::Object(inner) => drop(inner.insert("api_key".into(), text.clone().into())),
+                    Value::Object(inner) => {
+                        drop(inner.insert("api_key".into(), text.clone().into()));
+                    }
                     Value::Array(inner) => inner[0] = text.clone().into(),
                     other => *other = text.clone().into(),
                 }
@@ -161,13 +204,21 @@ async fn texts_that_no_field_takes(database: TestDatabase) {
                 let shown: String = text.chars().take(40).collect();
                 assert!(fits, "{path} {field} {shown:?}: {} {}", answer.status, answer.html());
                 // Nothing with a control character is ever kept.
-                assert!(answer.status >= 300 || field == "return_url" || !text.contains(char::is_control), "{field} {shown:?}");
+                assert!(
+                    answer.status >= 300
+                        || field == "return_url"
+                        || !text.contains(char::is_control),
+                    "{field} {shown:?}"
+                );
             }
         }
         // A name beside those that are asked for, and none at all.
         let mut more = body.clone();
         more["\0"] = json!(1);
-        world.send(world.request(method.clone(), path, Some(&more))).await.problem(400, "invalid_request");
+        world
+            .send(world.request(method.clone(), path, Some(&more)))
+            .await
+            .problem(400, "invalid_request");
     }
     let session = |extra: Value| {
         let mut body = json!({ "customer": "a", "app": "demo" });
@@ -180,7 +231,10 @@ async fn texts_that_no_field_takes(database: TestDatabase) {
         (json!({ "name": "" }), "invalid_request"),
         (json!({ "return_url": "javascript:alert(1)" }), "invalid_request"),
         (json!({ "return_url": "/done" }), "invalid_request"),
-        (json!({ "return_url": format!("https://x.example/{}", "x".repeat(2048)) }), "invalid_request"),
+        (
+            json!({ "return_url": format!("https://x.example/{}", "x".repeat(2048)) }),
+            "invalid_request",
+        ),
     ] {
         world.post(SESSIONS, &session(extra)).await.problem(400, code);
     }
@@ -195,7 +249,11 @@ async fn texts_that_no_field_takes(database: TestDatabase) {
         (json!({ "fields": { "api_key": "wrong" } }), 400, "credential_refused"),
         (json!({ "scheme": "oauth2" }), 400, "unsupported_scheme"),
         (json!({ "scheme": "magic" }), 400, "invalid_request"),
-        (json!({ "app": "github", "scheme": "basic", "fields": { "username": "u", "password": "p" } }), 400, "unsupported_scheme"),
+        (
+            json!({ "app": "github", "scheme": "basic", "fields": { "username": "u", "password": "p" } }),
+            400,
+            "unsupported_scheme",
+        ),
     ] {
         world.post("/api/v1/connections", &connection(extra)).await.problem(status, code);
     }
@@ -234,7 +292,13 @@ async fn manifests_that_are_wrong(database: TestDatabase) {
         (&format!("{MANIFEST}egress: [\"http://x\"]\n"), "egress"),
         (&format!("{MANIFEST}    connections: {{ crm: \"a\\0b\" }}\n"), "steps[0].connections"),
         (&format!("{MANIFEST}    connections: {{ \"a\\\"b\": crm }}\n"), "steps[0].connections"),
-        (&format!("name: a\ntrigger: {{ http: {{ auth: none }} }}\nsteps: [{}]", "{ name: s, run: ./s.mjs },".repeat(101)), "100"),
+        (
+            &format!(
+                "name: a\ntrigger: {{ http: {{ auth: none }} }}\nsteps: [{}]",
+                "{ name: s, run: ./s.mjs },".repeat(101)
+            ),
+            "100",
+        ),
     ] {
         let detail = refused(manifest).await;
         assert!(detail.contains(says), "{manifest}: {detail}");
@@ -242,9 +306,15 @@ async fn manifests_that_are_wrong(database: TestDatabase) {
     }
     // Bombs and long lines: refused in bounded time and words.
     let bomb = (0..30).fold("a0: &a0 [x, x]\n".to_owned(), |bomb, n| {
-        format!("{bomb}a{}: &a{} [*a{n}, *a{n}, *a{n}, *a{n}, *a{n}, *a{n}, *a{n}, *a{n}, *a{n}]\n", n + 1, n + 1)
+        format!(
+            "{bomb}a{}: &a{} [*a{n}, *a{n}, *a{n}, *a{n}, *a{n}, *a{n}, *a{n}, *a{n}, *a{n}]\n",
+            n + 1,
+            n + 1
+        )
     });
-    for manifest in [bomb, "[".repeat(100_000), "x".repeat(1 << 20), format!("name: {}", "y".repeat(1 << 20))] {
+    for manifest in
+        [bomb, "[".repeat(100_000), "x".repeat(1 << 20), format!("name: {}", "y".repeat(1 << 20))]
+    {
         let files = [("workflow.yaml", manifest.as_str())];
         let answer = world.deploy_files(&files).await;
         answer.problem(400, "invalid_manifest");
@@ -265,8 +335,19 @@ async fn files_that_make_no_version(database: TestDatabase) {
     };
     let deploy = async |body: &Value| world.post("/api/v1/deployments", body).await;
     for path in [
-        "../x", "/etc/passwd", "a/../../b", "a//b", "./a", "a\\b", "", "a\0b", "a\nb", "..",
-        &"x".repeat(256), &"x/".repeat(300), "greet.mjs/x",
+        "../x",
+        "/etc/passwd",
+        "a/../../b",
+        "a//b",
+        "./a",
+        "a\\b",
+        "",
+        "a\0b",
+        "a\nb",
+        "..",
+        &"x".repeat(256),
+        &"x/".repeat(300),
+        "greet.mjs/x",
     ] {
         let answer = deploy(&with(&[(path, "")])).await;
         let detail = answer.problem(400, "invalid_code");
@@ -291,7 +372,8 @@ async fn files_that_make_no_version(database: TestDatabase) {
     deploy(&json!({ "files": { "workflow.yaml": BASE64.encode(b"\xff\xfe") } }))
         .await
         .problem(400, "invalid_manifest");
-    let detail = deploy(&files_body(&[("workflow.yaml", MANIFEST)])).await.problem(400, "invalid_code");
+    let detail =
+        deploy(&files_body(&[("workflow.yaml", MANIFEST)])).await.problem(400, "invalid_code");
     assert!(detail.contains("greet.mjs"), "{detail}");
     // What is odd but right.
     deploy(&with(&[("ä/💥 x.json", "{}"), (".hidden", ""), ("a.b/c", ""), ("a", "")])).await.ok();
@@ -301,22 +383,37 @@ async fn headers_and_queries_of_odd_bytes(database: TestDatabase) {
     let world = World::new(database).await;
     for bytes in [&b"\xff\xfe"[..], b"Bearer \xc3\xa4", b"Bearer\tcwk_"] {
         let mut request = world.request(Method::GET, "/api/v1/workflows", None);
-        request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_bytes(bytes).unwrap());
+        request
+            .headers_mut()
+            .insert(header::AUTHORIZATION, HeaderValue::from_bytes(bytes).unwrap());
         world.send(request).await.problem(401, "unauthenticated");
     }
-    let mut request = world.request(Method::POST, SESSIONS, Some(&json!({ "customer": "a", "app": "demo" })));
+    let mut request =
+        world.request(Method::POST, SESSIONS, Some(&json!({ "customer": "a", "app": "demo" })));
     request.headers_mut().insert("idempotency-key", HeaderValue::from_bytes(b"\xff\xfe").unwrap());
     world.send(request).await.ok();
     for query in [
-        "limit=%ff", "%00=1", "limit", "=", "limit=1;limit=2", "state=%00", "workflow_id=%00", "a[]=1",
-        "limit=1&limit=1", "state=queued&state=failed", &"x".repeat(5000),
+        "limit=%ff",
+        "%00=1",
+        "limit",
+        "=",
+        "limit=1;limit=2",
+        "state=%00",
+        "workflow_id=%00",
+        "a[]=1",
+        "limit=1&limit=1",
+        "state=queued&state=failed",
+        &"x".repeat(5000),
     ] {
         let answer = world.get(&format!("/api/v1/invocations?{query}")).await;
         let detail = answer.problem(400, "invalid_request");
         assert!(detail.len() < 1000, "{detail}");
     }
     for query in ["after=x", "workflow_id=x", "invocation_id=x", "invocation_id=inv_0&x=1"] {
-        world.get(&format!("/api/v1/invocations/tail?{query}")).await.problem(400, "invalid_request");
+        world
+            .get(&format!("/api/v1/invocations/tail?{query}"))
+            .await
+            .problem(400, "invalid_request");
     }
     for query in ["", "?", "?&&"] {
         world.get(&format!("/api/v1/invocations{query}")).await.ok();
@@ -329,7 +426,16 @@ async fn deep_and_wide_events(database: TestDatabase) {
     let events = format!("/api/v1/workflows/{workflow}/events");
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let wide = format!("[{}0]", "0,".repeat(200_000));
-    for event in [deep.as_str(), &wide, "null", "\"\\u0000\"", "\"\\ud800\"", "1e999", "123456789012345678901234567890", "{\"a\":1,\"a\":2}"] {
+    for event in [
+        deep.as_str(),
+        &wide,
+        "null",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "1e999",
+        "123456789012345678901234567890",
+        "{\"a\":1,\"a\":2}",
+    ] {
         let made = world.post_raw(&events, format!("{{\"event\": {event}}}")).await.ok();
         let shown = world.event_bytes(&made.text("invocation_id")).await;
         assert!(shown == event.as_bytes(), "an event is kept as it came");

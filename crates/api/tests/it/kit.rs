@@ -69,7 +69,8 @@ impl World {
     }
 
     pub(crate) async fn with(database: TestDatabase, setup: Setup) -> Self {
-        let demo = DemoApp::start(([127, 0, 0, 1], 0).into(), DemoOptions::default()).await.unwrap();
+        let demo =
+            DemoApp::start(([127, 0, 0, 1], 0).into(), DemoOptions::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let apps = folder.path().join("apps");
         std::fs::create_dir_all(apps.join("demo")).unwrap();
@@ -176,7 +177,12 @@ impl World {
     }
 
     /// A request with the key, and with a JSON body if there is one.
-    pub(crate) fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Request<Body> {
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Request<Body> {
         request_as(&self.key, method, path, body)
     }
 
@@ -328,7 +334,7 @@ fn pool_config() -> PoolConfig {
         max_waiting: 16,
         spare: 0,
         spare_limits: Limits::default(),
-        idle: Duration::from_secs(60),
+        idle: Duration::from_mins(1),
         clock: Arc::new(SystemClock),
     }
 }

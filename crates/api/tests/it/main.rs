@@ -10,8 +10,8 @@
 
 mod access;
 mod connect_page;
-mod document;
 mod docs;
+mod document;
 mod fuzz;
 mod idempotency;
 mod ingress;
@@ -22,3 +22,4 @@ mod pages;
 mod problems;
 mod run;
 mod schema;
+mod schemathesis;

@@ -17,20 +17,25 @@ on_both!(
 );
 
 /// Walks a listing to its end, with something to do after each page.
-async fn walk(world: &World, path: &str, limit: u32, mut between: impl AsyncFnMut(u32)) -> Vec<String> {
+async fn walk(
+    world: &World,
+    path: &str,
+    limit: usize,
+    mut between: impl AsyncFnMut(u32),
+) -> Vec<String> {
     let (mut ids, mut cursor, mut pages) = (Vec::new(), None::<String>, 0);
     loop {
         let separator = if path.contains('?') { '&' } else { '?' };
         let cursor_part = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         let page = world.get(&format!("{path}{separator}limit={limit}{cursor_part}")).await.ok();
         let data = page["data"].as_array().unwrap();
-        assert!(data.len() <= limit as usize);
+        assert!(data.len() <= limit);
         ids.extend(data.iter().map(|one| one.text("id")));
         cursor = page["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() {
             return ids;
         }
-        assert_eq!(data.len(), limit as usize, "only the last page may be short");
+        assert_eq!(data.len(), limit, "only the last page may be short");
         pages += 1;
         between(pages).await;
     }
@@ -107,7 +112,10 @@ async fn cursors_and_limits_are_checked(database: TestDatabase) {
     let page = world.get("/api/v1/workflows?limit=1").await.ok();
     let of_workflows = page.text("next_cursor");
     let listings = [
-        "/api/v1/workflows", "/api/v1/invocations", "/api/v1/connections", "/api/v1/oauth-clients",
+        "/api/v1/workflows",
+        "/api/v1/invocations",
+        "/api/v1/connections",
+        "/api/v1/oauth-clients",
     ];
     for path in listings {
         for limit in ["0", "101", "-1", "x", "1.5", "99999999999999999999", "", "1&limit=2"] {
@@ -134,7 +142,9 @@ async fn invocations_are_filtered_and_deleted(database: TestDatabase) {
     let mut runs = Vec::new();
     for workflow in [&one, &one, &two] {
         let path = format!("/api/v1/workflows/{}/events", workflow.text("workflow_id"));
-        runs.push(world.post(&path, &json!({ "event": { "n": 1 } })).await.ok().text("invocation_id"));
+        runs.push(
+            world.post(&path, &json!({ "event": { "n": 1 } })).await.ok().text("invocation_id"),
+        );
     }
     let listed = async |query: &str| -> BTreeSet<String> {
         let page = world.get(&format!("/api/v1/invocations{query}")).await.ok();
@@ -191,7 +201,10 @@ async fn connections_are_filtered(database: TestDatabase) {
     let world = World::new(database).await;
     let id = world.connection("crm").await.text("id");
     let count = async |query: &str| {
-        world.get(&format!("/api/v1/connections?{query}")).await.ok()["data"].as_array().unwrap().len()
+        world.get(&format!("/api/v1/connections?{query}")).await.ok()["data"]
+            .as_array()
+            .unwrap()
+            .len()
     };
     assert_eq!(count("customer=ada@acme&app=demo").await, 1);
     assert_eq!(count("customer=ada%40acme").await, 1);

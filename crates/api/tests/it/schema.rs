@@ -44,22 +44,31 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     let said = responses.get(answer.status.to_string()).unwrap_or(&responses["default"]);
     let said = resolve(said);
     let Some(content) = said.get("content").and_then(Value::as_object) else {
-        assert!(answer.body.is_empty(), "{} answers with a body that it does not name", operation.id);
+        assert!(
+            answer.body.is_empty(),
+            "{} answers with a body that it does not name",
+            operation.id
+        );
         return;
     };
     let kind = answer.header("content-type").split(';').next().unwrap();
     let Some(media) = content.get(kind) else {
-        panic!("{} answers {} with `{kind}`, which is not in the document", operation.id, answer.status)
+        panic!(
+            "{} answers {} with `{kind}`, which is not in the document",
+            operation.id, answer.status
+        )
     };
-    if kind.ends_with("json") {
-        if let Err(wrong) = fits_schema(&answer.json(), &media["schema"], "$") {
-            panic!("{} answers {} with what its document does not say: {wrong}", operation.id, answer.status);
-        }
+    if kind.ends_with("json")
+        && let Err(wrong) = fits_schema(&answer.json(), &media["schema"], "$")
+    {
+        let (id, status) = (operation.id, answer.status);
+        panic!("{id} answers {status} with what its document does not say: {wrong}");
     }
 }
 
 fn fits(template: &str, path: &str) -> bool {
-    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    let (template, path): (Vec<_>, Vec<_>) =
+        (template.split('/').collect(), path.split('/').collect());
     template.len() == path.len()
         && template.iter().zip(path).all(|(part, given)| part.starts_with('{') || *part == given)
 }
@@ -77,9 +86,24 @@ pub(crate) fn fits_schema(value: &Value, schema: &'static Value, at: &str) -> Re
     let schema = resolve(schema);
     for keyword in schema.as_object().into_iter().flat_map(|schema| schema.keys()) {
         let known = [
-            "type", "properties", "required", "items", "allOf", "oneOf", "enum", "format",
-            "description", "additionalProperties", "propertyNames", "minimum", "title", "writeOnly",
-            "pattern", "example", "default", "examples",
+            "type",
+            "properties",
+            "required",
+            "items",
+            "allOf",
+            "oneOf",
+            "enum",
+            "format",
+            "description",
+            "additionalProperties",
+            "propertyNames",
+            "minimum",
+            "title",
+            "writeOnly",
+            "pattern",
+            "example",
+            "default",
+            "examples",
         ];
         assert!(known.contains(&keyword.as_str()), "{at}: the checker does not know `{keyword}`");
     }
@@ -119,7 +143,9 @@ pub(crate) fn fits_schema(value: &Value, schema: &'static Value, at: &str) -> Re
         let at = format!("{at}.{name}");
         if let Some(property) = schema["properties"].get(name) {
             fits_schema(member, property, &at)?;
-        } else if let Some(others) = schema.get("additionalProperties").filter(|one| one.is_object()) {
+        } else if let Some(others) =
+            schema.get("additionalProperties").filter(|one| one.is_object())
+        {
             fits_schema(member, others, &at)?;
         }
     }

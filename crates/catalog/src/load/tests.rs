@@ -169,6 +169,46 @@ fn oddities_of_oauth_can_be_said() {
 }
 
 #[test]
+fn introspection_is_for_tokens_that_rotate_and_for_hosts_that_get_them() {
+    let text = GOOD.replace(
+        "  api_key:",
+        "  oauth2:
+    docs: https://docs.acme.example/oauth
+    authorization_url: https://acme.example/authorize
+    token_url: https://login.acme.example/token
+    client_auth: post
+    pkce: required
+    refresh: { rotates: true }
+    introspection: { url: https://login.acme.example/introspect, client_auth: basic }
+  api_key:",
+    );
+    let catalog = outcome("acme", &text).unwrap();
+    let oauth2 = catalog.get("acme").unwrap().auth.oauth2.as_ref().unwrap();
+    let introspection = oauth2.introspection.as_ref().unwrap();
+    assert_eq!(introspection.client_auth, crate::ClientAuth::Basic);
+    assert_eq!(introspection.url.as_str(), "https://login.acme.example/introspect");
+    let changed = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        outcome("acme", &text.replacen(from, to, 1)).map(|_| ())
+    };
+    let url = "https://login.acme.example/introspect";
+    // One of `hosts` does too.
+    changed(url, "https://api.acme.example/introspect").unwrap();
+    for (from, to, expected) in [
+        (url, "http://login.acme.example/introspect", "must be https"),
+        (url, "https://evil.example/introspect", "send the refresh token to evil.example"),
+        (url, "https://login.acme.example:8443/introspect", "send the refresh token to"),
+        (", client_auth: basic }", " }", "missing field `client_auth`"),
+        ("{ rotates: true }", "{ rotates: false }", "introspection is for refresh tokens"),
+        ("{ rotates: true }", "{ rotates: true, retry_old_token: true }", "may be sent again"),
+        ("    refresh: { rotates: true }\n", "", "introspection is for refresh tokens"),
+    ] {
+        let shown = changed(from, to).unwrap_err();
+        assert!(shown.starts_with("acme/app.yaml:") && shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
 fn the_schema_names_every_field() {
     let schema = Catalog::schema();
     assert_eq!(schema["additionalProperties"], false);

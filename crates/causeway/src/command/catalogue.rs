@@ -10,8 +10,9 @@ pub(crate) async fn run(command: AppsCommand, output: Output) -> anyhow::Result<
             let page = Client::new(&client).await?.get("apps", &[]).await?;
             output.result(&page, |page| {
                 list(page)
-                    .map(|app| format!("{:<16}{}\n", text(app, "slug"), text(app, "description")))
-                    .collect()
+                    .map(|app| format!("{:<16}{}", text(app, "slug"), text(app, "description")))
+                    .collect::<Vec<_>>()
+                    .join("\n")
             });
         }
         AppsCommand::Show { client, slug } => {

@@ -39,9 +39,11 @@ pub(crate) async fn run(command: ConnectionsCommand, output: Output) -> anyhow::
                 Client::new(&client).await?.get(&format!("connections/{id}"), &[]).await?;
             output.result(&connection, line);
         }
-        ConnectionsCommand::Add { client, app, customer, name, fields } => {
+        ConnectionsCommand::Add { client, app, customer, name, scheme, fields } => {
             let fields: Value = serde_json::from_str(&input::read_secret(&fields, "the fields")?)?;
-            let body = json!({ "app": app, "customer": customer, "name": name, "fields": fields });
+            let body = json!({
+                "app": app, "customer": customer, "name": name, "scheme": scheme, "fields": fields,
+            });
             let connection = Client::new(&client).await?.post("connections", Some(&body)).await?;
             output.result(&connection, line);
         }

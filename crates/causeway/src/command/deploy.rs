@@ -86,6 +86,12 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
                 continue;
             }
             if path.is_dir() {
+                // A link may lead back to where it stands.
+                ensure!(
+                    !path.is_symlink(),
+                    "{} is a link to a folder: put the files there",
+                    path.display()
+                );
                 folders.push(path);
                 continue;
             }

@@ -61,8 +61,9 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     output.result(&report.0, |findings| {
         findings
             .iter()
-            .map(|one| format!("{:<8} {:<14} {}\n", one.outcome, one.check, one.detail))
-            .collect()
+            .map(|one| format!("{:<8} {:<14} {}", one.outcome, one.check, one.detail))
+            .collect::<Vec<_>>()
+            .join("\n")
     });
     if failed > 0 {
         bail!("{failed} of {} checks failed", report.0.len());

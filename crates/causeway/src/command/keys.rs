@@ -20,7 +20,7 @@ pub(crate) async fn run(command: KeysCommand, output: Output) -> anyhow::Result<
         }
         KeysCommand::Rotate { client, no_wait } => rotate(&client, no_wait, output).await,
         KeysCommand::Rewrap { server, to } => {
-            let config = Config::read(server)?;
+            let config = Config::read(*server)?;
             let to: RootKeySpec =
                 to.parse().with_context(|| format!("reading the root key `{to}`"))?;
             let _alone = wiring::lock_data_dir(&config)?;

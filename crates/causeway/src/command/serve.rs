@@ -19,7 +19,7 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -31,12 +31,7 @@ const ROTATIONS: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> {
     log();
-    // A core dump would hold keys.
-    rustix::process::setrlimit(
-        rustix::process::Resource::Core,
-        rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
-    )
-    .context("switching core dumps off")?;
+    no_core_dumps()?;
     let config = Config::read(args)?;
     let _alone = wiring::lock_data_dir(&config)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
@@ -60,13 +55,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         GuardConfig { allow: config.net_allow.clone(), ..GuardConfig::default() },
         SystemResolver,
     );
-    let extra_roots_pem = match &config.net_extra_roots {
-        Some(path) => {
-            Some(std::fs::read(path).with_context(|| format!("reading {}", path.display()))?)
-        }
-        None => None,
-    };
-    let http = HttpClient::new(guard.clone(), &HttpConfig { extra_roots_pem })?;
+    let http = http_client(&config, guard.clone())?;
     let (clock, random) = (wiring::clock(), wiring::random());
     let base = public_url.as_str().trim_end_matches('/');
     let connect = Connect::new(ConnectParts {
@@ -124,19 +113,10 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     output.result(&ready, |_| format!("Causeway listens on http://{address} ({}).", store.kind()));
     tracing::info!(listen = %address, database = store.kind(), node.id = %flow.node(), "serving");
 
-    // Each piece of news leaves as it comes, without waiting until the one before has arrived.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "a connection keeps its delay"
-            );
-        }
-    });
     let service = api.router().into_make_service_with_connect_info::<SocketAddr>();
     let stop = tokio::spawn(stop_signal());
     tokio::select! {
-        served = axum::serve(listener, service) => served.context("serving")?,
+        served = axum::serve(listener.tap_io(without_delay), service) => served.context("serving")?,
         stopped = stop => stopped.context("waiting for the signal to stop")??,
     }
     tracing::info!("stopping");
@@ -148,6 +128,32 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     connect.close().await;
     store.close().await;
     Ok(())
+}
+
+/// A core dump would hold keys.
+fn no_core_dumps() -> anyhow::Result<()> {
+    rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
+    )
+    .context("switching core dumps off")
+}
+
+fn http_client(config: &Config, guard: Guard) -> anyhow::Result<HttpClient> {
+    let extra_roots_pem = match &config.net_extra_roots {
+        Some(path) => {
+            Some(std::fs::read(path).with_context(|| format!("reading {}", path.display()))?)
+        }
+        None => None,
+    };
+    Ok(HttpClient::new(guard, &HttpConfig { extra_roots_pem })?)
+}
+
+/// Each piece of news leaves as it comes, without waiting until the one before has arrived.
+fn without_delay(connection: &mut TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps its delay");
+    }
 }
 
 fn pool_config(config: &Config) -> anyhow::Result<PoolConfig> {
@@ -170,10 +176,8 @@ async fn take_up_rotations(vault: Vault, actor: Actor) {
     loop {
         turns.tick().await;
         if let Err(error) = vault.resume_rotations(actor).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "key rotations are unfinished"
-            );
+            let error = anyhow::Error::from(error);
+            tracing::warn!(error = format!("{error:#}"), "key rotations are unfinished");
         }
     }
 }

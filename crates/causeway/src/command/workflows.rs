@@ -13,8 +13,9 @@ pub(crate) async fn run(command: WorkflowsCommand, output: Output) -> anyhow::Re
                 .await?;
             output.result(&page, |page| {
                 list(page)
-                    .map(|one| format!("{}  {}\n", text(one, "id"), text(one, "name")))
-                    .collect()
+                    .map(|one| format!("{}  {}", text(one, "id"), text(one, "name")))
+                    .collect::<Vec<_>>()
+                    .join("\n")
             });
         }
         WorkflowsCommand::Show { client, workflow } => {

@@ -26,7 +26,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 }
 
 async fn what_programs_read_has_its_fields(database: TestDatabase) {
-    let home = Home::new(database).await;
+    let home = Home::new(database);
     for (field, prefix) in [
         ("workspace_id", "ws_"),
         ("project_id", "proj_"),
@@ -150,7 +150,7 @@ fn the_same_by_file_and_variable(home: &Home, server: Server) {
 }
 
 async fn a_deleted_invocation_is_gone_for_good(database: TestDatabase) {
-    let home = Home::new(database).await;
+    let home = Home::new(database);
     let server = home.serve();
     let trigger = home.deploy(&server, "greets", ONE_STEP, &[("greet.mjs", GREET)]);
     let ran = server.finish(&trigger, &json!({ "name": "Ada" })).await;
@@ -195,7 +195,7 @@ async fn a_deleted_invocation_is_gone_for_good(database: TestDatabase) {
 }
 
 async fn deploying_shows_its_plan_first(database: TestDatabase) {
-    let home = Home::new(database).await;
+    let home = Home::new(database);
     let server = home.serve();
     let folder = home.write_workflow("greets", ONE_STEP, &[("greet.mjs", GREET)]);
     let path = folder.to_str().unwrap();
@@ -236,7 +236,7 @@ async fn deploying_shows_its_plan_first(database: TestDatabase) {
     for (manifest, words) in [
         (
             "steps: [{ name: greet, run: ./gone.mjs }]",
-            vec!["step `greet` runs `./gone.mjs`, which is not in the folder", "[invalid_code]"],
+            vec!["`greet` runs `./gone.mjs`, which is not in the folder", "[invalid_code]"],
         ),
         (
             "steps: [{ name: greet, rum: ./greet.mjs }]",

@@ -15,7 +15,7 @@ on_both!(a_finished_step_does_not_run_again, every_acknowledged_event_completes_
 
 async fn a_finished_step_does_not_run_again(database: TestDatabase) {
     let other = Counterpart::start().await;
-    let home = Home::with_flags(database, &["--net-allow", &other.range()]).await;
+    let home = Home::with_flags(database, &["--net-allow", &other.range()]);
     let server = home.serve();
     let step = |way: &str| {
         format!(
@@ -108,7 +108,7 @@ impl Traffic {
 }
 
 async fn every_acknowledged_event_completes_through_five_kills(database: TestDatabase) {
-    let home = Home::new(database).await;
+    let home = Home::new(database);
     let server = home.serve();
     let trigger = home.deploy(
         &server,

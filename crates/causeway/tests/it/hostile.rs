@@ -84,7 +84,7 @@ const ATTACKS: [(&str, &str, &str, &str, &str); 7] = [
 ];
 
 async fn hostile_steps_end_in_their_named_errors(database: TestDatabase) {
-    let home = Home::new(database).await;
+    let home = Home::new(database);
     let server = Arc::new(home.serve());
     let good = [(
         "good.mjs",

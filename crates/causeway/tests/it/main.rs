@@ -1,6 +1,15 @@
 //! The whole of Causeway: the built binary with real jails and the real Node in them, on both
 //! databases. Each test has an installation of its own and stops what it started.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "all of this crate is test code, its helpers too"
+)]
+
 mod cli;
 mod crash;
 mod hostile;

@@ -10,7 +10,7 @@ async fn a_database_that_goes_away_and_comes_back() {
     let (mut proxy, url) = Proxy::before(&database.url);
     database.url = url;
     let other = Counterpart::start().await;
-    let home = Home::with_flags(database, &["--net-allow", &other.range()]).await;
+    let home = Home::with_flags(database, &["--net-allow", &other.range()]);
     let server = home.serve();
     let step = format!(
         "export default async ({{ event }}) => {{

@@ -23,7 +23,7 @@ fn assert_says(ran: &Ran, words: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_folder_that_cannot_be_used() {
-    let home = Home::new(TestDatabase::sqlite().await).await;
+    let home = Home::new(TestDatabase::sqlite().await);
     let key = home.place().remove(1);
 
     let file = home.path("a-file");
@@ -49,7 +49,7 @@ async fn a_data_folder_that_cannot_be_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_cannot_be_listened_on() {
-    let home = Home::new(TestDatabase::sqlite().await).await;
+    let home = Home::new(TestDatabase::sqlite().await);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let with = |flag: String| serve(&[home.place(), vec![flag]].concat());
@@ -65,7 +65,7 @@ async fn an_address_that_cannot_be_listened_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_key_that_cannot_be_used() {
-    let home = Home::new(TestDatabase::sqlite().await).await;
+    let home = Home::new(TestDatabase::sqlite().await);
     let key = home.path("root.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     assert_says(&serve(&home.place()), &["root.key", "mode is 644", "Run `chmod 600 "]);
@@ -91,7 +91,7 @@ async fn a_root_key_that_cannot_be_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_cannot_be_used() {
-    let home = Home::new(TestDatabase::sqlite().await).await;
+    let home = Home::new(TestDatabase::sqlite().await);
     let with = |url: &str| serve(&[home.place(), vec![format!("--database-url={url}")]].concat());
     let refused = with("mysql://ada:hunter2-canary@db/causeway");
     assert_says(&refused, &["must begin with `sqlite:` or `postgres://`"]);
@@ -112,7 +112,7 @@ async fn a_database_that_cannot_be_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_file_that_cannot_be_used() {
-    let home = Home::new(TestDatabase::sqlite().await).await;
+    let home = Home::new(TestDatabase::sqlite().await);
     let file = home.path("causeway.toml");
     let with = |text: &str| {
         fs::write(&file, text).unwrap();
@@ -146,18 +146,22 @@ async fn a_client_without_a_server_or_a_key() {
     let url = format!("http://{free}");
     assert_says(&client(None, &url), &["CAUSEWAY_API_KEY is not set", "causeway bootstrap --json"]);
     assert_says(&client(Some("x"), &url), &[&url, "is it running?", "CAUSEWAY_URL"]);
-    let home = Home::new(TestDatabase::sqlite().await).await;
+    let home = Home::new(TestDatabase::sqlite().await);
     let server = home.serve();
     assert_says(&client(Some("cwk_wrong"), &server.url("")), &["[unauthenticated]"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_public_url_the_address_listened_on_is_meant() {
-    let home = Home::new(TestDatabase::sqlite().await).await;
+    let home = Home::new(TestDatabase::sqlite().await);
     let mut command = Home::bare();
     command.args(["serve", "--json", "--listen=127.0.0.1:0"]).args(home.place());
     let server = Server::start(command, &home.path("server.log"), home.api_key(), &home.http);
-    let folder = home.write_workflow("any", "steps: [{ name: a, run: ./a.mjs }]", &[("a.mjs", "export default () => 1;")]);
+    let folder = home.write_workflow(
+        "any",
+        "steps: [{ name: a, run: ./a.mjs }]",
+        &[("a.mjs", "export default () => 1;")],
+    );
     let deployed = home.cli(&server, &["deploy", "--json", folder.to_str().unwrap()]).json();
     let url = deployed["trigger_url"].as_str().unwrap();
     assert!(url.starts_with(&server.url("/t/")), "{url}");

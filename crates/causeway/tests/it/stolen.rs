@@ -9,7 +9,7 @@ use std::path::Path;
 on_both!(a_copy_without_the_root_key_opens_nothing);
 
 async fn a_copy_without_the_root_key_opens_nothing(database: TestDatabase) {
-    let home = Home::new(database).await;
+    let home = Home::new(database);
     let server = home.serve();
     let files = [("echo.mjs", "export default ({ event }) => event.body;")];
     let trigger = home.deploy(&server, "echo", "steps: [{ name: echo, run: ./echo.mjs }]", &files);
@@ -45,7 +45,7 @@ async fn a_copy_without_the_root_key_opens_nothing(database: TestDatabase) {
     }
 
     // Another installation's key is a good key, and the wrong one.
-    let stranger = Home::new(TestDatabase::sqlite().await).await;
+    let stranger = Home::new(TestDatabase::sqlite().await);
     let other = stranger.path("root.key");
     let checked = on_copy(&home, "doctor", &copy, &other);
     assert_eq!(checked.code, Some(1), "{checked:#?}");

@@ -2,15 +2,17 @@
 
 use super::lease::Taken;
 use super::outcome::Failure;
-use super::{ANSWER_LOST, Due, EXPIRED, UNREACHABLE};
+use super::{Due, EXPIRED, UNREACHABLE};
 use crate::Inner;
 use crate::crash::CrashPoint;
 use crate::error::CredentialError;
-use crate::token_endpoint::{self, Client, Grant, RawAnswer, TOKEN_TIMEOUT};
+use crate::token_endpoint::{
+    self, Client, EndpointError, Grant, Prepared, RawAnswer, TOKEN_TIMEOUT,
+};
 use causeway_catalog::OAuth2;
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::{Connection, ConnectionRefresh, ConnectionState, RefreshPhase};
-use causeway_types::{Actor, Place, SecretString, Tenant};
+use causeway_types::{Actor, Place, Tenant};
 use std::time::Duration;
 
 /// How often storing an answer is tried: the database may be away for a moment, and the answer
@@ -29,6 +31,8 @@ pub(crate) enum Attempted {
 enum Begun {
     /// Call the token endpoint: the intent is written.
     Call(ConnectionRefresh),
+    /// Ask the app first whether it has replaced the refresh token: an answer was lost.
+    Ask(ConnectionRefresh),
     /// Apply the answer that an earlier holder kept.
     Kept(ConnectionRefresh, Box<Connection>),
     Nothing,
@@ -43,8 +47,21 @@ impl Inner {
         due: Due,
     ) -> Result<Attempted, CredentialError> {
         let (row, client) = self.equipment(tenant, &due.connection).await?;
+        // Built before the intent is written, so that next to nothing lies between the intent and
+        // the wire.
+        let request = due
+            .tokens
+            .refresh
+            .as_ref()
+            .map(|token| token_endpoint::prepare(row, &client, Grant::Refresh { token }));
         let lease = match self.begin(tenant, &due, row).await? {
             Begun::Call(lease) => lease,
+            Begun::Ask(lease) => {
+                if !self.ask_first(tenant, &due, row, &client, &lease).await? {
+                    return Ok(Attempted::Ended);
+                }
+                lease
+            }
             Begun::Kept(lease, connection) => {
                 self.apply_kept(tenant, &lease, *connection).await?;
                 return Ok(Attempted::Ended);
@@ -55,8 +72,8 @@ impl Inner {
         self.crash.reached(CrashPoint::IntentWritten);
         let Due { connection, tokens } = due;
         // Checked when the intent was written.
-        let Some(token) = &tokens.refresh else { return Ok(Attempted::Ended) };
-        match self.call(row, &client, &lease, token).await {
+        let Some(request) = request else { return Ok(Attempted::Ended) };
+        match self.call(&lease, request).await {
             Ok(answer) => {
                 self.crash.reached(CrashPoint::AnswerReceived);
                 if self.keep(tenant, &lease, &answer).await? {
@@ -131,24 +148,24 @@ impl Inner {
         let same = |a: &Connection, b: &Connection| {
             (a.fence, a.state, a.refresh_at) == (b.fence, b.state, b.refresh_at)
         };
-        let lost = lease.phase == RefreshPhase::Intent;
         if !same(&present, seen) || present.state == ConnectionState::NeedsReauth {
             // Rolled back: what the last holder left stays for whoever finds the connection due.
             return Ok(Begun::Nothing);
         }
         let unrefreshable = row.refresh.is_none() || due.tokens.refresh.is_none();
-        let spent = lost && !may_repeat(row, &lease);
-        if unrefreshable || spent {
+        if !unrefreshable && lease.unanswered > 0 && row.introspection.is_some() {
+            // The record of the last holder stays: should this one die too, the next one asks.
+            tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
+            return Ok(Begun::Ask(lease));
+        }
+        if unrefreshable || is_spent(row, &lease) {
             let failure = if unrefreshable {
                 Failure::needs_reauth(
                     EXPIRED,
                     "The access token has expired, and the app gave nothing to renew it with.",
                 )
             } else {
-                Failure::needs_reauth(
-                    ANSWER_LOST,
-                    "The app may have replaced the refresh token in an answer that never arrived, and does not take the old one again.",
-                )
+                Failure::answer_may_be_lost()
             };
             self.fail_in(tx, tenant, &lease, &present, failure).await?;
             return Ok(Begun::Nothing);
@@ -162,21 +179,19 @@ impl Inner {
     /// Calls the token endpoint, once.
     async fn call(
         &self,
-        row: &OAuth2,
-        client: &Client,
         lease: &ConnectionRefresh,
-        token: &SecretString,
+        request: Result<Prepared, EndpointError>,
     ) -> Result<RawAnswer, Failure> {
         // A process that was stopped for a while must not call when its lease may end meanwhile.
         if self.clock.now().plus(TOKEN_TIMEOUT) > lease.lease_until {
             return Err(Failure::not_tried(lease));
         }
-        let grant = Grant::Refresh { token };
-        let now = || self.clock.now();
-        token_endpoint::ask(&self.http, row, client, grant, now).await.map_err(|error| {
+        let failed = |error: EndpointError| {
             let unanswered = lease.unanswered + i64::from(error.may_have_been_sent());
             Failure::failing(UNREACHABLE, &error.to_string(), unanswered)
-        })
+        };
+        let request = request.map_err(failed)?;
+        token_endpoint::send(&self.http, request, || self.clock.now()).await.map_err(failed)
     }
 
     /// Keeps an answer. False if the lease has gone to somebody else.
@@ -215,10 +230,13 @@ impl Inner {
     }
 }
 
-/// Whether the old refresh token may be sent after an intent that was left without an answer:
-/// as often as needed if the app never replaces it, once if it takes a replaced one once more.
-fn may_repeat(row: &OAuth2, lease: &ConnectionRefresh) -> bool {
-    row.refresh
+/// Whether a process left an intent without an answer, and the old refresh token may not be sent
+/// again: it may be as often as needed if the app never replaces it, and once if the app takes a
+/// replaced one once more.
+pub(super) fn is_spent(row: &OAuth2, lease: &ConnectionRefresh) -> bool {
+    let may_repeat = row
+        .refresh
         .as_ref()
-        .is_some_and(|refresh| refresh.may_repeat() && (!refresh.rotates || lease.unanswered <= 1))
+        .is_some_and(|refresh| refresh.may_repeat() && (!refresh.rotates || lease.unanswered <= 1));
+    lease.phase == RefreshPhase::Intent && !may_repeat
 }

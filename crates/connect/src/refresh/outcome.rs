@@ -8,7 +8,7 @@ use crate::error::CredentialError;
 use crate::token_endpoint::{RawAnswer, Refused};
 use causeway_catalog::OAuth2;
 use causeway_store::{Audit, Bookkeeping, WriteTx, db};
-use causeway_types::entity::{Connection, ConnectionRefresh, ConnectionState};
+use causeway_types::entity::{Connection, ConnectionRefresh, ConnectionState, RefreshPhase};
 use causeway_types::{Actor, Place, Tenant};
 use std::time::Duration;
 
@@ -22,37 +22,67 @@ pub(crate) struct Failure {
     unanswered: i64,
     /// The app's own word on when to try again.
     retry_after: Option<Duration>,
+    /// Whether the intent of an earlier holder is still without an answer.
+    keeps_intent: bool,
 }
 
 impl Failure {
+    const NOTHING: Self = Self {
+        state: ConnectionState::Failing,
+        reason: None,
+        code: "",
+        unanswered: 0,
+        retry_after: None,
+        keeps_intent: false,
+    };
+
     pub(crate) fn needs_reauth(code: &'static str, sentence: &str) -> Self {
         let reason = Some(format!("{code}: {sentence}"));
-        Self { state: ConnectionState::NeedsReauth, reason, code, unanswered: 0, retry_after: None }
+        Self { state: ConnectionState::NeedsReauth, reason, code, ..Self::NOTHING }
+    }
+
+    /// The window that OAuth leaves open, as far as is known.
+    pub(crate) fn answer_may_be_lost() -> Self {
+        Self::needs_reauth(
+            ANSWER_LOST,
+            "The app may have replaced the refresh token in an answer that never arrived, and does not take the old one again.",
+        )
+    }
+
+    /// The window that OAuth leaves open, by the app's own word.
+    pub(crate) fn answer_lost() -> Self {
+        Self::needs_reauth(
+            ANSWER_LOST,
+            "The app has replaced the refresh token in an answer that never arrived, and does not take the old one again.",
+        )
+    }
+
+    /// The app could not say whether it has replaced the refresh token; nothing was decided.
+    pub(crate) fn undecided(
+        code: &'static str,
+        sentence: &str,
+        lease: &ConnectionRefresh,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let keeps_intent = lease.phase == RefreshPhase::Intent;
+        let failure = Self::failing(code, sentence, lease.unanswered);
+        Self { retry_after, keeps_intent, ..failure }
     }
 
     pub(crate) fn failing(code: &'static str, sentence: &str, unanswered: i64) -> Self {
         let reason = Some(format!("{code}: {}.", sentence.trim_end_matches('.')));
-        Self { state: ConnectionState::Failing, reason, code, unanswered, retry_after: None }
+        Self { reason, code, unanswered, ..Self::NOTHING }
     }
 
     /// The token endpoint was not called, and not because of anything about the connection.
     pub(crate) fn not_tried(lease: &ConnectionRefresh) -> Self {
-        Self {
-            state: ConnectionState::Failing,
-            reason: None,
-            code: "",
-            unanswered: lease.unanswered,
-            retry_after: None,
-        }
+        Self { unanswered: lease.unanswered, ..Self::NOTHING }
     }
 
     fn of_answer(refused: &Refused, row: &OAuth2, lease: &ConnectionRefresh) -> Self {
         if refused.is_denial(row) {
             if lease.unanswered > 0 {
-                return Self::needs_reauth(
-                    ANSWER_LOST,
-                    "The app has replaced the refresh token in an answer that never arrived, and does not take the old one again.",
-                );
+                return Self::answer_lost();
             }
             return Self::needs_reauth(DENIED, &sentence(refused));
         }
@@ -170,10 +200,15 @@ impl Inner {
     ) -> Result<(), CredentialError> {
         let (workspace, id, now) = (tenant.workspace, present.id, self.clock.now());
         let tried = i64::from(failure.reason.is_some());
-        let (failures, unanswered) = (lease.failures + tried, failure.unanswered);
+        let failures = lease.failures + tried;
+        // An intent that stays is written anew, which counts it anew.
+        let unanswered = failure.unanswered - i64::from(failure.keeps_intent);
         if !db!(tx, connection::settle(workspace, id, lease.fence, unanswered, failures))? {
             tracing::warn!(connection = %id, "a refresh lost its lease; its failure is dropped");
             return Ok(());
+        }
+        if failure.keeps_intent {
+            db!(tx, connection::record_intent(workspace, id, lease.fence))?;
         }
         let Some(reason) = failure.reason else {
             tx.commit_bookkeeping(Bookkeeping::Refresh).await?;

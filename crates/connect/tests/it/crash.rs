@@ -72,8 +72,9 @@ async fn child_process() {
     panic!("the refresh did not come to the point");
 }
 
-/// Lets a child die at a point of a refresh.
-async fn die_at(world: &World, point: CrashPoint) {
+/// A process that refreshes the connection and dies at a point, if the refresh comes to one of
+/// this name.
+pub(crate) fn child(world: &World, point: &str) -> tokio::process::Command {
     let tenant = world.tenant();
     let order = Order {
         database_url: world.database.url.clone(),
@@ -83,11 +84,19 @@ async fn die_at(world: &World, point: CrashPoint) {
         workspace: tenant.workspace.to_string(),
         project: tenant.project.to_string(),
         environment: tenant.environment.to_string(),
-        point: format!("{point:?}"),
+        point: point.to_owned(),
     };
-    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "crash::child_process", "--nocapture"])
         .env(ORDER, serde_json::to_string(&order).unwrap())
+        .kill_on_drop(true);
+    command
+}
+
+/// Lets a child die at a point of a refresh.
+pub(crate) async fn die_at(world: &World, point: CrashPoint) {
+    let output = child(world, &format!("{point:?}"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .output()
@@ -98,7 +107,7 @@ async fn die_at(world: &World, point: CrashPoint) {
 }
 
 /// What the next process gets: a token, or the reason why there is none.
-async fn afterwards(world: &World, node: &Connect) -> Result<String, String> {
+pub(crate) async fn afterwards(world: &World, node: &Connect) -> Result<String, String> {
     world.clock.advance(Duration::from_mins(1));
     credential(node, world.tenant(), "crm")
         .await
@@ -168,6 +177,6 @@ async fn a_lenient_provider_keeps_the_grant_everywhere(database: TestDatabase) {
     }
 }
 
-async fn delete(world: &World, node: &Connect, id: causeway_types::ConnectionId) {
+pub(crate) async fn delete(world: &World, node: &Connect, id: causeway_types::ConnectionId) {
     node.delete_connection(&world.permit(), id).await.unwrap();
 }

@@ -329,7 +329,7 @@ fn spawn_caller(world: &World) -> tokio::task::JoinHandle<Result<String, Credent
 
 async fn reconnect(world: &World, id: ConnectionId) {
     let new = NewSession {
-        customer: "ada@acme".into(),
+        customer: "acme".into(),
         app: "demo".into(),
         reconnect: Some(id),
         ..NewSession::default()

@@ -28,7 +28,7 @@ async fn a_customer_links_an_account_and_gives_it_up(database: TestDatabase) {
     let session = world.session("oidc", "crm").await;
     let browser = cookie();
     let view = world.connect.open_link(session.token.expose(), &browser).await.unwrap();
-    assert_eq!((view.app_name.as_str(), view.customer.as_str()), ("OIDC Test", "ada@acme"));
+    assert_eq!((view.app_name.as_str(), view.customer.as_str()), ("OIDC Test", "acme"));
     let url = world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
     let shown: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
     let wanted =
@@ -159,7 +159,7 @@ async fn a_connection_is_renewed_in_place(database: TestDatabase) {
     let id = world.link_oidc("crm").await;
     let before = world.connection(id).await.unwrap();
     let new = causeway_connect::NewSession {
-        customer: "ada@acme".into(),
+        customer: "acme".into(),
         app: "oidc".into(),
         reconnect: Some(id),
         return_url: Some("https://acme.example/done".into()),
@@ -196,7 +196,7 @@ fn copy(callback: &Callback) -> Callback {
 }
 
 /// What the provider's introspection endpoint says (RFC 7662).
-async fn is_active(world: &World, provider: &OidcProvider, token: &str) -> bool {
+pub(crate) async fn is_active(world: &World, provider: &OidcProvider, token: &str) -> bool {
     let proof = BASE64.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}").as_bytes());
     let request = Request::post(format!("{}/token/introspection", provider.url()))
         .header(AUTHORIZATION, format!("Basic {proof}"))

@@ -57,7 +57,7 @@ async fn a_customer_types_a_key(database: TestDatabase) {
 async fn the_company_makes_connections_itself(database: TestDatabase) {
     let (world, app) = demo(database).await;
     let new = |name: &str, scheme, fields| NewConnection {
-        customer: "ada@acme".into(),
+        customer: "acme".into(),
         app: "demo".into(),
         name: Some(name.into()),
         scheme,
@@ -66,7 +66,7 @@ async fn the_company_makes_connections_itself(database: TestDatabase) {
     let create = |new| async { world.connect.create_connection(&world.permit(), new).await };
     let key = || fields(&[("api_key", &app.api_key())]);
     let made = create(new("crm", Scheme::ApiKey, key())).await.unwrap();
-    assert_eq!((made.customer.as_str(), made.name.as_str()), ("ada@acme", "crm"));
+    assert_eq!((made.customer.as_str(), made.name.as_str()), ("acme", "crm"));
     let taken = create(new("crm", Scheme::ApiKey, key())).await.unwrap_err();
     assert!(matches!(taken, CreateError::NameTaken { .. }), "{taken}");
     let oauth = create(new("other", Scheme::Oauth2, key())).await.unwrap_err();
@@ -149,7 +149,7 @@ async fn another_environment_sees_nothing(database: TestDatabase) {
     let shown = world.connect.session(&read, session.id).await.unwrap_err();
     assert_eq!(shown.code(), Code::NotFound);
     let renewal = causeway_connect::NewSession {
-        customer: "ada@acme".into(),
+        customer: "acme".into(),
         app: "demo".into(),
         reconnect: Some(id),
         ..causeway_connect::NewSession::default()

@@ -12,6 +12,7 @@ mod browser;
 mod crash;
 mod faults;
 mod flow;
+mod introspection;
 mod keys;
 mod sessions;
 mod storm;

@@ -8,11 +8,13 @@ use causeway_connect::{
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
+use causeway_types::entity::Scheme;
 use causeway_types::{Code, Coded, SecretString};
 use std::time::Duration;
 
 on_both!(
     links_end,
+    a_link_belongs_to_the_first_browser_that_goes_on,
     sessions_say_what_is_missing,
     a_customer_may_say_no,
     oauth_clients_are_kept_while_connections_need_them,
@@ -51,6 +53,51 @@ async fn links_end(database: TestDatabase) {
     world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
     let older = world.connect.finish_oauth(first, &browser).await.err().unwrap();
     assert_eq!(older.code(), Code::StateMismatch, "only the newest flow can be ended");
+}
+
+async fn a_link_belongs_to_the_first_browser_that_goes_on(database: TestDatabase) {
+    let (world, app) = demo(database).await;
+    let (bot, mine, theirs) = (cookie(), cookie(), cookie());
+    let other = |refused: &LinkError| assert!(matches!(refused, LinkError::OtherBrowser));
+    let session = world.session("demo", "crm").await;
+    let token = session.token.expose();
+    // What previews links looks, also more than once, and nobody is shut out.
+    for browser in [&bot, &theirs, &mine, &bot] {
+        world.connect.open_link(token, browser).await.unwrap();
+    }
+    let url = world.connect.start_oauth(token, &mine).await.unwrap();
+    for browser in [&bot, &theirs] {
+        other(&world.connect.open_link(token, browser).await.unwrap_err());
+        let refused = world.connect.start_oauth(token, browser).await.unwrap_err();
+        assert!(matches!(refused, FlowError::Link(LinkError::OtherBrowser)), "{refused}");
+    }
+    world.connect.open_link(token, &mine).await.unwrap();
+    let callback = Browser::new(&world.http).consent(&url, "allow").await;
+    world.connect.finish_oauth(callback, &mine).await.unwrap();
+
+    // By key, a try that the app refuses binds too.
+    let session = world.session("demo", "second").await;
+    let token = session.token.expose();
+    let submit = async |browser, key: &str| {
+        let fields = [("api_key".to_owned(), SecretString::new(key.to_owned()))].into();
+        world.connect.submit_key(token, browser, Scheme::ApiKey, fields).await.map(|_| ())
+    };
+    world.connect.open_link(token, &bot).await.unwrap();
+    let refused = submit(&mine, "wrong").await.unwrap_err();
+    assert_eq!(refused.code(), Code::CredentialRefused);
+    other(&world.connect.open_link(token, &bot).await.unwrap_err());
+    let refused = submit(&theirs, &app.api_key()).await.unwrap_err();
+    assert!(matches!(refused, FlowError::Link(LinkError::OtherBrowser)), "{refused}");
+    submit(&mine, &app.api_key()).await.unwrap();
+
+    // Of two that go on at once, one does.
+    let session = world.session("demo", "third").await;
+    let token = session.token.expose();
+    let (first, second) = tokio::join!(
+        world.connect.start_oauth(token, &mine),
+        world.connect.start_oauth(token, &theirs),
+    );
+    assert_eq!(u8::from(first.is_ok()) + u8::from(second.is_ok()), 1);
 }
 
 async fn sessions_say_what_is_missing(database: TestDatabase) {

@@ -129,7 +129,7 @@ impl World {
 
     pub(crate) async fn session(&self, app: &str, name: &str) -> SessionCreated {
         let new = NewSession {
-            customer: "ada@acme".into(),
+            customer: "acme".into(),
             app: app.into(),
             name: Some(name.into()),
             ..NewSession::default()

@@ -43,7 +43,8 @@ fn mebibytes(bytes: u64) -> String {
 
 pub(super) fn time_limit(limits: &Limits) -> StepFailure {
     let limit = seconds(limits.wall);
-    let message = format!("the step ran for {limit}, its limit is {limit}: {}", raise("wall_seconds"));
+    let message =
+        format!("the step ran for {limit}, its limit is {limit}: {}", raise("wall_seconds"));
     failure(FailureCode::TimeLimit, message)
 }
 

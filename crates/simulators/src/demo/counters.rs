@@ -14,6 +14,8 @@ pub struct Counters {
     pub reuse_detections: u64,
     /// Grants ended at the revocation endpoint.
     pub revocations: u64,
+    /// Requests at the introspection endpoint, whatever came of them.
+    pub introspections: u64,
     /// Requests by method and route, like `GET /crm/contacts`.
     pub requests: BTreeMap<String, u64>,
 }

@@ -1,5 +1,6 @@
 //! The authorization server: RFC 6749 with PKCE (RFC 7636) and rotating refresh tokens
-//! (RFC 9700, section 4.14.2), revocation (RFC 7009), issuer in the answer (RFC 9207), userinfo.
+//! (RFC 9700, section 4.14.2), revocation (RFC 7009), introspection of refresh tokens (RFC 7662),
+//! issuer in the answer (RFC 9207), userinfo.
 
 use super::Shared;
 use super::crm::bearer;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/oauth/authorize", get(ask).post(decide))
         .route("/oauth/token", post(token))
         .route("/oauth/revoke", post(revoke))
+        .route("/oauth/introspect", post(introspect))
         .route("/oauth/userinfo", get(userinfo))
 }
 
@@ -135,7 +137,7 @@ async fn decide(
     Ok(request.back(issuer, uri, &[("code", &code)]))
 }
 
-/// A request at the token or revocation endpoint.
+/// A request at the token, revocation or introspection endpoint.
 #[derive(Deserialize)]
 struct TokenForm {
     #[serde(default)]
@@ -246,6 +248,18 @@ async fn revoke(
     let ended = shared.state().revoke(&form.token).map_err(not_kept)?;
     shared.counters().revocations += u64::from(ended);
     Ok(StatusCode::OK)
+}
+
+/// Says of a refresh token whether it would be exchanged now. Asking changes nothing.
+async fn introspect(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Form(form): Form<TokenForm>,
+) -> Result<Response, Refusal> {
+    shared.counters().introspections += 1;
+    authenticate(&shared, &headers, &form)?;
+    let active = shared.state().is_exchangeable(&form.token);
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!({ "active": active }))).into_response())
 }
 
 async fn userinfo(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {

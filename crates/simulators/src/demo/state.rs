@@ -240,6 +240,15 @@ impl State {
         self.issue(family).map(Refreshed::Tokens)
     }
 
+    /// Whether a refresh token is the valid one of a living grant. One that leniency would take
+    /// once more is not: it has been replaced.
+    pub(crate) fn is_exchangeable(&self, token: &str) -> bool {
+        self.kept.refresh.get(token).is_some_and(|refresh| {
+            let family = self.kept.families.get(refresh.family);
+            family.is_some_and(|it| !it.revoked && it.generation == refresh.generation)
+        })
+    }
+
     /// Ends the grant of a token; says whether there was one.
     pub(crate) fn revoke(&mut self, token: &str) -> io::Result<bool> {
         let access = self.kept.access.get(token).map(|access| access.family);

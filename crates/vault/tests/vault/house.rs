@@ -118,7 +118,7 @@ impl House {
             id: id(CustomerId::generate),
             workspace_id: workspace,
             environment_id: environment,
-            external_id: "ada".to_owned(),
+            external_id: "acme".to_owned(),
             created_at: now,
         };
         let connection = id(ConnectionId::generate);

@@ -33,11 +33,7 @@ pub(crate) struct KeyFieldBody {
 
 impl From<&KeyField> for KeyFieldBody {
     fn from(field: &KeyField) -> Self {
-        Self {
-            name: field.name.to_string(),
-            label: field.label.clone(),
-            help: field.help.clone(),
-        }
+        Self { name: field.name.to_string(), label: field.label.clone(), help: field.help.clone() }
     }
 }
 

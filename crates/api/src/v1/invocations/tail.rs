@@ -5,7 +5,7 @@ use crate::extract::{Authorized, QueryOf};
 use crate::{Api, Problem};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use causeway_flow::FlowError;
+use causeway_flow::{FlowError, InvocationFilter};
 use causeway_identity::{Permit, action};
 use causeway_types::{InvocationId, Randomness, WorkflowId};
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ pub(crate) async fn tail(
     tokio::spawn(async move {
         if let Err(error) = follower.run(&api, notices, &sender).await {
             let problem = Problem::from(error);
-            let event = Event::default().event("problem").data(problem.detail().to_owned());
+            let event = Event::default().event("problem").data(problem.detail());
             // A client that is gone needs no reason.
             let _ = sender.send(event).await;
         }
@@ -101,8 +101,10 @@ impl Api {
         &self,
         permit: &Permit<action::ReadInvocations>,
     ) -> Result<InvocationId, FlowError> {
-        let newest =
-            self.flow().invocations(permit, Default::default(), InvocationId::highest(), 1).await?;
+        let newest = self
+            .flow()
+            .invocations(permit, InvocationFilter::default(), InvocationId::highest(), 1)
+            .await?;
         Ok(newest.first().map_or(InvocationId::lowest(), |invocation| invocation.id))
     }
 }

@@ -41,7 +41,6 @@ pub(crate) async fn run(
     JsonBody(request): JsonBody<RunRequest>,
 ) -> Result<(StatusCode, Json<RunResponse>), Problem> {
     let accepted = api.flow().run(&permit, id, request.event).await?;
-    let response =
-        RunResponse { event_id: accepted.event, invocation_id: accepted.invocation };
+    let response = RunResponse { event_id: accepted.event, invocation_id: accepted.invocation };
     Ok((StatusCode::ACCEPTED, Json(response)))
 }

@@ -47,12 +47,12 @@ impl Ran {
 
 impl Home {
     /// A fresh installation with its first workspace.
-    pub(crate) async fn new(database: TestDatabase) -> Self {
-        Self::with_flags(database, &[]).await
+    pub(crate) fn new(database: TestDatabase) -> Self {
+        Self::with_flags(database, &[])
     }
 
     /// The same, whose servers run with more flags.
-    pub(crate) async fn with_flags(database: TestDatabase, flags: &[&str]) -> Self {
+    pub(crate) fn with_flags(database: TestDatabase, flags: &[&str]) -> Self {
         let guard =
             GuardConfig { allow: vec!["127.0.0.0/8".parse().unwrap()], ..GuardConfig::default() };
         let guard = Guard::new(guard, SystemResolver);

@@ -17,7 +17,7 @@ pub(crate) use server::Server;
 use std::time::{Duration, Instant};
 
 /// How long anything that should happen may take before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks again and again until there is something to see. For what nobody announces.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
