@@ -11,6 +11,7 @@ use causeway_identity::{Permit, action};
 use causeway_sandbox::{CheckoutError, Respond, Session, StepCall, StepReport};
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
+use causeway_types::place::Sealed;
 use causeway_types::{Actor, Coded, Kind, Place, SecretBytes, StepId, Timestamp};
 use causeway_vault::Redactor;
 use serde_json::value::RawValue;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
 /// How long an invocation waits before it is tried again, when this node had no sandbox or no
@@ -56,13 +58,21 @@ struct Run<'a> {
     /// What later steps find, as JSON objects by step name.
     exports: BTreeMap<String, Box<RawValue>>,
     responded: bool,
+    /// The sandbox, until the last step has been run.
+    session: Option<Session>,
+    /// The place among those that run, until then too.
+    slot: &'a mut Option<OwnedSemaphorePermit>,
 }
 
 impl Inner {
     /// Runs an invocation to its end, or gives it back.
-    pub(crate) async fn execute(&self, job: Job) {
+    ///
+    /// `slot` is its place among those that run here. It is given up with the sandbox, before the
+    /// last step's commit: whoever waits for the disk needs neither.
+    pub(crate) async fn execute(&self, job: Job, slot: OwnedSemaphorePermit) {
         let claimed = job.claimed.clone();
-        match self.try_execute(job).await {
+        let mut slot = Some(slot);
+        match self.try_execute(job, &mut slot).await {
             Ok(()) => {}
             Err(Interrupted::LeaseLost) => {
                 tracing::info!(invocation.id = %claimed.id, "another node took the invocation over");
@@ -110,21 +120,21 @@ impl Inner {
         Ok(())
     }
 
-    async fn try_execute(&self, job: Job) -> Result<(), Interrupted> {
-        let Job { claimed, event } = job;
+    async fn try_execute(
+        &self,
+        job: Job,
+        slot: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<(), Interrupted> {
+        let Job { claimed, event, fresh } = job;
         if claimed.crashes >= MAX_CRASHES {
             return self.end_dead(&claimed).await;
         }
         // One that is not fresh may be what its last node died of, so it is marked as begun. The
         // mark costs a fresh one, which is the common case, nothing.
-        if event.is_none() {
+        if !fresh {
             self.mark_begun(&claimed).await?;
         }
         let loaded = self.load(claimed.tenant(), claimed.version_id).await?;
-        let event = match event {
-            Some(event) => event,
-            None => self.read_event(&claimed).await?,
-        };
         let mut run = Run {
             inner: self,
             claimed: &claimed,
@@ -133,30 +143,41 @@ impl Inner {
             started_at: self.clock.now(),
             exports: BTreeMap::new(),
             responded: false,
+            session: None,
+            slot,
         };
         run.recall().await?;
-        let mut session = self.pool.checkout(&loaded.program).await?;
-        run.steps(&mut session).await
+        run.session = Some(self.pool.checkout(&loaded.program).await?);
+        run.steps().await
     }
 
     async fn mark_begun(&self, claimed: &Claimed) -> Result<(), Interrupted> {
-        let actor = Actor::Node(self.node);
-        let begin = async {
-            let mut tx = self.store.write(actor).await?;
-            let mine = db!(tx, invocation::begin(claimed.workspace_id, claimed.id, claimed.fence))?;
-            tx.commit_bookkeeping(Bookkeeping::Lease).await?;
-            Ok::<_, FlowError>(mine)
+        let advance = Advance {
+            workspace: claimed.workspace_id,
+            id: claimed.id,
+            fence: claimed.fence,
+            next_step: claimed.next_step,
+            state: InvocationState::Running,
+            error_code: None,
+            tier: None,
+            response: None,
+            started_at: self.clock.now(),
+            finished_at: None,
         };
-        if begin.await? { Ok(()) } else { Err(Interrupted::LeaseLost) }
+        match self.journal.write(JournalOp::Move(advance)).await.map_err(FlowError::from)? {
+            JournalResult::LeaseLost => Err(Interrupted::LeaseLost),
+            JournalResult::Done | JournalResult::Duplicate(_) => Ok(()),
+        }
     }
 
-    async fn read_event(&self, claimed: &Claimed) -> Result<Arc<RawValue>, FlowError> {
-        let mut conn = self.store.read().await?;
-        let event = db!(conn, invocation::event(claimed.tenant(), claimed.event_id))?
-            .ok_or_else(|| FlowError::Dangling { what: "event", of: claimed.id.to_string() })?;
-        drop(conn);
-        let body =
-            self.vault.open(claimed.workspace_id, &Place::EventBody(event.id), &event.body).await?;
+    /// Opens the event of an invocation.
+    pub(crate) async fn open_event(
+        &self,
+        claimed: &Claimed,
+        sealed: &Sealed,
+    ) -> Result<Arc<RawValue>, FlowError> {
+        let place = Place::EventBody(claimed.event_id);
+        let body = self.vault.open(claimed.workspace_id, &place, sealed).await?;
         let body: Box<RawValue> = serde_json::from_slice(body.expose())
             .map_err(|source| FlowError::Stored { what: "event", source })?;
         Ok(Arc::from(body))
@@ -177,7 +198,7 @@ impl Inner {
             started_at: now,
             finished_at: Some(now),
         };
-        self.journal.write(JournalOp::End(advance)).await.map_err(FlowError::from)?;
+        self.journal.write(JournalOp::Move(advance)).await.map_err(FlowError::from)?;
         self.ended(claimed, InvocationState::Dead, now).await;
         self.answer(claimed.id, || Answer::Failed { code: "crash_loop".to_owned() });
         Ok(())
@@ -217,7 +238,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn steps(&mut self, session: &mut Session) -> Result<(), Interrupted> {
+    async fn steps(&mut self) -> Result<(), Interrupted> {
         let first = usize::try_from(self.claimed.next_step).unwrap_or(usize::MAX);
         let count = self.loaded.manifest.steps.len();
         let loaded = self.loaded;
@@ -226,7 +247,7 @@ impl Run<'_> {
                 return Err(Interrupted::Stopping);
             }
             let last = position + 1 == count;
-            if self.step(session, position, spec, last).await? {
+            if self.step(position, spec, last).await? {
                 break;
             }
         }
@@ -239,7 +260,6 @@ impl Run<'_> {
     /// Runs one step and journals it; true if the invocation is at its end.
     async fn step(
         &mut self,
-        session: &mut Session,
         position: usize,
         spec: &StepSpec,
         last: bool,
@@ -248,6 +268,9 @@ impl Run<'_> {
         let (record, mut report) = match self.linked(spec).await? {
             Ok(linked) => {
                 let call = self.call(position, spec, linked.json)?;
+                let Some(session) = &mut self.session else {
+                    return Err(Interrupted::Stopping);
+                };
                 let report = session.step(call).await;
                 (StepRecord::from_report(&report, &linked.redactor), Some(report))
             }
@@ -261,6 +284,10 @@ impl Run<'_> {
         } else {
             None
         };
+        if end.is_some() {
+            self.session = None;
+            *self.slot = None;
+        }
         let finished_at = self.inner.clock.now();
         let step = self.sealed_step(position, spec, &record, started_at, finished_at).await?;
         let advance = Advance {
@@ -403,7 +430,7 @@ impl Run<'_> {
     async fn sealed_response(
         &self,
         respond: Option<&Respond>,
-    ) -> Result<Option<causeway_types::place::Sealed>, FlowError> {
+    ) -> Result<Option<Sealed>, FlowError> {
         let crate::manifest::TriggerSpec::Http(http) = &self.loaded.manifest.trigger;
         let Some(respond) = respond.filter(|_| http.response == HttpResponse::Workflow) else {
             return Ok(None);

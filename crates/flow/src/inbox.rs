@@ -292,12 +292,13 @@ impl Inner {
             crashes: 0,
             created_at: now,
         };
-        let job = Job { claimed, event: Some(Arc::from(body)) };
+        let job = Job { claimed, event: Arc::from(body), fresh: true };
         let op = JournalOp::Accept { tenant, event, invocation };
         // In a task of its own: the caller may hang up, which drops this future, and an invocation
         // that was stored as this node's has to reach its workers all the same.
         let inner = Arc::clone(self);
-        let stored = self.tasks.spawn(async move { inner.store_and_begin(op, place, job).await });
+        let stored =
+            self.tasks.spawn(async move { inner.store_and_begin(op, place, job, &open).await });
         let stored = stored.await.map_err(|_| FlowError::Journal(JournalError::Stopped))?;
         if let JournalResult::Duplicate(earlier) = stored? {
             metrics::counter!("causeway_events_duplicate_total").increment(1);
@@ -307,8 +308,6 @@ impl Inner {
                 waiter: None,
             });
         }
-        open.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("causeway_events_accepted_total").increment(1);
         Ok(Acceptance { event: Some(event_id), invocation: Some(invocation_id), waiter })
     }
 
@@ -317,8 +316,13 @@ impl Inner {
         op: JournalOp,
         place: Option<mpsc::OwnedPermit<Job>>,
         job: Job,
+        open: &AtomicI64,
     ) -> Result<JournalResult, FlowError> {
         let result = self.journal.write(op).await?;
+        if result == JournalResult::Done {
+            open.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!("causeway_events_accepted_total").increment(1);
+        }
         match (result, place) {
             (JournalResult::Done, Some(place)) => drop(place.send(job)),
             (JournalResult::Done, None) => self.unclaimed.notify_one(),

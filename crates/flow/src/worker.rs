@@ -27,8 +27,10 @@ pub(crate) const MAX_CRASHES: i64 = 10;
 /// An invocation that this node holds.
 pub(crate) struct Job {
     pub(crate) claimed: Claimed,
-    /// The event, where it is still in memory.
-    pub(crate) event: Option<Arc<RawValue>>,
+    /// The event.
+    pub(crate) event: Arc<RawValue>,
+    /// Whether this node stored it just now, so that no other can have run it.
+    pub(crate) fresh: bool,
 }
 
 /// Whether other nodes may share the database.
@@ -164,15 +166,22 @@ impl Inner {
         }
         drop(conn);
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
-        let mut ids = db!(tx, dialect::claim(self.node, room))?;
-        ids.sort();
-        let mut jobs = Vec::with_capacity(ids.len());
-        for id in &ids {
-            if let Some(claimed) = db!(tx, invocation::claimed(*id, self.node))? {
-                jobs.push(Job { claimed, event: None });
+        let ids = db!(tx, dialect::claim(self.node, room))?;
+        let claims = db!(tx, dialect::claimed(self.node, &ids))?;
+        tx.commit_bookkeeping(Bookkeeping::Lease).await?;
+        let mut jobs = Vec::with_capacity(claims.len());
+        for (claimed, sealed) in claims {
+            match self.open_event(&claimed, &sealed).await {
+                Ok(event) => jobs.push(Job { claimed, event, fresh: false }),
+                Err(error) => {
+                    tracing::error!(
+                        invocation.id = %claimed.id,
+                        error = chain(&error),
+                        "an event cannot be read; its invocation waits for the next start"
+                    );
+                }
             }
         }
-        tx.commit_bookkeeping(Bookkeeping::Lease).await?;
         let taken = i64::try_from(jobs.len()).unwrap_or(0);
         for job in jobs {
             // There was room for half of them; the rest waits until the workers make some.
@@ -201,9 +210,8 @@ impl Inner {
                 tokio::select! {
                     // Dropping a step ends its sandbox.
                     () = inner.abandon.cancelled() => {}
-                    () = inner.execute(job) => {}
+                    () = inner.execute(job, slot) => {}
                 }
-                drop(slot);
             });
         }
     }

@@ -183,7 +183,7 @@ async fn a_flow_gives_tokens_that_work() {
     let auth = [("authorization", &*format!("Bearer {access}"))];
     let info = client.get("/oauth/userinfo", &auth).await.json();
     assert_eq!(info["email"], "sales@northwind.example");
-    let found = client.get("/crm/contacts?email=mei%40redwood.example", &auth).await.json();
+    let found = client.get("/crm/contacts?email=it%40redwood.example", &auth).await.json();
     assert_eq!(found["contacts"][0]["name"], "Integration Desk");
     let company = client.get("/crm/companies/redwood.example", &auth).await.json();
     assert_eq!(company["plan"], "enterprise");

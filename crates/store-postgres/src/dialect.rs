@@ -2,8 +2,12 @@
 //! rows arrive in one statement as one array a column.
 
 use crate::DbConn;
-use causeway_types::entity::{Advance, Event, Invocation, Step};
-use causeway_types::{EventId, InvocationId, NodeId};
+use causeway_types::entity::{Advance, Claimed, Event, Invocation, Step};
+use causeway_types::place::Sealed;
+use causeway_types::{
+    EnvironmentId, EventId, InvocationId, NodeId, ProjectId, Timestamp, VersionId, WorkflowId,
+    WorkspaceId,
+};
 
 /// Takes the oldest open invocations that nobody owns.
 pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Vec<InvocationId>> {
@@ -88,7 +92,7 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
         .map(|v| v.response.as_ref().map(|sealed| sealed.as_bytes().to_vec()))
         .collect();
     let finished: Vec<Option<i64>> =
-        advances.iter().map(|v| v.finished_at.map(causeway_types::Timestamp::as_micros)).collect();
+        advances.iter().map(|v| v.finished_at.map(Timestamp::as_micros)).collect();
     sqlx::query_scalar!(
         r#"UPDATE invocation SET next_step = v.next_step, state = v.state, error_code = v.error_code,
              tier = COALESCE(v.tier, invocation.tier),
@@ -146,4 +150,45 @@ pub async fn insert_steps(c: &mut DbConn, steps: &[&Step]) -> sqlx::Result<()> {
 /// deadlocks (`deadlock_timeout`, 1 s), so it is never the other side that is cancelled.
 pub async fn give_way(c: &mut DbConn) -> sqlx::Result<()> {
     sqlx::query!("SET LOCAL lock_timeout = '100ms'").execute(c).await.map(|_| ())
+}
+
+/// What [`Claimed`] holds of these invocations, oldest first, each with its event.
+pub async fn claimed(
+    c: &mut DbConn,
+    owner: NodeId,
+    ids: &[InvocationId],
+) -> sqlx::Result<Vec<(Claimed, Sealed)>> {
+    let ids = texts(&ids.iter().collect::<Vec<_>>(), |id| *id);
+    let rows = sqlx::query!(
+        r#"SELECT i.id AS "id: InvocationId", i.workspace_id AS "workspace_id: WorkspaceId",
+             e.project_id AS "project_id: ProjectId", i.environment_id AS "environment_id: EnvironmentId",
+             i.workflow_id AS "workflow_id: WorkflowId", i.version_id AS "version_id: VersionId",
+             i.event_id AS "event_id: EventId", i.next_step, i.fence, i.crashes,
+             i.created_at_us AS "created_at: Timestamp", v.body AS "body: Sealed"
+           FROM invocation i JOIN environment e ON e.id = i.environment_id JOIN event v ON v.id = i.event_id
+           WHERE i.owner = $1 AND i.id = ANY($2) ORDER BY i.id"#,
+        owner as _,
+        &ids
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let claimed = Claimed {
+                id: row.id,
+                workspace_id: row.workspace_id,
+                project_id: row.project_id,
+                environment_id: row.environment_id,
+                workflow_id: row.workflow_id,
+                version_id: row.version_id,
+                event_id: row.event_id,
+                next_step: row.next_step,
+                fence: row.fence,
+                crashes: row.crashes,
+                created_at: row.created_at,
+            };
+            (claimed, row.body)
+        })
+        .collect())
 }

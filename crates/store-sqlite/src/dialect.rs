@@ -2,9 +2,12 @@
 //! arrive in one statement as a JSON array, and their sealed values in one blob that is cut up.
 
 use crate::DbConn;
-use causeway_types::entity::{Advance, Event, Invocation, Step};
+use causeway_types::entity::{Advance, Claimed, Event, Invocation, Step};
 use causeway_types::place::Sealed;
-use causeway_types::{EventId, InvocationId, NodeId};
+use causeway_types::{
+    EnvironmentId, EventId, InvocationId, NodeId, ProjectId, Timestamp, VersionId, WorkflowId,
+    WorkspaceId,
+};
 
 /// Takes the oldest open invocations that nobody owns.
 pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Vec<InvocationId>> {
@@ -102,7 +105,7 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
         .iter()
         .map(|v| {
             let response = v.response.as_ref().map(|sealed| responses.push(sealed));
-            let finished_at = v.finished_at.map(causeway_types::Timestamp::as_micros);
+            let finished_at = v.finished_at.map(Timestamp::as_micros);
             (
                 (v.id, v.workspace, v.fence, v.next_step, v.state, &v.error_code),
                 (&v.tier, response, v.started_at.as_micros(), finished_at),
@@ -172,4 +175,45 @@ fn json(rows: &impl serde::Serialize) -> sqlx::Result<String> {
 #[expect(clippy::unused_async, reason = "the other dialect asks its server")]
 pub async fn give_way(_c: &mut DbConn) -> sqlx::Result<()> {
     Ok(())
+}
+
+/// What [`Claimed`] holds of these invocations, oldest first, each with its event.
+pub async fn claimed(
+    c: &mut DbConn,
+    owner: NodeId,
+    ids: &[InvocationId],
+) -> sqlx::Result<Vec<(Claimed, Sealed)>> {
+    let ids = json(&ids)?;
+    let rows = sqlx::query!(
+        r#"SELECT i.id AS "id: InvocationId", i.workspace_id AS "workspace_id: WorkspaceId",
+             e.project_id AS "project_id: ProjectId", i.environment_id AS "environment_id: EnvironmentId",
+             i.workflow_id AS "workflow_id: WorkflowId", i.version_id AS "version_id: VersionId",
+             i.event_id AS "event_id: EventId", i.next_step, i.fence, i.crashes,
+             i.created_at_us AS "created_at: Timestamp", v.body AS "body: Sealed"
+           FROM invocation i JOIN environment e ON e.id = i.environment_id JOIN event v ON v.id = i.event_id
+           WHERE i.owner = $1 AND i.id IN (SELECT value FROM json_each($2)) ORDER BY i.id"#,
+        owner as _,
+        ids
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let claimed = Claimed {
+                id: row.id,
+                workspace_id: row.workspace_id,
+                project_id: row.project_id,
+                environment_id: row.environment_id,
+                workflow_id: row.workflow_id,
+                version_id: row.version_id,
+                event_id: row.event_id,
+                next_step: row.next_step,
+                fence: row.fence,
+                crashes: row.crashes,
+                created_at: row.created_at,
+            };
+            (claimed, row.body)
+        })
+        .collect())
 }

@@ -1,7 +1,7 @@
 //! The inbox and the journal: events, invocations and their finished steps.
 
 use crate::DbConn;
-use causeway_types::entity::{Claimed, Event, Invocation, InvocationState, Step};
+use causeway_types::entity::{Event, Invocation, InvocationState, Step};
 use causeway_types::{EventId, InvocationId, NodeId, Tenant, WorkflowId, WorkspaceId};
 
 pub async fn event(c: &mut DbConn, tenant: Tenant, id: EventId) -> sqlx::Result<Option<Event>> {
@@ -145,27 +145,6 @@ pub async fn newer(
     .await
 }
 
-/// The environment's project, and the rest of what [`Claimed`] holds, for one invocation.
-pub async fn claimed(
-    c: &mut DbConn,
-    id: InvocationId,
-    owner: NodeId,
-) -> sqlx::Result<Option<Claimed>> {
-    sqlx::query_as!(
-        Claimed,
-        r#"SELECT i.id AS "id: _", i.workspace_id AS "workspace_id: _", e.project_id AS "project_id: _",
-             i.environment_id AS "environment_id: _", i.workflow_id AS "workflow_id: _",
-             i.version_id AS "version_id: _", i.event_id AS "event_id: _", i.next_step, i.fence,
-             i.crashes, i.created_at_us AS "created_at: _"
-           FROM invocation i JOIN environment e ON e.id = i.environment_id
-           WHERE i.id = $1 AND i.owner = $2"#,
-        id as _,
-        owner as _
-    )
-    .fetch_optional(c)
-    .await
-}
-
 /// Gives an invocation back to whichever node takes it next.
 pub async fn release(
     c: &mut DbConn,
@@ -209,25 +188,6 @@ pub async fn release_all_of(c: &mut DbConn, owner: NodeId, crashed: bool) -> sql
     .execute(c)
     .await
     .map(|done| done.rows_affected())
-}
-
-/// Marks invocations that a node took up again as begun.
-pub async fn begin(
-    c: &mut DbConn,
-    workspace: WorkspaceId,
-    id: InvocationId,
-    fence: i64,
-) -> sqlx::Result<bool> {
-    sqlx::query!(
-        "UPDATE invocation SET state = 'running'
-         WHERE workspace_id = $1 AND id = $2 AND fence = $3 AND state IN ('queued', 'running')",
-        workspace as _,
-        id as _,
-        fence
-    )
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected() == 1)
 }
 
 pub async fn steps(

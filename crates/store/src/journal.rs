@@ -35,8 +35,8 @@ pub enum JournalOp {
         /// The invocation's next state.
         advance: Advance,
     },
-    /// Move an invocation on without a step: it ended before one could run.
-    End(Advance),
+    /// Move an invocation on without a step: it begins anew, or it ended before a step could run.
+    Move(Advance),
 }
 
 /// What became of a write.
@@ -143,12 +143,12 @@ async fn write_group<'a>(
         results.push(match op {
             JournalOp::Accept { event, .. } if stored.contains(&event.id) => JournalResult::Done,
             JournalOp::Accept { tenant, event, .. } => earlier(&mut tx, *tenant, event).await?,
-            JournalOp::Step { advance, .. } | JournalOp::End(advance)
+            JournalOp::Step { advance, .. } | JournalOp::Move(advance)
                 if moved.contains(&advance.id) =>
             {
                 JournalResult::Done
             }
-            JournalOp::Step { .. } | JournalOp::End(_) => JournalResult::LeaseLost,
+            JournalOp::Step { .. } | JournalOp::Move(_) => JournalResult::LeaseLost,
         });
     }
     tx.commit_bookkeeping(Bookkeeping::Journal).await?;
@@ -179,7 +179,7 @@ async fn advance_all(tx: &mut WriteTx, ops: &[&JournalOp]) -> Result<HashSet<Inv
     let advances: Vec<&Advance> = ops
         .iter()
         .filter_map(|op| match op {
-            JournalOp::Step { advance, .. } | JournalOp::End(advance) => Some(advance),
+            JournalOp::Step { advance, .. } | JournalOp::Move(advance) => Some(advance),
             JournalOp::Accept { .. } => None,
         })
         .collect();

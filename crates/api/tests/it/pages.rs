@@ -194,7 +194,7 @@ async fn end(world: &World, id: &str) {
         started_at: now,
         finished_at: Some(now),
     };
-    assert_eq!(journal.write(JournalOp::End(advance)).await.unwrap(), JournalResult::Done);
+    assert_eq!(journal.write(JournalOp::Move(advance)).await.unwrap(), JournalResult::Done);
 }
 
 async fn connections_are_filtered(database: TestDatabase) {

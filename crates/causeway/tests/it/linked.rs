@@ -1,11 +1,12 @@
 //! A customer links an account at a real authorization server, and a workflow uses it. The
 //! tokens stand nowhere, whatever the code does with them.
 
-use crate::kit::{Browser, Counterpart, Home, Needles, PUBLIC_URL, Server};
+use crate::kit::{Browser, Counterpart, Home, Needles, PUBLIC_URL, Server, at_rest};
 use causeway_store::testing::TestDatabase;
 use causeway_store::{db, on_both};
 use causeway_testkit::oidc_provider::{CLIENT_ID, CLIENT_SECRET, OidcProvider};
 use causeway_types::{ConnectionId, Place};
+use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 
 on_both!(a_linked_token_is_used_and_stands_nowhere);
@@ -118,6 +119,7 @@ async fn a_linked_token_is_used_and_stands_nowhere(database: TestDatabase) {
     answers.assert_absent("the CLI's `show`", listed.stdout);
     answers.assert_absent("the CLI's `logs`", logs.stdout);
     let everywhere = Needles::new(tokens.into_iter().chain(secrets).chain([("the event", note)]));
+    the_search_finds_what_is_there(&home, &answers, &access);
     everywhere.assert_absent("the metrics", metrics.text());
     everywhere.assert_absent_at_rest(&home);
     assert!(server.log().contains("\"TRACE\""), "the log is as detailed as it gets");
@@ -126,6 +128,20 @@ async fn a_linked_token_is_used_and_stands_nowhere(database: TestDatabase) {
     server.stop();
     everywhere.assert_absent("the server's log at its end", std::fs::read(path).unwrap());
     everywhere.assert_absent_at_rest(&home);
+}
+
+/// A search that finds nothing has to be one that could.
+fn the_search_finds_what_is_there(home: &Home, needles: &Needles, token: &str) {
+    for text in [
+        token.to_owned(),
+        BASE64.encode(format!("ab{token}").as_bytes()),
+        HEXLOWER.encode(token.as_bytes()),
+    ] {
+        assert!(needles.found_in(format!("{{\"a\":\"{text}\"}}").as_bytes()).is_some(), "{text}");
+    }
+    let id = home.made["workspace_id"].as_str().unwrap();
+    let id = Needles::new([("the workspace's id", id)]);
+    assert!(at_rest(home).iter().any(|(_, bytes)| id.found_in(bytes).is_some()));
 }
 
 /// Links an account as a customer does. Gives the unguessable part of the link, and the cookie.

@@ -10,7 +10,7 @@ mod server;
 pub(crate) use browser::Browser;
 pub(crate) use counterpart::Counterpart;
 pub(crate) use home::{Home, PUBLIC_URL, Ran, run};
-pub(crate) use needles::{Needles, contains};
+pub(crate) use needles::{Needles, at_rest, contains};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::Server;
 
