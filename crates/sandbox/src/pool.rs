@@ -385,17 +385,21 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let clean = self.state == LeaseState::Clean && !self.inner.closed.load(Ordering::Relaxed);
+        let clean = self.state == LeaseState::Clean;
         let kept = self
             .sandbox
             .take()
             .filter(|sandbox| clean && sandbox.is_quiet() && sandbox.account.only_own_processes());
-        let effects = match kept {
-            Some(sandbox) => {
-                sandbox.way.runs(None);
-                self.inner.lanes().give_back(self.key, sandbox, Instant::now())
+        let effects = {
+            let mut lanes = self.inner.lanes();
+            match kept {
+                // Looked at under the lock under which a shutdown takes everything out.
+                Some(sandbox) if !self.inner.closed.load(Ordering::Relaxed) => {
+                    sandbox.way.runs(None);
+                    lanes.give_back(self.key, sandbox, Instant::now())
+                }
+                _ => lanes.ended(self.key),
             }
-            None => self.inner.lanes().ended(self.key),
         };
         self.inner.apply(effects);
     }

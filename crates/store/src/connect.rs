@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// How often SQLite's write-ahead log is folded into the file.
+const FOLD_EVERY: Duration = Duration::from_secs(1);
+/// The longest that the log may grow, in pages of 4 KiB: 256 MiB.
+const LOG_PAGES: i64 = 65_536;
+
 /// The database behind the server.
 #[derive(Clone)]
 pub enum Store {
@@ -18,6 +23,8 @@ pub enum Store {
         writer: SqlitePool,
         /// Connections that refuse writes.
         readers: SqlitePool,
+        /// The one connection that folds the write-ahead log into the file.
+        folder: SqlitePool,
     },
     /// PostgreSQL.
     Postgres {
@@ -108,16 +115,23 @@ impl Store {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
+            // The log is folded into the file beside the writer, which would stand still meanwhile.
+            .connect_with(options.clone().pragma("wal_autocheckpoint", "0"))
             .await
             .map_err(failed)?;
         sqlite::MIGRATIONS.run(&writer).await.map_err(ConnectError::Migrate)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
-            .connect_with(options.pragma("query_only", "on"))
+            .connect_with(options.clone().pragma("query_only", "on"))
             .await
             .map_err(failed)?;
-        Ok(Self::Sqlite { writer, readers })
+        let folder = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .map_err(failed)?;
+        tokio::spawn(fold_log(folder.clone(), writer.clone()));
+        Ok(Self::Sqlite { writer, readers, folder })
     }
 
     async fn connect_postgres(options: &PgConnectOptions) -> Result<Self, ConnectError> {
@@ -175,11 +189,37 @@ impl Store {
     /// Closes every connection; SQLite folds its write-ahead log into the file.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers } => {
+            Self::Sqlite { writer, readers, folder } => {
+                folder.close().await;
                 readers.close().await;
                 writer.close().await;
             }
             Self::Postgres { pool } => pool.close().await,
+        }
+    }
+}
+
+/// Folds SQLite's write-ahead log into the file every second, beside the writer. Should the log
+/// outgrow its bound all the same, because the writer never pauses, the writer folds it itself.
+async fn fold_log(folder: SqlitePool, writer: SqlitePool) {
+    let mut turns = tokio::time::interval(FOLD_EVERY);
+    loop {
+        tokio::select! {
+            () = folder.close_event() => return,
+            _ = turns.tick() => {}
+        }
+        let log: Result<(i64, i64, i64), sqlx::Error> =
+            sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&folder).await;
+        let done = match log {
+            Ok((_, pages, _)) if pages > LOG_PAGES => {
+                sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&writer).await.map(|_| ())
+            }
+            other => other.map(|_| ()),
+        };
+        if let Err(error) = done
+            && !folder.is_closed()
+        {
+            tracing::warn!(%error, "could not fold the write-ahead log into the file");
         }
     }
 }

@@ -51,8 +51,17 @@ impl Inner {
             if !wanted {
                 return self.keep_parked().await;
             }
-            let spare = self.start_spare().await?;
-            let surplus = self.lanes().add_spare(Box::new(spare));
+            let spare = Box::new(self.start_spare().await?);
+            let surplus = {
+                // Looked at under the lock under which a shutdown takes everything out: what is
+                // put in afterwards would never be ended.
+                let mut lanes = self.lanes();
+                if self.closed.load(Ordering::Relaxed) {
+                    Some(spare)
+                } else {
+                    lanes.add_spare(spare)
+                }
+            };
             drop(surplus);
         }
         Ok(())
@@ -79,10 +88,10 @@ impl Inner {
             return Ok(());
         }
         let parked = self.factory.park(&self.config.spare_limits).await?;
-        if self.closed.load(Ordering::Relaxed) {
-            return Ok(());
+        let mut place = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.closed.load(Ordering::Relaxed) {
+            *place = Some(parked);
         }
-        *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = Some(parked);
         Ok(())
     }
 }
