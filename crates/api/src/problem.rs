@@ -4,7 +4,7 @@ use crate::request_id;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use causeway_types::{Code, Coded, Kind};
+use causeway_types::{Code, Coded, Kind, chain};
 use serde::Serialize;
 use std::borrow::Cow;
 use utoipa::{ToResponse, ToSchema};
@@ -116,18 +116,6 @@ impl<E: Coded + 'static> From<E> for Problem {
         }
         Self::new(code, error.public())
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 impl IntoResponse for Problem {

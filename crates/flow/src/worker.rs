@@ -7,7 +7,7 @@
 use crate::{Flow, FlowError, Inner};
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::{Claimed, Node};
-use causeway_types::{Actor, Timestamp};
+use causeway_types::{Actor, Timestamp, chain};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,18 +76,6 @@ pub(crate) async fn stop(inner: &Arc<Inner>, grace: Duration) {
     if let Err(error) = inner.give_up_lease().await {
         tracing::warn!(error = chain(&error), "could not give the node's lease up");
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 impl Inner {

@@ -20,7 +20,7 @@ pub use id::{
     RotationId, SandboxId, StepId, TriggerId, VersionId, WorkflowId, WorkspaceId,
 };
 pub use place::Place;
-pub use problem::{Code, Coded, Kind};
+pub use problem::{Code, Coded, Kind, chain};
 pub use random::{OsRandom, Randomness};
 pub use secret::{Secret, SecretBytes, SecretString};
 pub use tenant::{Actor, Tenant};

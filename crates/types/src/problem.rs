@@ -57,6 +57,18 @@ pub trait Coded: std::error::Error {
     fn public(&self) -> Cow<'static, str>;
 }
 
+/// An error with its causes, on one line: for the log, never for a caller.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $kind:ident, $title:literal;)*) => {
         /// A stable problem code.

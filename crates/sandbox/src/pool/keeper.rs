@@ -24,7 +24,7 @@ pub(super) async fn run(pool: Weak<Inner>) {
         let pause = match inner.keep_spares().await {
             Ok(()) => (inner.config.idle / LOOKS).max(Duration::from_millis(20)),
             Err(error) => {
-                tracing::warn!(error = error_chain(&error), "starting a spare sandbox");
+                tracing::warn!(error = causeway_types::chain(&error), "starting a spare sandbox");
                 AFTER_FAILURE
             }
         };
@@ -94,16 +94,4 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-/// An error with its causes, in one line.
-fn error_chain(error: &StartError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

@@ -26,7 +26,7 @@ pub(crate) async fn rotate(
             // The server takes unfinished rotations up again every minute.
             tracing::warn!(
                 rotation.id = %rotation.id,
-                error = crate::problem::chain(&error),
+                error = causeway_types::chain(&error),
                 "a key rotation was interrupted"
             );
         }
