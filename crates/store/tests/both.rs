@@ -1,5 +1,7 @@
 //! The store's promises, on both databases.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 use causeway_store::testing::TestDatabase;
 use causeway_store::{
     Audit, AuditBreak, Bookkeeping, Error, Journal, JournalOp, JournalResult, Store, db, on_both,
@@ -363,7 +365,7 @@ async fn a_dead_nodes_invocations_are_claimed_once(database: TestDatabase) {
     let world = world(&database.store).await;
     let dead = NodeId::generate(now(), &OsRandom);
     let journal = Journal::start(&database.store, dead);
-    let past = now().minus(Duration::from_secs(60));
+    let past = now().minus(Duration::from_mins(1));
     let mut tx = database.store.write(Actor::Machine).await.unwrap();
     db!(tx, node::heartbeat(&Node { id: dead, started_at: past, lease_until: past })).unwrap();
     tx.commit_bookkeeping(Bookkeeping::Lease).await.unwrap();

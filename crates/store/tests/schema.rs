@@ -1,5 +1,7 @@
 //! The two migrations make the same tables: every column by name, kind and nullability.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets an error has failed")]
+
 use causeway_store::Store;
 use causeway_store::testing::TestDatabase;
 use std::collections::BTreeMap;
