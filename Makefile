@@ -12,7 +12,7 @@ STAMPS := target/deps
 # Folders with packages from npm: what runs needs the first, tests need all.
 NODE_RUN := runners/node
 NODE_TEST := $(patsubst %/package-lock.json,%,$(wildcard \
-	testing/*/package-lock.json crates/*/tests/fixtures/package-lock.json))
+	testing/*/package-lock.json crates/*/tests/fixtures/*/package-lock.json))
 installed = $(addsuffix /node_modules/.package-lock.json,$(1))
 
 help: ## Show this list
