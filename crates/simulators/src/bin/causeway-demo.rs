@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 /// The name by which the example refers to the demo customer's connection.
@@ -62,7 +63,14 @@ struct Demo {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let done = async {
+        let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        tokio::select! {
+            done = run(Arguments::parse()) => done,
+            _ = terminate.recv() => Ok(()),
+        }
+    };
+    match done.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("error: {error}");
@@ -176,8 +184,7 @@ impl Demo {
             .args(server_options(&self.arguments))
             .stdout(Stdio::piped())
             .stderr(log_file)
-            // Ctrl-C reaches this program, which then stops the server in order.
-            .process_group(0)
+            // Ctrl-C reaches the server too, which stops in order; SIGTERM to this program drops it.
             .kill_on_drop(true)
             .spawn()?;
         let stdout = server.stdout.take().context("reading the server's output")?;
