@@ -24,7 +24,6 @@ pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
 pub use invocations::{InvocationFilter, StepView};
 pub use manifest::{FILE_NAME, HttpResponse, Manifest, ManifestError};
 pub use record::{StepError, StepLog, StepRecord, StepUsage};
-pub use worker::NodeLease;
 
 use causeway_catalog::Catalog;
 use causeway_connect::Connect;

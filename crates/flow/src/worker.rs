@@ -35,7 +35,7 @@ pub(crate) struct Job {
 
 /// Whether other nodes may share the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeLease {
+enum NodeLease {
     /// This process alone uses the database: whatever earlier ones held is free.
     Exclusive,
     /// Others may hold leases: only those that ended are void.

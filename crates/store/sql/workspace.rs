@@ -1,8 +1,8 @@
 //! Workspaces, projects and environments.
 
 use crate::DbConn;
+use causeway_types::WorkspaceId;
 use causeway_types::entity::{Environment, MachineClient, Project, Workspace};
-use causeway_types::{EnvironmentId, WorkspaceId};
 
 pub async fn insert(c: &mut DbConn, v: &Workspace) -> sqlx::Result<()> {
     sqlx::query!(
@@ -67,23 +67,6 @@ pub async fn all(c: &mut DbConn) -> sqlx::Result<Vec<Workspace>> {
         r#"SELECT id AS "id: _", name, created_at_us AS "created_at: _" FROM workspace ORDER BY id"#
     )
     .fetch_all(c)
-    .await
-}
-
-pub async fn environment(
-    c: &mut DbConn,
-    workspace: WorkspaceId,
-    id: EnvironmentId,
-) -> sqlx::Result<Option<Environment>> {
-    sqlx::query_as!(
-        Environment,
-        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
-             kind AS "kind: _", created_at_us AS "created_at: _"
-           FROM environment WHERE workspace_id = $1 AND id = $2"#,
-        workspace as _,
-        id as _
-    )
-    .fetch_optional(c)
     .await
 }
 

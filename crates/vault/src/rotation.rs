@@ -23,8 +23,6 @@ use run::Run;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Stands in `at_kind` once every record has been passed and other nodes' keys have to expire.
-const SETTLING: &str = "settling";
 /// How much longer than a key's lifetime somebody may take between sealing a value and storing
 /// it.
 const GRACE: Duration = Duration::from_secs(30);
@@ -127,7 +125,7 @@ impl Vault {
             return Ok(RotationOutcome::Finished { records: rotation.done, unopened: 0 });
         }
         let until = self.settled_at(&rotation);
-        let passed = rotation.at_kind == SETTLING;
+        let passed = rotation.is_settling();
         let ring = self.ring_of(&rotation).await?;
         let mut run = Run::new(self, ring, rotation, actor, on_progress);
         if !passed {

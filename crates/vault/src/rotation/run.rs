@@ -1,7 +1,7 @@
 //! One run of a rotation: its passes, page by page.
 
 use super::column::{Column, Row};
-use super::{RotationOutcome, RotationProgress, SETTLING};
+use super::{RotationOutcome, RotationProgress};
 use crate::{Keyring, Vault, VaultError};
 use causeway_store::{Audit, Bookkeeping, WriteTx, db};
 use causeway_types::entity::KeyRotation;
@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
     /// Notes that nothing is left to do until other nodes' keys have expired.
     async fn settle(&mut self) -> Result<(), VaultError> {
         let tx = self.begin().await?;
-        Ok(self.reach(tx, SETTLING, "", 0).await?)
+        Ok(self.reach(tx, KeyRotation::SETTLING, "", 0).await?)
     }
 }
 
