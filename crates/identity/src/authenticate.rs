@@ -1,7 +1,8 @@
 //! From a request's `Authorization` header to a caller.
 
 use crate::permit::Caller;
-use crate::token::{self, Plain};
+use crate::scope::Scopes;
+use crate::token::{self, Digest, Plain, TokenKey};
 use causeway_store::{Store, db};
 use causeway_types::entity::ApiKey;
 use causeway_types::{Clock, Code, Coded, Timestamp};
@@ -20,6 +21,7 @@ const REMEMBERED: usize = 10_000;
 #[derive(Clone)]
 pub struct Authenticator {
     store: Store,
+    token_key: TokenKey,
     clock: Arc<dyn Clock>,
     known: Arc<Mutex<HashMap<[u8; 32], Known>>>,
 }
@@ -27,6 +29,7 @@ pub struct Authenticator {
 #[derive(Clone)]
 struct Known {
     key: Arc<ApiKey>,
+    scopes: Arc<Scopes>,
     read_at: Timestamp,
 }
 
@@ -42,6 +45,9 @@ pub enum AuthenticateError {
     /// The key is unknown, expired or revoked. Which of them is not told.
     #[error("looking up the API key: it is unknown, expired or revoked")]
     Refused,
+    /// The key's scopes are damaged.
+    #[error("reading the API key's scopes")]
+    Scopes(#[source] serde_json::Error),
     /// The store failed.
     #[error("looking up the API key")]
     Store(#[source] causeway_store::Error),
@@ -51,6 +57,7 @@ impl Coded for AuthenticateError {
     fn code(&self) -> Code {
         match self {
             Self::Missing | Self::Malformed(_) | Self::Refused => Code::Unauthenticated,
+            Self::Scopes(_) => Code::Internal,
             Self::Store(source) => source.code(),
         }
     }
@@ -66,6 +73,7 @@ impl Coded for AuthenticateError {
                 "The API key is unknown, expired or revoked. `causeway bootstrap` on the server's machine makes a new one."
                     .into()
             }
+            Self::Scopes(_) => "The record of this API key is damaged. Make a new key.".into(),
             Self::Store(source) => source.public(),
         }
     }
@@ -73,8 +81,8 @@ impl Coded for AuthenticateError {
 
 impl Authenticator {
     /// Looks keys up in `store`.
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, known: Arc::default() }
+    pub fn new(store: Store, token_key: TokenKey, clock: Arc<dyn Clock>) -> Self {
+        Self { store, token_key, clock, known: Arc::default() }
     }
 
     /// Finds the caller by the value of the `Authorization` header.
@@ -92,35 +100,40 @@ impl Authenticator {
         }
         let plain =
             Plain::<token::ApiKey>::parse(text.trim()).map_err(AuthenticateError::Malformed)?;
-        let digest = *plain.digest().as_bytes();
+        let digest = plain.keyed_digest(&self.token_key);
         let now = self.clock.now();
-        let key = match self.remembered(&digest, now) {
-            Some(key) => key,
-            None => self.look_up(digest, now).await?,
+        let (key, scopes) = match self.remembered(digest.as_bytes(), now) {
+            Some(known) => known,
+            None => self.look_up(&digest, now).await?,
         };
         if key.revoked_at.is_some() || key.expires_at.is_some_and(|end| end <= now) {
             return Err(AuthenticateError::Refused);
         }
-        Ok(Caller::of_key(&key))
+        Ok(Caller::of_key(&key, scopes))
     }
 
     async fn look_up(
         &self,
-        digest: [u8; 32],
+        digest: &Digest<token::ApiKey>,
         now: Timestamp,
-    ) -> Result<Arc<ApiKey>, AuthenticateError> {
+    ) -> Result<(Arc<ApiKey>, Arc<Scopes>), AuthenticateError> {
         let mut conn = self.store.read().await.map_err(AuthenticateError::Store)?;
-        let found = db!(conn, api_key::by_digest(&digest)).map_err(AuthenticateError::Store)?;
+        let found =
+            db!(conn, api_key::by_digest(digest.as_bytes())).map_err(AuthenticateError::Store)?;
         // Only what exists is remembered: made-up keys must not push real ones out.
-        let key = Arc::new(found.ok_or(AuthenticateError::Refused)?);
-        self.remember(digest, Known { key: Arc::clone(&key), read_at: now });
-        Ok(key)
+        let key =
+            found.filter(|key| digest.matches(&key.digest)).ok_or(AuthenticateError::Refused)?;
+        let scopes = Scopes::from_text(&key.scopes).map_err(AuthenticateError::Scopes)?;
+        let (key, scopes) = (Arc::new(key), Arc::new(scopes));
+        let known = Known { key: Arc::clone(&key), scopes: Arc::clone(&scopes), read_at: now };
+        self.remember(*digest.as_bytes(), known);
+        Ok((key, scopes))
     }
 
-    fn remembered(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<ApiKey>> {
+    fn remembered(&self, digest: &[u8; 32], now: Timestamp) -> Option<(Arc<ApiKey>, Arc<Scopes>)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let found = known.get(digest).filter(|known| now.since(known.read_at) < BELIEVED)?;
-        Some(Arc::clone(&found.key))
+        Some((Arc::clone(&found.key), Arc::clone(&found.scopes)))
     }
 
     fn remember(&self, digest: [u8; 32], entry: Known) {

@@ -1,13 +1,14 @@
 //! The first workspace, and keys for whoever has the machine.
 
-use crate::token::{self, Plain};
+use crate::scope::Scopes;
+use crate::token::{self, Plain, TokenKey};
 use causeway_store::{Audit, Store, WriteTx, db};
 use causeway_types::entity::{
     ApiKey, Environment, EnvironmentKind, MachineClient, Project, Workspace,
 };
 use causeway_types::{
-    Actor, ApiKeyId, Clock, Code, Coded, EnvironmentId, MachineClientId, NodeId, ProjectId,
-    Randomness, SecretString, Tenant, Timestamp, WorkspaceId,
+    Actor, ApiKeyId, Clock, Code, Coded, EnvironmentId, INSTALLATION, MachineClientId, NodeId,
+    ProjectId, Randomness, SecretString, Timestamp, WorkspaceId,
 };
 use causeway_vault::Vault;
 use std::borrow::Cow;
@@ -94,6 +95,7 @@ impl Coded for BootstrapError {
 pub async fn bootstrap(
     store: &Store,
     vault: &Vault,
+    token_key: &TokenKey,
     clock: &dyn Clock,
     random: &dyn Randomness,
     wanted: &Bootstrap,
@@ -101,17 +103,18 @@ pub async fn bootstrap(
     let now = clock.now();
     let mut tx = store.write(Actor::Machine).await?;
     lock(&mut tx, now).await?;
-    let oldest = db!(tx, workspace::all())?.into_iter().next();
+    let oldest =
+        db!(tx, workspace::all())?.into_iter().find(|workspace| workspace.id != INSTALLATION);
     let created = oldest.is_none();
     let environments = match oldest {
         Some(workspace) => find_environments(&mut tx, workspace.id).await?,
         None => insert_workspace(&mut tx, vault, now, random, wanted).await?,
     };
     let target = environments.get(wanted.environment);
-    let (key, api_key) = new_api_key(target, now, random);
+    let (key, api_key) = new_api_key(target, token_key, now, random);
     db!(tx, api_key::insert(&key))?;
-    let (client, client_secret) = new_machine_client(target, now, random);
-    db!(tx, workspace::insert_machine_client(&client))?;
+    let (client, client_secret) = new_machine_client(target, token_key, now, random);
+    db!(tx, machine_client::insert(&client))?;
     let workspace = target.workspace_id;
     let event = if created {
         Audit::WorkspaceCreated { workspace, name: wanted.workspace_name.clone() }
@@ -211,29 +214,26 @@ async fn insert_workspace(
     Ok(environments)
 }
 
-fn tenant_of(environment: &Environment) -> Tenant {
-    Tenant {
-        workspace: environment.workspace_id,
-        project: environment.project_id,
-        environment: environment.id,
-    }
-}
-
 fn new_api_key(
     target: &Environment,
+    token_key: &TokenKey,
     now: Timestamp,
     random: &dyn Randomness,
 ) -> (ApiKey, SecretString) {
-    let (tenant, plain) = (tenant_of(target), Plain::<token::ApiKey>::generate(random));
+    let (tenant, plain) = (target.tenant(), Plain::<token::ApiKey>::generate(random));
     let key = ApiKey {
         id: ApiKeyId::generate(now, random),
         workspace_id: tenant.workspace,
         project_id: tenant.project,
         environment_id: tenant.environment,
         name: "bootstrap".to_owned(),
-        digest: plain.digest().to_vec(),
+        hint: plain.hint(),
+        digest: plain.keyed_digest(token_key).to_vec(),
+        scopes: Scopes::default().to_text(),
+        created_by: Actor::Machine.to_string(),
         created_at: now,
         expires_at: None,
+        last_used_at: None,
         revoked_at: None,
     };
     (key, plain.reveal())
@@ -241,17 +241,24 @@ fn new_api_key(
 
 fn new_machine_client(
     target: &Environment,
+    token_key: &TokenKey,
     now: Timestamp,
     random: &dyn Randomness,
 ) -> (MachineClient, SecretString) {
-    let (tenant, plain) = (tenant_of(target), Plain::<token::ClientSecret>::generate(random));
+    let (tenant, plain) = (target.tenant(), Plain::<token::ClientSecret>::generate(random));
     let client = MachineClient {
         id: MachineClientId::generate(now, random),
         workspace_id: tenant.workspace,
         project_id: tenant.project,
         environment_id: tenant.environment,
-        digest: plain.digest().to_vec(),
+        name: "bootstrap".to_owned(),
+        digest: Some(plain.keyed_digest(token_key).to_vec()),
+        public_keys: None,
+        scopes: Scopes::default().to_text(),
+        created_by: Actor::Machine.to_string(),
         created_at: now,
+        last_used_at: None,
+        revoked_at: None,
     };
     (client, plain.reveal())
 }

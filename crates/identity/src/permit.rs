@@ -1,105 +1,176 @@
 //! Callers and permits.
 
-use crate::action::{Action, ActionName, NodeAction};
-use causeway_types::entity::ApiKey;
-use causeway_types::{Actor, Code, Coded, NodeId, Tenant};
+use crate::action::{Action, ActionName, NodeAction, Where, Within};
+use crate::role;
+use crate::scope::Scopes;
+use causeway_types::entity::{ApiKey, HeldRole};
+use causeway_types::{Actor, Code, Coded, INSTALLATION, NodeId, Tenant, Timestamp, WorkspaceId};
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Who sent a request, as far as its credentials prove it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who sent a request, as far as its credentials prove it, and where he is.
+#[derive(Debug, Clone)]
 pub struct Caller {
-    tenant: Tenant,
     actor: Actor,
+    place: Where,
     authority: Authority,
 }
 
 /// Where a caller's rights come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Authority {
-    /// An API key without scopes.
-    WholeEnvironment,
+    /// A program's, with an API key or an access token.
+    Program(Arc<Scopes>),
+    /// A person's, with a session.
+    Person(Person),
 }
 
-/// What an API key without scopes may do: everything that a company's own programs do. Using a
-/// credential is not among it, because no API gives a credential out.
-const WHOLE_ENVIRONMENT: &[ActionName] = &[
-    ActionName::ReadWorkflows,
-    ActionName::Deploy,
-    ActionName::RunWorkflow,
-    ActionName::ReadInvocations,
-    ActionName::ReplayInvocation,
-    ActionName::DeleteInvocation,
-    ActionName::ReadConnections,
-    ActionName::WriteConnections,
-    ActionName::ManageOAuthClients,
-    ActionName::ReadKeys,
-    ActionName::RotateKeys,
-    ActionName::ReadApps,
-];
+/// What a signed-in person may do in a workspace, and how fresh the proof is.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    /// The roles held there.
+    pub(crate) roles: Vec<HeldRole>,
+    /// When the provider last authenticated them.
+    pub(crate) authenticated_at: Timestamp,
+    /// How old that may be for an action that steps up.
+    pub(crate) step_up_within: Duration,
+}
 
-impl Authority {
-    /// The actions granted; what is not named here is denied.
-    fn grants(self) -> &'static [ActionName] {
-        match self {
-            Self::WholeEnvironment => WHOLE_ENVIRONMENT,
-        }
+impl Person {
+    fn holds(&self, action: ActionName, place: impl Within) -> bool {
+        let installation = place.workspace() == INSTALLATION;
+        self.roles.iter().any(|held| {
+            let counts = match (held.project_id, place.environment()) {
+                (None, _) => true,
+                (Some(project), Some(tenant)) => project == tenant.project,
+                // Who has a role in a project may see the workspace around it.
+                (Some(_), None) => {
+                    matches!(action, ActionName::ReadWorkspace | ActionName::ReadApps)
+                }
+            };
+            let carries = if installation {
+                role::carries_in_installation(held.role, action)
+            } else {
+                role::carries(held.role, action)
+            };
+            counts && carries
+        })
     }
 }
 
 impl Caller {
-    pub(crate) fn of_key(key: &ApiKey) -> Self {
-        Self {
-            tenant: key.tenant(),
-            actor: Actor::ApiKey(key.id),
-            authority: Authority::WholeEnvironment,
-        }
+    pub(crate) fn of_key(key: &ApiKey, scopes: Arc<Scopes>) -> Self {
+        Self::program(Actor::ApiKey(key.id), key.tenant(), scopes)
     }
 
-    /// The environment that the caller is in.
-    pub fn tenant(&self) -> Tenant {
-        self.tenant
+    /// A program in its environment.
+    pub(crate) fn program(actor: Actor, tenant: Tenant, scopes: Arc<Scopes>) -> Self {
+        Self { actor, place: Where::Environment(tenant), authority: Authority::Program(scopes) }
+    }
+
+    /// A person in a workspace, or in one environment of it.
+    pub(crate) fn person(actor: Actor, place: Where, person: Person) -> Self {
+        Self { actor, place, authority: Authority::Person(person) }
+    }
+
+    /// Where the caller is.
+    pub fn place(&self) -> Where {
+        self.place
+    }
+
+    /// The workspace that the caller is in.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.place.workspace()
     }
 
     /// The caller as the audit chain names it.
     pub fn actor(&self) -> Actor {
         self.actor
     }
-}
 
-/// Proof that somebody may do `A` in one environment. Only [`authorize`] and
-/// [`Permit::for_node`] make it.
-pub struct Permit<A> {
-    tenant: Tenant,
-    actor: Actor,
-    action: PhantomData<fn() -> A>,
-}
+    /// Whether the caller may do this where he is, leaving aside how fresh his proof is: what
+    /// bounds the scopes that he may give to a program.
+    pub fn may(&self, action: ActionName) -> bool {
+        match &self.authority {
+            Authority::Program(scopes) => scopes.allows(action),
+            Authority::Person(person) => match self.place {
+                Where::Environment(tenant) => person.holds(action, tenant),
+                Where::Workspace(workspace) => person.holds(action, workspace),
+            },
+        }
+    }
 
-impl<A> Clone for Permit<A> {
-    fn clone(&self) -> Self {
-        *self
+    /// The roles that a person holds here; a program holds none.
+    pub fn roles(&self) -> &[HeldRole] {
+        match &self.authority {
+            Authority::Program(_) => &[],
+            Authority::Person(person) => &person.roles,
+        }
     }
 }
 
-impl<A> Copy for Permit<A> {}
+/// Proof that somebody may do `A` in one environment or workspace. Only [`authorize`] and
+/// [`Permit::for_node`] make it.
+pub struct Permit<A: Action> {
+    within: A::Within,
+    actor: Actor,
+    scopes: Option<Arc<Scopes>>,
+    action: PhantomData<fn() -> A>,
+}
 
-impl<A> Permit<A> {
-    /// The environment that it is for.
-    pub fn tenant(&self) -> Tenant {
-        self.tenant
+impl<A: Action> Clone for Permit<A> {
+    fn clone(&self) -> Self {
+        Self {
+            within: self.within,
+            actor: self.actor,
+            scopes: self.scopes.clone(),
+            action: PhantomData,
+        }
+    }
+}
+
+impl<A: Action> Permit<A> {
+    /// The workspace that it is for.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.within.workspace()
     }
 
     /// Who acts, for the audit chain.
     pub fn actor(&self) -> Actor {
         self.actor
     }
+
+    /// Whether it covers this app: a program may be confined to some.
+    ///
+    /// # Errors
+    /// [`Denied`] if not.
+    pub fn covers_app(&self, slug: &str) -> Result<(), Denied> {
+        if self.scopes.as_ref().is_none_or(|scopes| scopes.allows_app(slug)) {
+            return Ok(());
+        }
+        Err(Denied { action: A::NAME, actor: self.actor, reason: DeniedReason::App })
+    }
+
+    /// Whether what concerns this app may be shown.
+    pub fn shows_app(&self, slug: &str) -> bool {
+        self.covers_app(slug).is_ok()
+    }
 }
 
-impl<A: NodeAction> Permit<A> {
+impl<A: Action<Within = Tenant>> Permit<A> {
+    /// The environment that it is for.
+    pub fn tenant(&self) -> Tenant {
+        self.within
+    }
+}
+
+impl<A: NodeAction<Within = Tenant>> Permit<A> {
     /// The permit for Causeway's own work in an environment, without a caller: only for the
     /// actions that are marked as such.
     pub fn for_node(node: NodeId, tenant: Tenant) -> Self {
-        Self { tenant, actor: Actor::Node(node), action: PhantomData }
+        Self { within: tenant, actor: Actor::Node(node), scopes: None, action: PhantomData }
     }
 }
 
@@ -111,68 +182,184 @@ pub struct Denied {
     pub action: ActionName,
     /// Who asked.
     pub actor: Actor,
+    /// Why not.
+    pub reason: DeniedReason,
+}
+
+/// Why a caller may not do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeniedReason {
+    /// His rights do not name the action here.
+    NotGranted,
+    /// His rights name the action, but not for this app.
+    App,
+    /// He may, once he has proved again who he is.
+    StepUp,
+    /// The action is done in an environment, and he is in none.
+    NoEnvironment,
 }
 
 impl Coded for Denied {
     fn code(&self) -> Code {
-        Code::Denied
+        match self.reason {
+            DeniedReason::NotGranted | DeniedReason::App => Code::Denied,
+            DeniedReason::StepUp => Code::StepUpRequired,
+            DeniedReason::NoEnvironment => Code::EnvironmentRequired,
+        }
     }
 
     fn public(&self) -> Cow<'static, str> {
-        format!("This credential does not carry the permission `{}`.", self.action).into()
+        let action = self.action;
+        match self.reason {
+            DeniedReason::NotGranted => {
+                format!("You do not have the permission `{action}` here.").into()
+            }
+            DeniedReason::App => {
+                format!("Your permission `{action}` does not cover this app.").into()
+            }
+            DeniedReason::StepUp => format!(
+                "`{action}` needs a fresh sign-in. Open `/auth/step-up`, sign in again, and repeat the request."
+            )
+            .into(),
+            DeniedReason::NoEnvironment => format!(
+                "`{action}` is done in an environment. Name it in the header `causeway-environment`."
+            )
+            .into(),
+        }
     }
 }
 
-/// Decides whether the caller may do `A`.
+/// Decides whether the caller may do `A` where he is, at the time `now`.
 ///
 /// # Errors
 /// [`Denied`] unless the caller's rights name the action.
-pub fn authorize<A: Action>(caller: &Caller) -> Result<Permit<A>, Denied> {
-    if caller.authority.grants().contains(&A::NAME) {
-        return Ok(Permit { tenant: caller.tenant, actor: caller.actor, action: PhantomData });
-    }
-    Err(Denied { action: A::NAME, actor: caller.actor })
+pub fn authorize<A: Action>(caller: &Caller, now: Timestamp) -> Result<Permit<A>, Denied> {
+    let denied = |reason| Denied { action: A::NAME, actor: caller.actor, reason };
+    let within = A::Within::of(caller.place).ok_or(denied(DeniedReason::NoEnvironment))?;
+    let scopes = match &caller.authority {
+        Authority::Program(scopes) if scopes.allows(A::NAME) => Some(Arc::clone(scopes)),
+        Authority::Person(person) if person.holds(A::NAME, within) => {
+            if A::NAME.steps_up() && now.since(person.authenticated_at) > person.step_up_within {
+                return Err(denied(DeniedReason::StepUp));
+            }
+            None
+        }
+        _ => return Err(denied(DeniedReason::NotGranted)),
+    };
+    Ok(Permit { within, actor: caller.actor, scopes, action: PhantomData })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::action;
+    use causeway_types::entity::Role;
     use causeway_types::{
-        ApiKeyId, Clock as _, EnvironmentId, OsRandom, ProjectId, SystemClock, WorkspaceId,
+        ApiKeyId, Clock as _, EnvironmentId, OsRandom, ProjectId, SystemClock, UserId,
     };
 
-    fn caller() -> Caller {
+    const FRESH: Duration = Duration::from_mins(10);
+
+    fn tenant() -> Tenant {
         let now = SystemClock.now();
-        Caller::of_key(&ApiKey {
-            id: ApiKeyId::generate(now, &OsRandom),
-            workspace_id: WorkspaceId::generate(now, &OsRandom),
-            project_id: ProjectId::generate(now, &OsRandom),
-            environment_id: EnvironmentId::generate(now, &OsRandom),
-            name: String::new(),
-            digest: Vec::new(),
-            created_at: now,
-            expires_at: None,
-            revoked_at: None,
-        })
+        Tenant {
+            workspace: WorkspaceId::generate(now, &OsRandom),
+            project: ProjectId::generate(now, &OsRandom),
+            environment: EnvironmentId::generate(now, &OsRandom),
+        }
+    }
+
+    fn program(scopes: Scopes) -> Caller {
+        let actor = Actor::ApiKey(ApiKeyId::generate(SystemClock.now(), &OsRandom));
+        Caller::program(actor, tenant(), Arc::new(scopes))
+    }
+
+    fn person(place: Where, roles: &[(Role, Option<ProjectId>)], at: Timestamp) -> Caller {
+        let roles =
+            roles.iter().map(|(role, project)| HeldRole { role: *role, project_id: *project });
+        let person = Person { roles: roles.collect(), authenticated_at: at, step_up_within: FRESH };
+        Caller::person(Actor::User(UserId::generate(at, &OsRandom)), place, person)
+    }
+
+    fn reason<A: Action>(caller: &Caller, now: Timestamp) -> Option<DeniedReason> {
+        authorize::<A>(caller, now).err().map(|denied| denied.reason)
     }
 
     #[test]
     fn a_permit_names_whom_it_was_given_to() {
-        let caller = caller();
-        let permit =
-            authorize::<action::Deploy>(&caller).unwrap_or_else(|denied| panic!("{denied}"));
-        assert_eq!((permit.tenant(), permit.actor()), (caller.tenant(), caller.actor()));
+        let caller = program(Scopes::default());
+        let permit = authorize::<action::Deploy>(&caller, SystemClock.now())
+            .unwrap_or_else(|denied| panic!("{denied}"));
+        assert_eq!(Some(permit.tenant()), caller.place().environment());
+        assert_eq!(permit.actor(), caller.actor());
     }
 
     #[test]
-    fn an_api_key_may_do_everything_but_open_credentials() {
-        for action in ActionName::ALL {
-            let granted = Authority::WholeEnvironment.grants().contains(action);
-            assert_eq!(granted, *action != ActionName::UseConnections, "{action}");
+    fn a_program_may_do_what_its_scopes_name() {
+        let now = SystemClock.now();
+        let caller = program(Scopes::only(ActionName::ReadWorkflows));
+        assert_eq!(reason::<action::ReadWorkflows>(&caller, now), None);
+        assert_eq!(reason::<action::Deploy>(&caller, now), Some(DeniedReason::NotGranted));
+        let denied = authorize::<action::Deploy>(&caller, now).err().unwrap();
+        assert!(denied.public().contains("`workflows.deploy`"));
+    }
+
+    #[test]
+    fn a_program_confined_to_apps_touches_no_other() {
+        let scopes = Scopes { apps: Some(vec!["slack".into()]), ..Scopes::default() };
+        let permit = authorize::<action::WriteConnections>(&program(scopes), SystemClock.now())
+            .unwrap_or_else(|denied| panic!("{denied}"));
+        assert!(permit.covers_app("slack").is_ok());
+        let denied = permit.covers_app("github").err().unwrap();
+        assert_eq!((denied.code(), denied.reason), (Code::Denied, DeniedReason::App));
+    }
+
+    #[test]
+    fn a_role_in_a_project_ends_at_its_border() {
+        let now = SystemClock.now();
+        let (here, there) = (tenant(), tenant());
+        let roles = [(Role::Admin, Some(here.project))];
+        let inside = person(Where::Environment(here), &roles, now);
+        assert_eq!(reason::<action::Deploy>(&inside, now), None);
+        let outside = person(Where::Environment(there), &roles, now);
+        assert_eq!(reason::<action::Deploy>(&outside, now), Some(DeniedReason::NotGranted));
+        for place in [Where::Environment(here), Where::Workspace(here.workspace)] {
+            let caller = person(place, &roles, now);
+            assert_eq!(
+                reason::<action::ManageMembers>(&caller, now),
+                Some(DeniedReason::NotGranted)
+            );
+            assert_eq!(reason::<action::ReadWorkspace>(&caller, now), None);
         }
-        let denied = authorize::<action::UseConnections>(&caller()).err().unwrap();
-        assert_eq!(denied.code(), Code::Denied);
-        assert!(denied.public().contains("`connections.use`"));
+    }
+
+    #[test]
+    fn a_stale_proof_is_not_enough_for_what_steps_up() {
+        let now = SystemClock.now();
+        let place = Where::Workspace(tenant().workspace);
+        let stale = now.minus(FRESH).minus(Duration::from_secs(1));
+        let caller = person(place, &[(Role::Owner, None)], stale);
+        assert_eq!(reason::<action::RotateKeys>(&caller, now), Some(DeniedReason::StepUp));
+        assert_eq!(reason::<action::ReadKeys>(&caller, now), None);
+        // Who may not at all is not asked to sign in again for nothing.
+        let viewer = person(place, &[(Role::Viewer, None)], stale);
+        assert_eq!(reason::<action::RotateKeys>(&viewer, now), Some(DeniedReason::NotGranted));
+    }
+
+    #[test]
+    fn what_is_done_in_an_environment_needs_one() {
+        let now = SystemClock.now();
+        let caller = person(Where::Workspace(tenant().workspace), &[(Role::Owner, None)], now);
+        assert_eq!(reason::<action::Deploy>(&caller, now), Some(DeniedReason::NoEnvironment));
+    }
+
+    #[test]
+    fn staff_actions_are_the_installations_alone() {
+        let now = SystemClock.now();
+        let owner = [(Role::Owner, None)];
+        let staff = person(Where::Workspace(INSTALLATION), &owner, now);
+        assert_eq!(reason::<action::RequestAccess>(&staff, now), None);
+        let other = person(Where::Workspace(tenant().workspace), &owner, now);
+        assert_eq!(reason::<action::RequestAccess>(&other, now), Some(DeniedReason::NotGranted));
     }
 }

@@ -6,6 +6,7 @@
 //! real token from a text that looks like one: `cwk_[a-z2-7]{60}`.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 use causeway_types::{Randomness, SecretString};
 use data_encoding::BASE32_NOPAD;
 use std::marker::PhantomData;
@@ -14,6 +15,8 @@ use zeroize::Zeroizing;
 
 const RANDOM: usize = 32;
 const CHECKSUM: usize = 5;
+/// Characters of a token, after its prefix, that people may see later: 20 bits of its 256.
+const HINT: usize = 4;
 /// Characters after the prefix.
 const BODY: usize = 60;
 
@@ -43,6 +46,12 @@ kinds! {
     Link = "cwl_";
     /// The cookie by which the hosted connect page knows a browser again.
     Browser = "cwb_";
+    /// The cookie of a session.
+    Session = "cwo_";
+    /// The token in the link by which an installation gets its first owner.
+    Claim = "cwc_";
+    /// The token in the link of an invitation.
+    Invitation = "cwi_";
 }
 
 /// A token in clear: on its way to its owner, or just received from him. It cannot be stored:
@@ -52,8 +61,8 @@ pub struct Plain<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// What is stored of a token: its SHA-256. A token holds 256 random bits, so a slow hash would
-/// add nothing but load.
+/// What is stored of a token: its SHA-256, or its HMAC-SHA256 under the installation's
+/// [`TokenKey`]. A token holds 256 random bits, so a slow hash would add nothing but load.
 pub struct Digest<K> {
     bytes: [u8; 32],
     kind: PhantomData<fn() -> K>,
@@ -110,9 +119,37 @@ impl<K: TokenKind> Plain<K> {
         Digest { bytes, kind: PhantomData }
     }
 
+    /// What may be stored of it where it opens Causeway itself: without the key, not even a guess
+    /// could be tried against a stolen database.
+    pub fn keyed_digest(&self, key: &TokenKey) -> Digest<K> {
+        let mut bytes = [0_u8; 32];
+        bytes.copy_from_slice(hmac::sign(&key.0, self.text.expose().as_bytes()).as_ref());
+        Digest { bytes, kind: PhantomData }
+    }
+
+    /// Its first characters, by which people tell it from others.
+    pub fn hint(&self) -> String {
+        self.text.expose().chars().take(K::PREFIX.len() + HINT).collect()
+    }
+
     /// Hands it to its owner: the one time that it is shown.
     pub fn reveal(self) -> SecretString {
         self.text
+    }
+}
+
+/// The installation's key for the digests of tokens. It is sealed in the database and open in
+/// memory only.
+#[derive(Clone)]
+pub struct TokenKey(hmac::Key);
+
+impl TokenKey {
+    /// Bytes of the key.
+    pub const LENGTH: usize = 32;
+
+    /// The key.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The audit chain: one row an event, each holding the hash of itself and its predecessor.
 
 use crate::DbConn;
-use causeway_types::WorkspaceId;
-use causeway_types::entity::{AuditHead, AuditRow};
+use causeway_types::entity::{AuditCheckpoint, AuditHead, AuditRow};
+use causeway_types::{Timestamp, WorkspaceId};
 
 pub async fn insert_head(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<()> {
     sqlx::query!(
@@ -85,4 +85,146 @@ pub async fn page(
     )
     .fetch_all(c)
     .await
+}
+
+/// A page of the events that pass a filter, newest first. A filter that is None lets everything
+/// pass; `about` is looked for in the event's JSON.
+pub async fn filtered(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    before: i64,
+    actor: Option<&str>,
+    action: Option<&str>,
+    about: Option<&str>,
+    since: Timestamp,
+    until: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Vec<AuditRow>> {
+    sqlx::query_as!(
+        AuditRow,
+        r#"SELECT seq, at_us AS "at: _", actor, action, detail, hash
+           FROM audit
+           WHERE workspace_id = $1 AND seq < $2
+             AND (CAST($3 AS TEXT) IS NULL OR actor = $3)
+             AND (CAST($4 AS TEXT) IS NULL OR action = $4)
+             AND (CAST($5 AS TEXT) IS NULL OR detail LIKE '%' || $5 || '%')
+             AND at_us >= $6 AND at_us < $7
+           ORDER BY seq DESC LIMIT $8"#,
+        workspace as _,
+        before,
+        actor,
+        action,
+        about,
+        since as _,
+        until as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Removes the rows up to and including a number, and says how many there were.
+pub async fn prune(c: &mut DbConn, workspace: WorkspaceId, through: i64) -> sqlx::Result<u64> {
+    sqlx::query!("DELETE FROM audit WHERE workspace_id = $1 AND seq <= $2", workspace as _, through)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected())
+}
+
+/// How long a workspace keeps its events, in days; None is for ever.
+pub async fn retention(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!(
+        "SELECT retention_days FROM audit_head WHERE workspace_id = $1",
+        workspace as _
+    )
+    .fetch_optional(c)
+    .await
+    .map(Option::flatten)
+}
+
+pub async fn set_retention(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    days: Option<i64>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE audit_head SET retention_days = $2 WHERE workspace_id = $1",
+        workspace as _,
+        days
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Adds a checkpoint, unless there is one for this row.
+pub async fn insert_checkpoint(c: &mut DbConn, v: &AuditCheckpoint) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "INSERT INTO audit_checkpoint (workspace_id, seq, hash, at_us, signing_key_id, signature)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (workspace_id, seq) DO NOTHING",
+        v.workspace_id as _,
+        v.seq,
+        v.hash,
+        v.at as _,
+        v.signing_key_id as _,
+        v.signature
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// A page of a workspace's checkpoints after a row, oldest first.
+pub async fn checkpoints(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    after: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<AuditCheckpoint>> {
+    sqlx::query_as!(
+        AuditCheckpoint,
+        r#"SELECT workspace_id AS "workspace_id: _", seq, hash, at_us AS "at: _",
+             signing_key_id AS "signing_key_id: _", signature
+           FROM audit_checkpoint WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"#,
+        workspace as _,
+        after,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// The newest checkpoint signed before a time.
+pub async fn last_checkpoint(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    before: Timestamp,
+) -> sqlx::Result<Option<AuditCheckpoint>> {
+    sqlx::query_as!(
+        AuditCheckpoint,
+        r#"SELECT workspace_id AS "workspace_id: _", seq, hash, at_us AS "at: _",
+             signing_key_id AS "signing_key_id: _", signature
+           FROM audit_checkpoint WHERE workspace_id = $1 AND at_us < $2 ORDER BY seq DESC LIMIT 1"#,
+        workspace as _,
+        before as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// Removes the checkpoints before a row, whose rows are gone.
+pub async fn prune_checkpoints(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    before: i64,
+) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "DELETE FROM audit_checkpoint WHERE workspace_id = $1 AND seq < $2",
+        workspace as _,
+        before
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
 }

@@ -1,8 +1,8 @@
 //! Workspaces, projects and environments.
 
 use crate::DbConn;
-use causeway_types::WorkspaceId;
-use causeway_types::entity::{Environment, MachineClient, Project, Workspace};
+use causeway_types::entity::{Environment, Project, Workspace};
+use causeway_types::{EnvironmentId, ProjectId, WorkspaceId};
 
 pub async fn insert(c: &mut DbConn, v: &Workspace) -> sqlx::Result<()> {
     sqlx::query!(
@@ -44,23 +44,76 @@ pub async fn insert_environment(c: &mut DbConn, v: &Environment) -> sqlx::Result
     .map(|_| ())
 }
 
-pub async fn insert_machine_client(c: &mut DbConn, v: &MachineClient) -> sqlx::Result<()> {
+/// Makes the workspace unless it is there. True if it was not.
+pub async fn ensure(c: &mut DbConn, v: &Workspace) -> sqlx::Result<bool> {
     sqlx::query!(
-        "INSERT INTO machine_client (id, workspace_id, project_id, environment_id, digest, created_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO workspace (id, name, created_at_us) VALUES ($1, $2, $3)
+         ON CONFLICT (id) DO NOTHING",
         v.id as _,
-        v.workspace_id as _,
-        v.project_id as _,
-        v.environment_id as _,
-        v.digest,
+        v.name,
         v.created_at as _
     )
     .execute(c)
     .await
-    .map(|_| ())
+    .map(|done| done.rows_affected() == 1)
 }
 
-/// Every workspace: for the node's own work (key checks, rotations), never for a caller.
+pub async fn get(c: &mut DbConn, id: WorkspaceId) -> sqlx::Result<Option<Workspace>> {
+    sqlx::query_as!(
+        Workspace,
+        r#"SELECT id AS "id: _", name, created_at_us AS "created_at: _" FROM workspace WHERE id = $1"#,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// The projects of a workspace, oldest first.
+pub async fn projects(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<Vec<Project>> {
+    sqlx::query_as!(
+        Project,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", name,
+             created_at_us AS "created_at: _"
+           FROM project WHERE workspace_id = $1 ORDER BY id"#,
+        workspace as _
+    )
+    .fetch_all(c)
+    .await
+}
+
+pub async fn project(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    id: ProjectId,
+) -> sqlx::Result<Option<Project>> {
+    sqlx::query_as!(
+        Project,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", name,
+             created_at_us AS "created_at: _"
+           FROM project WHERE workspace_id = $1 AND id = $2"#,
+        workspace as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// Finds an environment by its id alone, which a signed-in person names: whether they may know it
+/// is decided next.
+pub async fn environment(c: &mut DbConn, id: EnvironmentId) -> sqlx::Result<Option<Environment>> {
+    sqlx::query_as!(
+        Environment,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
+             kind AS "kind: _", created_at_us AS "created_at: _"
+           FROM environment WHERE id = $1"#,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// Every workspace, the installation's own too: for the node's own work (key checks, rotations),
+/// never for a caller.
 pub async fn all(c: &mut DbConn) -> sqlx::Result<Vec<Workspace>> {
     sqlx::query_as!(
         Workspace,

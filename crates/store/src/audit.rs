@@ -5,11 +5,15 @@ use crate::tx::WriteTx;
 use crate::{Error, ReadConn, Result, db};
 use aws_lc_rs::digest;
 use causeway_types::entity::AuditRow;
+use causeway_types::entity::Role;
 use causeway_types::{
-    ApiKeyId, ConnectSessionId, ConnectionId, CustomerId, DataKeyId, InvocationId, OAuthClientId,
-    RotationId, Timestamp, VersionId, WorkflowId, WorkspaceId,
+    AccessRequestId, ApiKeyId, ConnectSessionId, ConnectionId, CustomerId, DataKeyId,
+    EnvironmentId, GroupId, InvitationId, InvocationId, MachineClientId, MemberId, OAuthClientId,
+    ProjectId, ProviderId, ReportId, RoleGrantId, RotationId, SessionId, SigningKeyId, Timestamp,
+    UserId, VersionId, WorkflowId, WorkspaceId,
 };
 use serde::Serialize;
+use std::future::Future;
 
 /// Something that somebody, or Causeway itself, decided and did.
 #[derive(Debug, Clone, Serialize)]
@@ -19,23 +23,301 @@ use serde::Serialize;
     reason = "each event's name says what happened; its fields are ids and names"
 )]
 pub enum Audit {
-    WorkspaceCreated { workspace: WorkspaceId, name: String },
-    ApiKeyCreated { key: ApiKeyId, name: String },
-    DataKeyCreated { key: DataKeyId, root_key: String },
-    DataKeysRewrapped { root_key: String, keys: usize },
-    RotationStarted { rotation: RotationId, key: DataKeyId },
-    RotationFinished { rotation: RotationId, records: i64 },
-    OauthClientSet { client: OAuthClientId, app: String },
-    OauthClientDeleted { client: OAuthClientId, app: String },
-    ConnectSessionCreated { session: ConnectSessionId, customer: CustomerId, app: String },
-    ConnectionCreated { connection: ConnectionId, customer: CustomerId, app: String },
-    ConnectionReconnected { connection: ConnectionId },
-    ConnectionRefreshed { connection: ConnectionId },
-    ConnectionStateChanged { connection: ConnectionId, state: String, reason: String },
-    ConnectionDeleted { connection: ConnectionId, app: String, revoked_upstream: String },
-    WorkflowDeployed { workflow: WorkflowId, version: VersionId, number: i64 },
-    InvocationReplayed { invocation: InvocationId, replay: InvocationId },
-    InvocationDeleted { invocation: InvocationId },
+    WorkspaceCreated {
+        workspace: WorkspaceId,
+        name: String,
+    },
+    ApiKeyCreated {
+        key: ApiKeyId,
+        name: String,
+    },
+    DataKeyCreated {
+        key: DataKeyId,
+        root_key: String,
+    },
+    DataKeysRewrapped {
+        root_key: String,
+        keys: usize,
+    },
+    RotationStarted {
+        rotation: RotationId,
+        key: DataKeyId,
+    },
+    RotationFinished {
+        rotation: RotationId,
+        records: i64,
+    },
+    OauthClientSet {
+        client: OAuthClientId,
+        app: String,
+    },
+    OauthClientDeleted {
+        client: OAuthClientId,
+        app: String,
+    },
+    ConnectSessionCreated {
+        session: ConnectSessionId,
+        customer: CustomerId,
+        app: String,
+    },
+    ConnectionCreated {
+        connection: ConnectionId,
+        customer: CustomerId,
+        app: String,
+    },
+    ConnectionReconnected {
+        connection: ConnectionId,
+    },
+    ConnectionRefreshed {
+        connection: ConnectionId,
+    },
+    ConnectionStateChanged {
+        connection: ConnectionId,
+        state: String,
+        reason: String,
+    },
+    ConnectionDeleted {
+        connection: ConnectionId,
+        app: String,
+        revoked_upstream: String,
+    },
+    WorkflowDeployed {
+        workflow: WorkflowId,
+        version: VersionId,
+        number: i64,
+    },
+    InvocationReplayed {
+        invocation: InvocationId,
+        replay: InvocationId,
+    },
+    InvocationDeleted {
+        invocation: InvocationId,
+    },
+
+    ProjectCreated {
+        project: ProjectId,
+        name: String,
+    },
+
+    ApiKeyRotated {
+        key: ApiKeyId,
+        successor: ApiKeyId,
+        old_until: Timestamp,
+    },
+    ApiKeyRevoked {
+        key: ApiKeyId,
+    },
+    MachineClientCreated {
+        client: MachineClientId,
+        name: String,
+        environment: EnvironmentId,
+    },
+    MachineClientSecretRotated {
+        client: MachineClientId,
+    },
+    MachineClientRevoked {
+        client: MachineClientId,
+    },
+    AccessTokenIssued {
+        client: MachineClientId,
+        token: String,
+        method: String,
+    },
+    AccessTokenRevoked {
+        client: MachineClientId,
+        token: String,
+    },
+    MachineAuthenticationRefused {
+        client: MachineClientId,
+        reason: String,
+    },
+    SigningKeyCreated {
+        key: SigningKeyId,
+        purpose: String,
+    },
+
+    ClaimLinkMade {},
+    InstallationClaimed {
+        user: UserId,
+        email: String,
+    },
+    IdentityProviderSet {
+        provider: ProviderId,
+        kind: String,
+        issuer: String,
+    },
+    IdentityProviderDeleted {
+        provider: ProviderId,
+    },
+    SsoPolicyChanged {
+        rules: serde_json::Value,
+    },
+    SignedIn {
+        user: UserId,
+        session: SessionId,
+        provider: ProviderId,
+        mfa: bool,
+    },
+    SignInRefused {
+        provider: ProviderId,
+        reason: String,
+        email: Option<String>,
+    },
+    SteppedUp {
+        user: UserId,
+        session: SessionId,
+        mfa: bool,
+    },
+    SignedOut {
+        user: UserId,
+        session: SessionId,
+    },
+    SessionRevoked {
+        user: UserId,
+        session: SessionId,
+    },
+    IdentityLinked {
+        user: UserId,
+        provider: ProviderId,
+    },
+
+    MemberInvited {
+        invitation: InvitationId,
+        email: String,
+        role: Role,
+        project: Option<ProjectId>,
+    },
+    InvitationRevoked {
+        invitation: InvitationId,
+    },
+    MemberJoined {
+        member: MemberId,
+        user: Option<UserId>,
+        email: String,
+        invitation: Option<InvitationId>,
+    },
+    MemberProvisioned {
+        member: MemberId,
+        email: String,
+    },
+    MemberUpdated {
+        member: MemberId,
+        changed: Vec<String>,
+    },
+    MemberDeactivated {
+        member: MemberId,
+        sessions_ended: i64,
+    },
+    MemberReactivated {
+        member: MemberId,
+    },
+    MemberRemoved {
+        member: MemberId,
+        email: String,
+    },
+    GroupCreated {
+        group: GroupId,
+        name: String,
+    },
+    GroupUpdated {
+        group: GroupId,
+        changed: Vec<String>,
+        added: Vec<MemberId>,
+        removed: Vec<MemberId>,
+    },
+    GroupDeleted {
+        group: GroupId,
+        name: String,
+    },
+    RoleGranted {
+        grant: RoleGrantId,
+        member: Option<MemberId>,
+        group: Option<GroupId>,
+        role: Role,
+        project: Option<ProjectId>,
+    },
+    RoleRevoked {
+        grant: RoleGrantId,
+        member: Option<MemberId>,
+        group: Option<GroupId>,
+        role: Role,
+    },
+
+    PermissionDenied {
+        permission: String,
+        times: i64,
+    },
+    CredentialUsed {
+        connection: ConnectionId,
+        times: i64,
+        since: Timestamp,
+    },
+    AuditExported {
+        first: i64,
+        last: i64,
+        format: String,
+    },
+    AuditPruned {
+        through: i64,
+        rows: i64,
+    },
+    AuditRetentionChanged {
+        days: Option<i64>,
+    },
+
+    AccessRequested {
+        request: AccessRequestId,
+        user: UserId,
+        role: Role,
+        reason: String,
+        minutes: i64,
+    },
+    AccessApproved {
+        request: AccessRequestId,
+        user: UserId,
+        expires: Timestamp,
+    },
+    AccessDenied {
+        request: AccessRequestId,
+        user: UserId,
+    },
+    AccessEnded {
+        request: AccessRequestId,
+        user: UserId,
+    },
+
+    ReportReceived {
+        report: ReportId,
+    },
+    ReportDeleted {
+        report: ReportId,
+    },
+}
+
+/// From where something was done. It stands in the event under `via`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Origin {
+    /// The request's id, under which the server's log has its lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// The caller's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+tokio::task_local! {
+    static ORIGIN: Origin;
+}
+
+/// Lets every event written inside `future` say that it came from `origin`. Tasks spawned inside
+/// do not inherit it: pass [`origin`] on to them.
+pub async fn with_origin<F: Future>(origin: Origin, future: F) -> F::Output {
+    ORIGIN.scope(origin, future).await
+}
+
+/// From where the current task acts.
+pub fn origin() -> Origin {
+    ORIGIN.try_with(Clone::clone).unwrap_or_default()
 }
 
 /// Where a chain does not hold.
@@ -71,7 +353,13 @@ pub(crate) async fn append(
     now: Timestamp,
     event: &Audit,
 ) -> Result<()> {
-    let detail = serde_json::to_value(event).map_err(Error::AuditEncoding)?;
+    let mut detail = serde_json::to_value(event).map_err(Error::AuditEncoding)?;
+    let via = serde_json::to_value(origin()).map_err(Error::AuditEncoding)?;
+    if let Some(fields) = detail.as_object_mut()
+        && via.as_object().is_some_and(|via| !via.is_empty())
+    {
+        fields.insert("via".to_owned(), via);
+    }
     let action =
         detail.get("action").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     let head = db!(tx, audit::advance_head(workspace))?

@@ -16,7 +16,7 @@ mod journal;
 pub mod testing;
 mod tx;
 
-pub use audit::{Audit, AuditBreak, verify_chain};
+pub use audit::{Audit, AuditBreak, Origin, origin, verify_chain, with_origin};
 pub use connect::{ConnectError, Store, StoreOptions};
 pub use error::Error;
 pub use journal::{Journal, JournalError, JournalOp, JournalResult};

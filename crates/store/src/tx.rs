@@ -58,6 +58,14 @@ pub enum Bookkeeping {
     Rotation,
     /// An `Idempotency-Key` claimed, answered or given up.
     Idempotency,
+    /// A sign-in under way: nobody is signed in yet.
+    SignInProgress,
+    /// When something was used last.
+    LastUsed,
+    /// What has expired and can do nothing any more.
+    Expired,
+    /// A checkpoint of the audit chain, which is itself a record.
+    Checkpoint,
 }
 
 impl Store {
@@ -104,6 +112,17 @@ impl WriteTx {
     ) -> Result<()> {
         audit::append(&mut self, workspace, now, &event).await?;
         self.end().await
+    }
+
+    /// Appends a further event to a workspace's audit chain, for a change that decides more than
+    /// one thing. The transaction still ends with [`commit`](Self::commit).
+    pub async fn record(
+        &mut self,
+        workspace: WorkspaceId,
+        now: Timestamp,
+        event: Audit,
+    ) -> Result<()> {
+        audit::append(self, workspace, now, &event).await
     }
 
     /// Commits bookkeeping: a change that nobody decided and that its reason names.

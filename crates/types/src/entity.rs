@@ -4,6 +4,9 @@ mod connection;
 mod flow;
 mod keys;
 mod ledger;
+mod machine;
+mod member;
+mod session;
 mod workspace;
 
 pub use connection::{
@@ -15,5 +18,11 @@ pub use flow::{
     TriggerKind, Version, Workflow,
 };
 pub use keys::{DataKey, DataKeyState, KeyRotation, RotationState, SealedRecord, SealedScope};
-pub use ledger::{AuditHead, AuditRow, EarlierRequest};
-pub use workspace::{ApiKey, Environment, EnvironmentKind, MachineClient, Project, Workspace};
+pub use ledger::{AuditCheckpoint, AuditHead, AuditRow, EarlierRequest};
+pub use machine::{ApiKey, KeyPurpose, MachineClient, SigningKey};
+pub use member::{
+    AccessRequest, AccessState, Group, HeldRole, IdentityProvider, Invitation, Member,
+    MemberOrigin, MemberState, ProviderKind, Role, RoleGrant, User,
+};
+pub use session::{ClaimLink, Session, SignInFlow, SignInPurpose, VulnerabilityReport};
+pub use workspace::{Environment, EnvironmentKind, Project, Workspace};

@@ -167,6 +167,28 @@ ids! {
     NodeId = "nod";
     /// A sandbox.
     SandboxId = "sbx";
+    /// A service that tells who somebody is.
+    ProviderId = "idp";
+    /// A person who signs in.
+    UserId = "usr";
+    /// A round trip to a provider in order to sign in.
+    SignInFlowId = "sif";
+    /// A browser in which somebody is signed in.
+    SessionId = "ses";
+    /// A person's place in a workspace.
+    MemberId = "mem";
+    /// A group of members.
+    GroupId = "grp";
+    /// A role given to a member or a group.
+    RoleGrantId = "rg";
+    /// An invitation into a workspace.
+    InvitationId = "ivt";
+    /// A key with which Causeway signs or computes digests of tokens.
+    SigningKeyId = "sgn";
+    /// A staff member's request for access to a workspace.
+    AccessRequestId = "acr";
+    /// A report of a vulnerability.
+    ReportId = "vr";
 }
 
 #[cfg(test)]

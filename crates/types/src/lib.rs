@@ -15,14 +15,16 @@ pub mod url;
 
 pub use column::UnknownWord;
 pub use id::{
-    ApiKeyId, ConnectSessionId, ConnectionId, CustomerId, DataKeyId, EnvironmentId, EventId,
-    InvocationId, MachineClientId, NodeId, OAuthClientId, OAuthFlowId, ParseIdError, ProjectId,
-    RotationId, SandboxId, StepId, TriggerId, VersionId, WorkflowId, WorkspaceId,
+    AccessRequestId, ApiKeyId, ConnectSessionId, ConnectionId, CustomerId, DataKeyId,
+    EnvironmentId, EventId, GroupId, InvitationId, InvocationId, MachineClientId, MemberId, NodeId,
+    OAuthClientId, OAuthFlowId, ParseIdError, ProjectId, ProviderId, ReportId, RoleGrantId,
+    RotationId, SandboxId, SessionId, SignInFlowId, SigningKeyId, StepId, TriggerId, UserId,
+    VersionId, WorkflowId, WorkspaceId,
 };
 pub use place::Place;
 pub use problem::{Code, Coded, Kind, chain};
 pub use random::{OsRandom, Randomness};
 pub use secret::{Secret, SecretBytes, SecretString};
-pub use tenant::{Actor, Tenant};
+pub use tenant::{Actor, INSTALLATION, Tenant};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use url::RedactedUrl;

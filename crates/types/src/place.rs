@@ -2,7 +2,8 @@
 //! or field, it does not open.
 
 use crate::{
-    ConnectionId, EventId, InvocationId, OAuthClientId, OAuthFlowId, StepId, TriggerId, VersionId,
+    ConnectionId, EventId, InvocationId, OAuthClientId, OAuthFlowId, ProviderId, SignInFlowId,
+    SigningKeyId, StepId, TriggerId, VersionId,
 };
 
 /// Every kind of sealed value that Causeway stores, with the record that holds it.
@@ -26,6 +27,12 @@ pub enum Place {
     StepRecord(StepId),
     /// What an HTTP trigger's caller was answered.
     InvocationResponse(InvocationId),
+    /// The secret of Causeway's own OAuth client at an identity provider.
+    ProviderSecret(ProviderId),
+    /// PKCE verifier and nonce of a sign-in under way.
+    SignInSecrets(SignInFlowId),
+    /// A key with which Causeway signs or computes digests of tokens.
+    SigningKey(SigningKeyId),
     /// The answer kept for a repeated request with the same `Idempotency-Key`, by the SHA-256
     /// of the key's scope.
     IdempotentResponse([u8; 32]),
@@ -44,6 +51,9 @@ impl Place {
             Self::EventBody(_) => ("event", "body"),
             Self::StepRecord(_) => ("step", "record"),
             Self::InvocationResponse(_) => ("invocation", "response"),
+            Self::ProviderSecret(_) => ("identity_provider", "secret"),
+            Self::SignInSecrets(_) => ("sign_in_flow", "secrets"),
+            Self::SigningKey(_) => ("signing_key", "secret"),
             Self::IdempotentResponse(_) => ("idempotency", "response"),
         }
     }
@@ -59,6 +69,9 @@ impl Place {
             Self::EventBody(id) => id.to_string(),
             Self::StepRecord(id) => id.to_string(),
             Self::InvocationResponse(id) => id.to_string(),
+            Self::ProviderSecret(id) => id.to_string(),
+            Self::SignInSecrets(id) => id.to_string(),
+            Self::SigningKey(id) => id.to_string(),
             Self::IdempotentResponse(digest) => data_encoding::HEXLOWER.encode(digest),
         }
     }

@@ -112,6 +112,28 @@ codes! {
     Unauthenticated = "unauthenticated", Unauthenticated, "The request carries no valid API key";
     /// The caller may not do this.
     Denied = "denied", Denied, "The caller may not do this";
+    /// The caller may, once he has proved again who he is.
+    StepUpRequired = "step_up_required", Denied, "This needs a fresh sign-in";
+    /// The sign-in does not meet what the workspace demands.
+    SsoRequired = "sso_required", Denied, "The workspace demands another way of signing in";
+    /// A signed-in person has not said in which environment, or in which workspace.
+    EnvironmentRequired = "environment_required", Invalid, "The request does not say where it is to act";
+    /// A request with a session's cookie that does not come from this server's own pages.
+    CrossSite = "cross_site", Denied, "The request comes from another site";
+    /// Too many requests from here.
+    RateLimited = "rate_limited", Limited, "Too many requests";
+    /// The sign-in could not be completed.
+    SignInFailed = "sign_in_failed", Invalid, "The sign-in could not be completed";
+    /// The claim link or the invitation has been used, revoked or has expired.
+    LinkSpent = "link_spent", Conflict, "The link has been used or has expired";
+    /// The e-mail address cannot be used.
+    InvalidEmail = "invalid_email", Invalid, "The e-mail address cannot be used";
+    /// The workspace would be left without an owner.
+    LastOwner = "last_owner", Conflict, "A workspace needs an owner";
+    /// There is one of this name already.
+    Taken = "taken", Conflict, "There is one of this name already";
+    /// The audit chain does not hold.
+    AuditBroken = "audit_broken", Conflict, "The audit chain does not hold";
     /// No such route.
     UnknownRoute = "unknown_route", Missing, "There is no such address in this API";
     /// The route exists for other methods.

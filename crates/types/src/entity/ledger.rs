@@ -1,7 +1,7 @@
 //! The audit chain and the answers kept for repeated requests.
 
-use crate::Timestamp;
 use crate::place::Sealed;
+use crate::{SigningKeyId, Timestamp, WorkspaceId};
 
 /// A row of the chain, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,23 @@ pub struct AuditHead {
     pub seq: i64,
     /// SHA-256 over the previous hash and this row.
     pub hash: Vec<u8>,
+}
+
+/// A signed statement of how far a workspace's chain reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditCheckpoint {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The number of the last row that it covers.
+    pub seq: i64,
+    /// That row's hash.
+    pub hash: Vec<u8>,
+    /// When it was signed.
+    pub at: Timestamp,
+    /// The key that signed it.
+    pub signing_key_id: SigningKeyId,
+    /// Ed25519 (RFC 8032), 64 bytes.
+    pub signature: Vec<u8>,
 }
 
 /// What is known of a request that came before.

@@ -1,7 +1,7 @@
-//! Workspaces, what divides them, and what may enter them.
+//! Workspaces and what divides them.
 
 use crate::column::words;
-use crate::{ApiKeyId, EnvironmentId, MachineClientId, ProjectId, Tenant, Timestamp, WorkspaceId};
+use crate::{EnvironmentId, ProjectId, Tenant, Timestamp, WorkspaceId};
 
 /// A workspace: the tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,53 +52,9 @@ pub struct Environment {
     pub created_at: Timestamp,
 }
 
-/// An API key. The key itself is not stored, only its digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiKey {
-    /// Its id.
-    pub id: ApiKeyId,
-    /// The workspace that it opens.
-    pub workspace_id: WorkspaceId,
-    /// The project that it opens.
-    pub project_id: ProjectId,
-    /// The environment that it opens.
-    pub environment_id: EnvironmentId,
-    /// What people call it.
-    pub name: String,
-    /// SHA-256 of the key. The key holds 256 random bits, so no slow hash is needed.
-    pub digest: Vec<u8>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it stops working, if ever.
-    pub expires_at: Option<Timestamp>,
-    /// When it was revoked, if it was.
-    pub revoked_at: Option<Timestamp>,
-}
-
-impl ApiKey {
-    /// What it opens.
+impl Environment {
+    /// The tenant that it is.
     pub fn tenant(&self) -> Tenant {
-        Tenant {
-            workspace: self.workspace_id,
-            project: self.project_id,
-            environment: self.environment_id,
-        }
+        Tenant { workspace: self.workspace_id, project: self.project_id, environment: self.id }
     }
-}
-
-/// A machine's OAuth client for Causeway's own API. Its secret is stored as a digest only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MachineClient {
-    /// Its id, which is also the OAuth `client_id`.
-    pub id: MachineClientId,
-    /// The workspace that it opens.
-    pub workspace_id: WorkspaceId,
-    /// The project that it opens.
-    pub project_id: ProjectId,
-    /// The environment that it opens.
-    pub environment_id: EnvironmentId,
-    /// SHA-256 of the secret, which holds 256 random bits.
-    pub digest: Vec<u8>,
-    /// When it was made.
-    pub created_at: Timestamp,
 }

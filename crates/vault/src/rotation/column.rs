@@ -19,6 +19,9 @@ pub(super) enum Column {
     StepRecord,
     Response,
     IdempotentResponse,
+    ProviderSecret,
+    SignInSecrets,
+    SigningKey,
 }
 
 /// A seal of a page. The place is missing if the record's id is not one.
@@ -29,7 +32,7 @@ pub(super) struct Row {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::ClientSecret,
         Self::FlowVerifier,
         Self::Credential,
@@ -40,6 +43,9 @@ impl Column {
         Self::StepRecord,
         Self::Response,
         Self::IdempotentResponse,
+        Self::ProviderSecret,
+        Self::SignInSecrets,
+        Self::SigningKey,
     ];
 
     /// The kind of record, as it stands in a rotation's `at_kind`: the same word as in the seals'
@@ -56,6 +62,9 @@ impl Column {
             Self::StepRecord => "step",
             Self::Response => "invocation",
             Self::IdempotentResponse => "idempotency",
+            Self::ProviderSecret => "identity_provider",
+            Self::SignInSecrets => "sign_in_flow",
+            Self::SigningKey => "signing_key",
         }
     }
 
@@ -79,6 +88,9 @@ impl Column {
             Self::EventBody => Place::EventBody(record.parse().ok()?),
             Self::StepRecord => Place::StepRecord(record.parse().ok()?),
             Self::Response => Place::InvocationResponse(record.parse().ok()?),
+            Self::ProviderSecret => Place::ProviderSecret(record.parse().ok()?),
+            Self::SignInSecrets => Place::SignInSecrets(record.parse().ok()?),
+            Self::SigningKey => Place::SigningKey(record.parse().ok()?),
             Self::IdempotentResponse => Place::IdempotentResponse(scope(record).try_into().ok()?),
         })
     }
@@ -102,6 +114,11 @@ impl Column {
             Self::EventBody => db!(conn, reseal::event_bodies(workspace, after, key, limit)),
             Self::StepRecord => db!(conn, reseal::step_records(workspace, after, key, limit)),
             Self::Response => db!(conn, reseal::responses(workspace, after, key, limit)),
+            Self::ProviderSecret => {
+                db!(conn, reseal::provider_secrets(workspace, after, key, limit))
+            }
+            Self::SignInSecrets => db!(conn, reseal::sign_in_secrets(workspace, after, key, limit)),
+            Self::SigningKey => db!(conn, reseal::signing_keys(workspace, after, key, limit)),
             Self::IdempotentResponse => {
                 let after = scope(after);
                 db!(conn, reseal::idempotent_responses(workspace, &after, key, limit))
@@ -147,6 +164,13 @@ impl Column {
             Self::EventBody => db!(tx, reseal::replace_event_body(workspace, record, old, new)),
             Self::StepRecord => db!(tx, reseal::replace_step_record(workspace, record, old, new)),
             Self::Response => db!(tx, reseal::replace_response(workspace, record, old, new)),
+            Self::ProviderSecret => {
+                db!(tx, reseal::replace_provider_secret(workspace, record, old, new))
+            }
+            Self::SignInSecrets => {
+                db!(tx, reseal::replace_sign_in_secrets(workspace, record, old, new))
+            }
+            Self::SigningKey => db!(tx, reseal::replace_signing_key(workspace, record, old, new)),
             Self::IdempotentResponse => {
                 let scope = scope(record);
                 db!(tx, reseal::replace_idempotent_response(workspace, &scope, old, new))
@@ -172,8 +196,10 @@ mod tests {
     #[test]
     fn every_column_has_the_kind_of_its_place() {
         let id = "01jd8r4t5v6w7x8y9z0a1b2c3d";
-        let prefixes = ["oac", "oaf", "conn", "conn", "trg", "ver", "evt", "stp", "inv"];
-        for (column, prefix) in Column::ALL.into_iter().zip(prefixes) {
+        let prefixes =
+            ["oac", "oaf", "conn", "conn", "trg", "ver", "evt", "stp", "inv", "idp", "sif", "sgn"];
+        let columns = Column::ALL.into_iter().filter(|one| *one != Column::IdempotentResponse);
+        for (column, prefix) in columns.zip(prefixes) {
             let place = column.place(&format!("{prefix}_{id}")).unwrap();
             assert_eq!(place.kind_and_field().0, column.kind());
             assert_eq!(place.record(), format!("{prefix}_{id}"));
