@@ -15,21 +15,26 @@ use std::str::FromStr;
 
 /// Proof that the caller may do `A`: naming it as an argument is how a route names the permission
 /// that it needs.
-pub(crate) struct Authorized<A>(pub(crate) Permit<A>);
+pub(crate) struct Authorized<A: Action>(pub(crate) Permit<A>);
 
 impl<A: Action + 'static> FromRequestParts<Api> for Authorized<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let caller = caller(parts, api).await?;
-        Ok(Self(authorize::<A>(&caller)?))
+        Ok(Self(authorize::<A>(&caller, api.clock().now())?))
     }
 }
 
-/// Who sends the request, by its `Authorization` header.
-pub(crate) async fn caller(parts: &Parts, api: &Api) -> Result<Caller, Problem> {
+/// Who sends the request, by its `Authorization` header. Found out once a request.
+pub(crate) async fn caller(parts: &mut Parts, api: &Api) -> Result<Caller, Problem> {
+    if let Some(known) = parts.extensions.get::<Caller>() {
+        return Ok(known.clone());
+    }
     let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    Ok(api.authenticator().authenticate(header).await?)
+    let caller = api.authenticator().authenticate(header).await?;
+    parts.extensions.insert(caller.clone());
+    Ok(caller)
 }
 
 /// The longest part of a parser's message that is sent back, in characters: it repeats names that

@@ -10,7 +10,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use causeway_identity::Caller;
-use causeway_store::{Bookkeeping, db};
+use causeway_identity::action::Where;
+use causeway_store::{Bookkeeping, db, origin, with_origin};
 use causeway_types::{Code, Place};
 use data_encoding::BASE64;
 use http_body_util::BodyExt;
@@ -46,14 +47,18 @@ pub(crate) async fn layer(
             "`Idempotency-Key` has 1 to 255 characters.",
         ));
     }
-    let (parts, body) = request.into_parts();
-    let caller = extract::caller(&parts, &api).await?;
+    let (mut parts, body) = request.into_parts();
+    let caller = extract::caller(&mut parts, &api).await?;
     // The limit of the route applies: the layer that sets it lies outside of this one.
     let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &api)
         .await
         .map_err(|rejection| extract::unreadable_body(&rejection))?;
+    let place = match caller.place() {
+        Where::Environment(tenant) => tenant.environment.to_string(),
+        Where::Workspace(workspace) => workspace.to_string(),
+    };
     let scope = digest_of(&[
-        caller.tenant().environment.to_string().as_bytes(),
+        place.as_bytes(),
         parts.method.as_str().as_bytes(),
         parts.uri.path().as_bytes(),
         key.as_bytes(),
@@ -68,7 +73,7 @@ pub(crate) async fn layer(
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;
         api.keep(&caller, scope, response).await
     };
-    tokio::spawn(request_id::scope(request_id::current(), rest))
+    tokio::spawn(request_id::scope(request_id::current(), with_origin(origin(), rest)))
         .await
         .map_err(|_| Problem::new(Code::Internal, "The request could not be completed."))?
 }
@@ -92,7 +97,7 @@ impl Api {
         scope: &[u8; 32],
         sent: &[u8; 32],
     ) -> Result<Option<Response>, Problem> {
-        let workspace = caller.tenant().workspace;
+        let workspace = caller.workspace();
         let now = self.clock().now();
         let mut tx = self.store().write(caller.actor()).await?;
         db!(tx, idempotency::prune(now.minus(KEPT_FOR)))?;
@@ -162,7 +167,7 @@ impl Api {
 
     async fn release(&self, caller: &Caller, scope: &[u8; 32]) -> Result<(), Problem> {
         let mut tx = self.store().write(caller.actor()).await?;
-        db!(tx, idempotency::release(caller.tenant().workspace, scope))?;
+        db!(tx, idempotency::release(caller.workspace(), scope))?;
         Ok(tx.commit_bookkeeping(Bookkeeping::Idempotency).await?)
     }
 
@@ -173,7 +178,7 @@ impl Api {
         parts: &response::Parts,
         body: &Bytes,
     ) -> Result<(), Problem> {
-        let workspace = caller.tenant().workspace;
+        let workspace = caller.workspace();
         let content_type = parts
             .headers
             .get(header::CONTENT_TYPE)

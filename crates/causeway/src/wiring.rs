@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use anyhow::{Context, bail};
+use causeway_identity::OwnKeys;
 use causeway_store::{ConnectError, Store, db};
 use causeway_types::{Actor, Clock, OsRandom, Randomness, SystemClock};
 use causeway_vault::{DEFAULT_KEY_LIFETIME, RootKey, RootKeySpec, Vault};
@@ -89,6 +90,13 @@ pub(crate) async fn unlock(store: Store, root: RootKey) -> anyhow::Result<Vault>
     Vault::unlock(store, root, DEFAULT_KEY_LIFETIME, clock(), random())
         .await
         .context("unlocking the vault")
+}
+
+/// Opens Causeway's own keys, and makes those that are missing.
+pub(crate) async fn own_keys(store: &Store, vault: &Vault) -> anyhow::Result<OwnKeys> {
+    OwnKeys::open(store, vault, &*clock(), &*random(), Actor::Machine)
+        .await
+        .context("opening Causeway's own keys")
 }
 
 /// Wraps every data key under another root key.

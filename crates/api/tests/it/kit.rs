@@ -10,7 +10,7 @@ use causeway_catalog::Catalog;
 use causeway_connect::{Connect, ConnectParts, NoCrash};
 use causeway_flow::{Flow, FlowConfig, FlowParts};
 use causeway_identity::token::{self, Plain};
-use causeway_identity::{Authenticator, Bootstrap, bootstrap};
+use causeway_identity::{Authenticator, Bootstrap, OwnKeys, Scopes, bootstrap};
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
 use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig};
 use causeway_simulators::{DemoApp, DemoOptions};
@@ -54,6 +54,7 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) vault: Vault,
+    pub(crate) own_keys: OwnKeys,
     pub(crate) flow: Flow,
     pub(crate) pool: Arc<Pool>,
     pub(crate) demo: DemoApp,
@@ -121,13 +122,21 @@ impl World {
             project_name: "Main".into(),
             environment: EnvironmentKind::Production,
         };
-        let made = bootstrap(&store, &vault, &*clock, &OsRandom, &wanted).await.unwrap();
+        let own_keys =
+            OwnKeys::open(&store, &vault, &*clock, &OsRandom, Actor::Machine).await.unwrap();
+        let made = bootstrap(&store, &vault, own_keys.token(), &*clock, &OsRandom, &wanted)
+            .await
+            .unwrap();
         let api = Api::new(ApiParts {
             flow: flow.clone(),
             connect,
             vault: vault.clone(),
             catalog,
-            authenticator: Authenticator::new(store.clone(), clock.clone()),
+            authenticator: Authenticator::new(
+                store.clone(),
+                own_keys.token().clone(),
+                clock.clone(),
+            ),
             store,
             clock: clock.clone(),
             random,
@@ -139,6 +148,7 @@ impl World {
             router: api.router(),
             clock,
             vault,
+            own_keys,
             flow,
             pool,
             demo,
@@ -263,6 +273,17 @@ impl World {
         expires_at: Option<Timestamp>,
         revoked_at: Option<Timestamp>,
     ) -> String {
+        self.scoped_key(tenant, &Scopes::default(), expires_at, revoked_at).await
+    }
+
+    /// The same with scopes.
+    pub(crate) async fn scoped_key(
+        &self,
+        tenant: Tenant,
+        scopes: &Scopes,
+        expires_at: Option<Timestamp>,
+        revoked_at: Option<Timestamp>,
+    ) -> String {
         let plain = Plain::<token::ApiKey>::generate(&OsRandom);
         let now = self.clock.now();
         let key = ApiKey {
@@ -271,9 +292,13 @@ impl World {
             project_id: tenant.project,
             environment_id: tenant.environment,
             name: "test".into(),
-            digest: plain.digest().to_vec(),
+            hint: plain.hint(),
+            digest: plain.keyed_digest(self.own_keys.token()).to_vec(),
+            scopes: scopes.to_text(),
+            created_by: Actor::Machine.to_string(),
             created_at: now,
             expires_at,
+            last_used_at: None,
             revoked_at,
         };
         let mut tx = self.store().write(Actor::Machine).await.unwrap();

@@ -14,6 +14,7 @@ pub(crate) async fn run(args: BootstrapArgs, output: Output) -> anyhow::Result<(
     let store = wiring::open_store(&config).await?;
     let root = wiring::root_key(&config, &store).await?;
     let vault = wiring::unlock(store.clone(), root).await?;
+    let own_keys = wiring::own_keys(&store, &vault).await?;
     let wanted = Bootstrap {
         workspace_name: args.workspace,
         project_name: args.project,
@@ -22,6 +23,7 @@ pub(crate) async fn run(args: BootstrapArgs, output: Output) -> anyhow::Result<(
     let made = causeway_identity::bootstrap(
         &store,
         &vault,
+        own_keys.token(),
         &*wiring::clock(),
         &*wiring::random(),
         &wanted,

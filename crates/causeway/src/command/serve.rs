@@ -48,6 +48,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     let store = wiring::open_store(&config).await?;
     let root = wiring::root_key(&config, &store).await?;
     let vault = wiring::unlock(store.clone(), root).await?;
+    let own_keys = wiring::own_keys(&store, &vault).await?;
 
     let catalog =
         Arc::new(Catalog::load(config.apps_dir.as_deref()).context("loading the catalogue")?);
@@ -101,7 +102,11 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         connect: connect.clone(),
         vault,
         catalog,
-        authenticator: Authenticator::new(store.clone(), Arc::clone(&clock)),
+        authenticator: Authenticator::new(
+            store.clone(),
+            own_keys.token().clone(),
+            Arc::clone(&clock),
+        ),
         store: store.clone(),
         clock,
         random,

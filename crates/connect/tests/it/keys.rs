@@ -7,7 +7,7 @@ use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::Scheme;
-use causeway_types::{Code, Coded, SecretString};
+use causeway_types::{Clock as _, Code, Coded, SecretString};
 use std::collections::BTreeMap;
 
 on_both!(
@@ -126,9 +126,9 @@ async fn listings_are_paged_and_filtered(database: TestDatabase) {
 async fn another_environment_sees_nothing(database: TestDatabase) {
     let (world, _app) = demo(database).await;
     let id = world.link_demo("crm").await;
-    let read = authorize::<action::ReadConnections>(&world.other).unwrap();
-    let write = authorize::<action::WriteConnections>(&world.other).unwrap();
-    let clients = authorize::<action::ManageOAuthClients>(&world.other).unwrap();
+    let read = authorize::<action::ReadConnections>(&world.other, world.clock.now()).unwrap();
+    let write = authorize::<action::WriteConnections>(&world.other, world.clock.now()).unwrap();
+    let clients = authorize::<action::ManageOAuthClients>(&world.other, world.clock.now()).unwrap();
     let shown = world.connect.connection(&read, id).await.unwrap_err();
     assert_eq!(shown.code(), Code::NotFound);
     let deleted = world.connect.delete_connection(&write, id).await.unwrap_err();
@@ -140,7 +140,7 @@ async fn another_environment_sees_nothing(database: TestDatabase) {
     let own = world.connect.oauth_clients(&own, None, 10).await.unwrap().items.remove(0);
     let deleted = world.connect.delete_oauth_client(&clients, own.id).await.unwrap_err();
     assert_eq!(deleted.code(), Code::NotFound);
-    let tenant = world.other.tenant();
+    let tenant = world.other.place().environment().unwrap();
     for reference in ["crm", &id.to_string()] {
         let used = crate::world::credential(&world.connect, tenant, reference).await.err().unwrap();
         assert_eq!(used.code(), Code::NotFound, "{reference}");

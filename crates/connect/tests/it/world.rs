@@ -8,14 +8,16 @@ use causeway_connect::{
     NoCrash, SessionCreated,
 };
 use causeway_identity::token::{self, Plain};
-use causeway_identity::{Authenticator, Bootstrap, Caller, Permit, action, authorize, bootstrap};
+use causeway_identity::{
+    Authenticator, Bootstrap, Caller, OwnKeys, Permit, action, authorize, bootstrap,
+};
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, RequestLimits, SystemResolver};
 use causeway_store::testing::TestDatabase;
 use causeway_store::{Store, db, verify_chain};
 use causeway_testkit::oidc_provider::{self, OidcProvider};
 use causeway_types::entity::{AuditRow, Connection, ConnectionRefresh, EnvironmentKind};
 use causeway_types::{
-    Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretString, SystemClock, Tenant,
+    Actor, Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretString, SystemClock, Tenant,
 };
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use http::Request;
@@ -113,11 +115,11 @@ impl World {
     }
 
     pub(crate) fn permit<A: action::Action>(&self) -> Permit<A> {
-        authorize(&self.caller).unwrap()
+        authorize(&self.caller, self.clock.now()).unwrap()
     }
 
     pub(crate) fn tenant(&self) -> Tenant {
-        self.caller.tenant()
+        self.caller.place().environment().unwrap()
     }
 
     /// Another node of the same installation.
@@ -237,8 +239,10 @@ async fn caller_of(
 ) -> Caller {
     let wanted =
         Bootstrap { workspace_name: "Acme".into(), project_name: "Main".into(), environment };
-    let made = bootstrap(store, vault, &**clock, &OsRandom, &wanted).await.unwrap();
+    let own_keys = OwnKeys::open(store, vault, &**clock, &OsRandom, Actor::Machine).await.unwrap();
+    let made =
+        bootstrap(store, vault, own_keys.token(), &**clock, &OsRandom, &wanted).await.unwrap();
     let header = format!("Bearer {}", made.api_key.expose());
-    let authenticator = Authenticator::new(store.clone(), clock.clone());
+    let authenticator = Authenticator::new(store.clone(), own_keys.token().clone(), clock.clone());
     authenticator.authenticate(Some(&header)).await.unwrap()
 }

@@ -81,7 +81,7 @@ pub(crate) async fn tail(
         permit,
     };
     if let Some(id) = query.invocation_id {
-        api.flow().invocation(&permit, id).await?;
+        api.flow().invocation(&follower.permit, id).await?;
         follower.followed.insert(id, Seen::default());
     }
     let (sender, receiver) = mpsc::channel(64);

@@ -15,7 +15,7 @@ pub(crate) async fn rotate(
     State(api): State<Api>,
     Authorized(permit): Authorized<action::RotateKeys>,
 ) -> Result<(StatusCode, Json<KeysBody>), Problem> {
-    let (workspace, actor) = (permit.tenant().workspace, permit.actor());
+    let (workspace, actor) = (permit.workspace(), permit.actor());
     let rotation = api.vault().start_rotation(workspace, actor).await?;
     let vault = api.vault().clone();
     tokio::spawn(async move {

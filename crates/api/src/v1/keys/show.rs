@@ -14,5 +14,5 @@ pub(crate) async fn show(
     State(api): State<Api>,
     Authorized(permit): Authorized<action::ReadKeys>,
 ) -> Result<Json<KeysBody>, Problem> {
-    Ok(Json(api.keys(permit.tenant().workspace).await?))
+    Ok(Json(api.keys(permit.workspace()).await?))
 }
