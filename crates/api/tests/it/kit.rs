@@ -15,7 +15,7 @@ use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
 use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig};
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
-use causeway_store::{Audit, Store, db};
+use causeway_store::{Audit, Store, WriteTx, db};
 use causeway_types::entity::{ApiKey, Environment, EnvironmentKind, Project, Workspace};
 use causeway_types::{
     Actor, ApiKeyId, Clock, EnvironmentId, ManualClock, OsRandom, ProjectId, SystemClock, Tenant,
@@ -320,11 +320,37 @@ impl World {
         let workspace = Workspace { id: tenant.workspace, name: "Other".into(), created_at: now };
         db!(tx, workspace::insert(&workspace)).unwrap();
         db!(tx, audit::insert_head(tenant.workspace)).unwrap();
+        self.insert_project(&mut tx, tenant, "Main").await;
+        self.vault.create_data_key(&mut tx, tenant.workspace, now).await.unwrap();
+        let event = Audit::WorkspaceCreated { workspace: tenant.workspace, name: "Other".into() };
+        tx.commit(tenant.workspace, now, event).await.unwrap();
+        tenant
+    }
+
+    /// An environment of another project of the same workspace.
+    pub(crate) async fn project_beside(&self) -> Tenant {
+        let now = self.clock.now();
+        let tenant = Tenant {
+            workspace: self.tenant.workspace,
+            project: ProjectId::generate(now, &OsRandom),
+            environment: EnvironmentId::generate(now, &OsRandom),
+        };
+        let name = "Beside".to_owned();
+        let mut tx = self.store().write(Actor::Machine).await.unwrap();
+        self.insert_project(&mut tx, tenant, &name).await;
+        let event = Audit::ProjectCreated { project: tenant.project, name };
+        tx.commit(tenant.workspace, now, event).await.unwrap();
+        tenant
+    }
+
+    /// A project and its production environment.
+    async fn insert_project(&self, tx: &mut WriteTx, tenant: Tenant, name: &str) {
+        let created_at = self.clock.now();
         let project = Project {
             id: tenant.project,
             workspace_id: tenant.workspace,
-            name: "Main".into(),
-            created_at: now,
+            name: name.to_owned(),
+            created_at,
         };
         db!(tx, workspace::insert_project(&project)).unwrap();
         let environment = Environment {
@@ -332,13 +358,9 @@ impl World {
             workspace_id: tenant.workspace,
             project_id: tenant.project,
             kind: EnvironmentKind::Production,
-            created_at: now,
+            created_at,
         };
         db!(tx, workspace::insert_environment(&environment)).unwrap();
-        self.vault.create_data_key(&mut tx, tenant.workspace, now).await.unwrap();
-        let event = Audit::WorkspaceCreated { workspace: tenant.workspace, name: "Other".into() };
-        tx.commit(tenant.workspace, now, event).await.unwrap();
-        tenant
     }
 
     pub(crate) async fn stop(self) {
