@@ -15,11 +15,12 @@ EXAMPLES = ROOT / "target/release/examples"
 
 
 def build():
-    """Builds the released binary and the two measuring programs of the crates."""
+    """Builds the released binary and the measuring programs of the crates."""
     for words in (
         ["-p", "causeway"],
         ["-p", "causeway-sandbox", "--example", "measure"],
         ["-p", "causeway-crypto", "--example", "seal_speed"],
+        ["-p", "causeway-identity", "--example", "key_checks"],
     ):
         run(["cargo", "build", "--release", "--locked", *words], cwd=ROOT, limit=3600, quiet=False)
 

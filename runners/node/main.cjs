@@ -3,7 +3,8 @@
 // so nothing that an earlier step left behind runs while no step does.
 //
 // A frame is 4 bytes of length (big-endian), 1 byte of kind, and as many bytes as the length says.
-// From the server: S, a call. From here: H, ready; O and E, printed text; R, the result of a call.
+// From the server: S, a call; C, files to be read as a call would and not run. From here: H, ready;
+// O and E, printed text; R, the result of either.
 'use strict';
 
 const fs = require('fs');
@@ -18,6 +19,7 @@ const { describe, SYNTAX } = require('./errors.cjs');
 /** The inherited socket. */
 const SOCKET = 3;
 const HEADER = 5;
+const CHECK = 'C'.charCodeAt(0);
 
 /**
  * @typedef {object} Running A step that has been called.
@@ -54,10 +56,11 @@ function receive() {
       const whole = HEADER + inbox.readUInt32BE(0);
       if (held >= whole) {
         const text = inbox.toString('utf8', HEADER, whole);
+        const work = inbox[4] === CHECK ? check : run;
         // Calls carry credentials: the buffer does not keep them.
         inbox.fill(0, 0, whole);
         if (inbox.length > 1 << 20) inbox = Buffer.allocUnsafeSlow(64 << 10);
-        return JSON.parse(text);
+        return { work, call: JSON.parse(text) };
       }
       if (inbox.length < whole) {
         const larger = Buffer.allocUnsafeSlow(whole);
@@ -72,14 +75,15 @@ function receive() {
   }
 }
 
+const urlOf = (entry) => 'file:///code/' + entry.split('/').map(encodeURIComponent).join('/');
+
 /** Loads a step's function. */
 async function load(entry) {
   const known = entries.get(entry);
   if (known) return known;
-  const url = 'file:///code/' + entry.split('/').map(encodeURIComponent).join('/');
   let module;
   try {
-    module = await import(url);
+    module = await import(urlOf(entry));
   } catch (error) {
     throw SYNTAX.mark(error);
   }
@@ -95,6 +99,21 @@ async function run(call, step) {
     const { event, steps, connections } = call;
     const value = await code({ event, steps, $, connections });
     settle(step, () => contract.success(step, value, call.output_bytes));
+  } catch (error) {
+    settle(step, () => contract.failure(step, describe(error)));
+  }
+}
+
+/** Reads the files of steps and runs none. */
+async function check(call, step) {
+  try {
+    const reader = require('./check.cjs');
+    for (const entry of call.entries) {
+      await reader.check(urlOf(entry)).catch((error) => {
+        throw SYNTAX.mark(error);
+      });
+    }
+    settle(step, () => contract.success(step, undefined, call.output_bytes));
   } catch (error) {
     settle(step, () => contract.failure(step, describe(error)));
   }
@@ -119,7 +138,7 @@ function settle(step, answer) {
 }
 
 function next() {
-  const call = receive();
+  const { work, call } = receive();
   // The files are there since the call is; the directory that was here before lies below them.
   if (call.id === 1) process.chdir('/code');
   running = {
@@ -130,7 +149,7 @@ function next() {
     exit: undefined,
     fatal: undefined,
   };
-  scope.run(running, run, call, running);
+  scope.run(running, work, call, running);
 }
 
 /** An error that no code of the step caught: it ends the step, and the sandbox with it. */

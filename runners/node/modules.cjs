@@ -2,6 +2,7 @@
 // error in the form of a file is given its place.
 'use strict';
 
+const { readFileSync } = require('fs');
 const { registerHooks } = require('module');
 
 /** Modules that open no connection and load none that does. */
@@ -13,8 +14,11 @@ const HARMLESS = new Set(['assert', 'assert/strict', 'async_hooks', 'buffer', 'c
 const ROOT = 'file:///code/';
 /** The place that Node writes above a stack: the file, the line, and a mark below it. */
 const PLACE = /^(?:file:\/\/)?\/code\/(.+):(\d+)\n(.*)\n([ \t]*)\^*/;
-/** The file that was looked up last: the one whose text is being read when that fails. */
-let last;
+/** The same, of a text without a file. */
+const PLACE_IN_INPUT = /^\[stdin\]:(\d+)\n(.*)\n([ \t]*)\^*/;
+/** The files that were looked up last: one of them is being read when that fails. */
+const last = [];
+const MOST = 16;
 
 function install(ensureNetwork) {
   registerHooks({
@@ -23,7 +27,8 @@ function install(ensureNetwork) {
       if (found.url.startsWith('node:')) {
         if (!HARMLESS.has(found.url.slice(5))) ensureNetwork();
       } else if (found.url.startsWith(ROOT)) {
-        last = found.url;
+        last.push(found.url);
+        if (last.length > MOST) last.shift();
       }
       return found;
     },
@@ -32,23 +37,47 @@ function install(ensureNetwork) {
 
 /** `file:line:column` and the line, of an error in the form of a file. */
 function placeOf(error) {
-  const found = PLACE.exec(String(error.stack)) ?? PLACE.exec(check());
-  if (!found) return undefined;
+  const found = PLACE.exec(String(error.stack));
+  if (!found) return search(`SyntaxError: ${error.message}\n`);
   const [, file, line, text, before] = found;
-  return { where: `${file}:${line}:${before.length + 1}`, text: text.trim().slice(0, 200) };
+  return place(file, line, text, before);
 }
+
+const place = (file, line, text, before) =>
+  ({ where: `${file}:${line}:${before.length + 1}`, text: text.trim().slice(0, 200) });
 
 /** For ES modules Node tells the place only when it prints the error: have it printed. */
-function check() {
-  if (!last) return '';
+function search(printed) {
   const { spawnSync } = require('child_process');
   const { fileURLToPath } = require('url');
-  const checked = spawnSync(process.execPath, ['--check', fileURLToPath(last)], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 5000,
-  });
-  return checked.stderr ?? '';
+  for (const url of last.toReversed()) {
+    if (!/\.m?[jt]s$/.test(url)) continue;
+    const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--check', '-'], {
+      input: sourceOf(fileURLToPath(url)),
+      encoding: 'utf8',
+      stdio: ['pipe', 'ignore', 'pipe'],
+      timeout: 5000,
+    });
+    const found = PLACE_IN_INPUT.exec(stderr);
+    if (!found || !stderr.includes(printed)) continue;
+    const [, line, text, before] = found;
+    return place(decodeURIComponent(url.slice(ROOT.length)), line, text, before);
+  }
+  return undefined;
 }
 
-module.exports = { install, placeOf };
+/** The JavaScript of a file. */
+function sourceOf(path) {
+  const source = readFileSync(path, 'utf8');
+  if (!path.endsWith('ts')) return source;
+  const { stripTypeScriptTypes } = require('module');
+  const { emitWarning } = process;
+  process.emitWarning = () => {}; // that stripping is experimental does not concern the code
+  try {
+    return stripTypeScriptTypes(source);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+module.exports = { install, placeOf, sourceOf };

@@ -1,20 +1,33 @@
 // A certified OpenID Connect provider on a free port of this machine, for Causeway's tests.
 //
-// Its one user is signed in and consents without a page, because the tests are about what comes
-// after. Refresh tokens rotate, a used one that comes again ends its grant, and PKCE is required.
+// Whoever it is told to be is signed in and consents without a page, because the tests are about
+// what comes after. Refresh tokens rotate, a used one that comes again ends its grant, and PKCE is
+// required.
 //
-// Usage: node server.js CLIENT_ID CLIENT_SECRET REDIRECT_URI
+// Whom it signs in next is told by `PUT /test/identity` with a JSON object: `sub`, `email`,
+// `email_verified`, `name`, `hd` (Google's claim), `amr`, `acr`, and `age`, the seconds since they
+// proved who they are; what is left out is Ada's.
+//
+// Usage: node server.js CLIENT_ID CLIENT_SECRET REDIRECT_URI[,REDIRECT_URI...]
 // Prints its issuer as the first line. Stops when its standard input ends.
 
 import { createServer } from 'node:http';
 import process from 'node:process';
-import { Provider } from 'oidc-provider';
+import { Provider, interactionPolicy } from 'oidc-provider';
 
 // The provider's hints on its defaults; standard output is for the issuer alone.
 console.info = console.error;
 
-const [clientId, clientSecret, redirectUri] = process.argv.slice(2);
+const [clientId, clientSecret, redirectUris] = process.argv.slice(2);
+const ada = { sub: 'ada', email: 'ada@example.com', email_verified: true, name: 'Ada' };
+// By subject; `next` is whom the next login is for.
+const identities = new Map([[ada.sub, ada]]);
+let next = ada;
 const counts = { code: 0, refresh: 0, refreshErrors: 0, revokedGrants: 0, tokenRequests: 0 };
+
+// Google's `prompt=select_account`: whoever is signed in is picked.
+const policy = interactionPolicy.base();
+policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0);
 
 const server = createServer();
 await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
@@ -24,13 +37,20 @@ const provider = new Provider(issuer, {
   clients: [{
     client_id: clientId,
     client_secret: clientSecret,
-    redirect_uris: [redirectUri],
+    redirect_uris: redirectUris.split(','),
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     token_endpoint_auth_method: 'client_secret_basic',
   }],
   cookies: { keys: ['for tests on this machine only'] },
-  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+  acrValues: ['urn:example:mfa'],
+  // The first list is what an ID token has of itself; Google's has `hd`, and the address too.
+  claims: {
+    openid: ['sub', 'acr', 'amr', 'auth_time', 'hd'],
+    email: ['email', 'email_verified'],
+    profile: ['name'],
+  },
+  conformIdTokenClaims: false,
   features: {
     devInteractions: { enabled: false },
     introspection: { enabled: true },
@@ -38,9 +58,12 @@ const provider = new Provider(issuer, {
   },
   findAccount: (_, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, email: 'ada@example.com', email_verified: true, name: 'Ada' }),
+    claims: () => {
+      const { amr, acr, age, ...claims } = identities.get(id) ?? { sub: id };
+      return claims;
+    },
   }),
-  interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+  interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
   issueRefreshToken: () => true,
   pkce: { required: () => true },
   rotateRefreshToken: () => true,
@@ -63,11 +86,17 @@ provider.on('grant.error', (ctx) => {
 });
 provider.on('grant.revoked', () => { counts.revokedGrants += 1; });
 
-// Signs the user in, or consents for her, whichever the provider asks for.
+// Signs the user in, picks or consents for her, whichever the provider asks for.
 async function interact(request, response) {
   const { prompt, params, session } = await provider.interactionDetails(request, response);
   if (prompt.name === 'login') {
-    return provider.interactionFinished(request, response, { login: { accountId: 'ada' } });
+    const { sub, amr, acr, age = 0 } = next;
+    const ts = Math.floor(Date.now() / 1000) - age;
+    const login = { accountId: sub, amr, acr, ts };
+    return provider.interactionFinished(request, response, { login });
+  }
+  if (prompt.name === 'select_account') {
+    return provider.interactionFinished(request, response, { select_account: {} });
   }
   const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
   grant.addOIDCScope(params.scope);
@@ -75,11 +104,28 @@ async function interact(request, response) {
   return provider.interactionFinished(request, response, { consent: { grantId } });
 }
 
+// Reads whom to sign in next.
+async function tell(request, response) {
+  let body = '';
+  for await (const chunk of request) body += chunk;
+  next = { ...ada, ...JSON.parse(body) };
+  identities.set(next.sub, next);
+  response.statusCode = 204;
+  response.end();
+}
+
 const handle = provider.callback();
 server.on('request', (request, response) => {
   if (request.url === '/test/counts') {
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(counts));
+    return;
+  }
+  if (request.method === 'PUT' && request.url === '/test/identity') {
+    tell(request, response).catch((error) => {
+      response.statusCode = 400;
+      response.end(String(error));
+    });
     return;
   }
   if (request.method === 'POST' && request.url === '/token') counts.tokenRequests += 1;

@@ -1,17 +1,22 @@
 //! What handlers take: a permit for their action, and bodies, ids and queries that answer with a
 //! problem when they are wrong.
 
-use crate::{Api, Problem};
+use crate::cookies::{self, Brought, SessionCookie};
+use crate::{Api, Problem, cross_site, rate_limit};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use causeway_identity::action::Action;
-use causeway_identity::{Caller, Permit, authorize};
+use causeway_identity::{Caller, Permit, WantedPlace, authorize};
 use causeway_types::Code;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::str::FromStr;
+
+/// The headers in which a person says where he acts.
+const ENVIRONMENT: &str = "causeway-environment";
+const WORKSPACE: &str = "causeway-workspace";
 
 /// Proof that the caller may do `A`: naming it as an argument is how a route names the permission
 /// that it needs.
@@ -26,15 +31,136 @@ impl<A: Action + 'static> FromRequestParts<Api> for Authorized<A> {
     }
 }
 
-/// Who sends the request, by its `Authorization` header. Found out once a request.
+/// Whoever is known, for what everybody may see and do of their own: naming it as an argument is
+/// how a route says that it needs no permission.
+pub(crate) struct Own<T>(pub(crate) T);
+
+/// Somebody who is known.
+pub(crate) enum Whoever {
+    /// A person, by a session; where he acts is not asked.
+    Person(SessionCookie),
+    /// A program, by its API key or access token.
+    Program(Caller),
+}
+
+impl FromRequestParts<Api> for Own<Whoever> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(Self(match session(parts, api)? {
+            Some(cookie) => Whoever::Person(cookie),
+            None => Whoever::Program(caller(parts, api).await?),
+        }))
+    }
+}
+
+impl FromRequestParts<Api> for Own<SessionCookie> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        match Own::<Whoever>::from_request_parts(parts, api).await? {
+            Own(Whoever::Person(cookie)) => Ok(Self(cookie)),
+            Own(Whoever::Program(_)) => Err(Problem::new(
+                Code::Unauthenticated,
+                "Only people have sessions. Sign in with a browser, and send its cookie instead of a key.",
+            )),
+        }
+    }
+}
+
+/// The caller, in the place that the request names: for handlers that hand on more of him than a
+/// permit.
+pub(crate) struct Calling(pub(crate) Caller);
+
+impl FromRequestParts<Api> for Calling {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        caller(parts, api).await.map(Self)
+    }
+}
+
+/// The caller in the place that the request names; None for a person who names none.
+pub(crate) struct Placed(pub(crate) Option<Caller>);
+
+impl FromRequestParts<Api> for Placed {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let names = |name| parts.headers.contains_key(name);
+        let placed = names(ENVIRONMENT) || names(WORKSPACE) || session(parts, api)?.is_none();
+        Ok(Self(if placed { Some(caller(parts, api).await?) } else { None }))
+    }
+}
+
+/// Who sends the request: a program by its `Authorization` header, or else a person by the cookie
+/// of a session. Found out once a request.
 pub(crate) async fn caller(parts: &mut Parts, api: &Api) -> Result<Caller, Problem> {
     if let Some(known) = parts.extensions.get::<Caller>() {
         return Ok(known.clone());
     }
-    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let caller = api.authenticator().authenticate(header).await?;
+    let caller = if let Some(cookie) = session(parts, api)? {
+        person(&cookie, &parts.headers, api).await?
+    } else {
+        let header = parts.headers.get(header::AUTHORIZATION);
+        api.authenticator().authenticate(header.and_then(|value| value.to_str().ok())).await?
+    };
+    rate_limit::charge(parts, api, &caller)?;
     parts.extensions.insert(caller.clone());
     Ok(caller)
+}
+
+/// A person, where the headers say that he acts.
+async fn person(cookie: &SessionCookie, headers: &HeaderMap, api: &Api) -> Result<Caller, Problem> {
+    let environment = id_in(headers, ENVIRONMENT)?;
+    let workspace = id_in(headers, WORKSPACE)?;
+    let place = environment.map(WantedPlace::Environment).or(workspace.map(WantedPlace::Workspace));
+    let caller = api.sign_in().sessions().authenticate(cookie.text(), place).await?;
+    if workspace.is_some_and(|workspace| workspace != caller.workspace()) {
+        return Err(Problem::new(
+            Code::NotFound,
+            "The environment and the workspace that the headers name do not belong together.",
+        ));
+    }
+    Ok(caller)
+}
+
+/// The session of a request that has no `Authorization` header. A changing request must come from
+/// a page of this server, because browsers send cookies along unasked.
+fn session(parts: &Parts, api: &Api) -> Result<Option<SessionCookie>, Problem> {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
+    }
+    let cookie = match cookies::session(api, &parts.headers) {
+        Brought::Nothing => return Ok(None),
+        Brought::Unusable => {
+            return Err(Problem::new(
+                Code::Unauthenticated,
+                "The cookies of this request cannot be read: there is more than one session, or they are too many. Sign in again.",
+            ));
+        }
+        Brought::Session(cookie) => cookie,
+    };
+    cross_site::check(api, &parts.method, &parts.headers)?;
+    Ok(Some(cookie))
+}
+
+/// The id in a header that may stand once.
+fn id_in<T>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>, Problem>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    let refused = |why: String| {
+        Problem::new(Code::InvalidId, format!("The header `{name}` cannot be used: {why}."))
+    };
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(refused("it stands twice".to_owned()));
+    }
+    let text = value.to_str().map_err(|_| refused("it is no text".to_owned()))?;
+    text.parse().map(Some).map_err(|error: T::Err| refused(error.to_string()))
 }
 
 /// The longest part of a parser's message that is sent back, in characters: it repeats names that

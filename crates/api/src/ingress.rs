@@ -4,14 +4,15 @@
 //! (Content Security Policy Level 3 section 6.3.2: its scripts run in an origin of their own), and
 //! it cannot set what counts for the whole origin: cookies first of all.
 
+use crate::client_address::ClientAddress;
 use crate::idempotency::MAX_KEY;
 use crate::{Api, Problem, RESPONSE_TIMEOUT, extract};
-use axum::Json;
 use axum::body::Body;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use bytes::Bytes;
 use causeway_flow::Answer;
 use causeway_sandbox::Respond;
@@ -21,7 +22,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 /// What code finds as `event`.
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ struct Accepted {
 /// Takes a request to a trigger.
 pub(crate) async fn receive(
     State(api): State<Api>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Extension(ClientAddress(from)): Extension<ClientAddress>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -75,7 +75,7 @@ pub(crate) async fn receive(
         query: url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).collect(),
         headers: readable(&headers),
         body: read_body(&headers, &body)?,
-        client_ip: from.ip().to_canonical().to_string(),
+        client_ip: from.to_string(),
         url: &api.public(uri.path_and_query().map_or("/", |path| path.as_str())),
     };
     let event = serde_json::value::to_raw_value(&event).map_err(|_| {

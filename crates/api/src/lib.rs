@@ -2,45 +2,62 @@
 //!
 //! - `/api/v1` is the native API, one endpoint a file under [`v1`]. Its document is made from the
 //!   code ([`openapi`]).
+//! - `/v1/oauth/…` and two of `/.well-known/…` are the authorization server for programs
+//!   ([`oauth_server`]).
 //! - `/t/…` takes the requests that start workflows ([`ingress`]).
 //! - `/connect/…` is the page on which a customer adds a connection ([`connect_page`]).
+//! - `/scim/v2` is for the company's directory ([`scim`]).
+//! - `/auth/…` and `/account` are the pages on which people come in ([`auth`]).
+//! - `/security/…` and `/.well-known/security.txt` take reports of vulnerabilities ([`security`]).
+//! - `/problems/…` explains every problem's code ([`problem_pages`]).
 //! - `/healthz`, `/readyz`, `/metrics` are for whoever operates the server ([`ops`]).
 //!
-//! A handler under `/api/v1` takes an [`extract::Authorized`] permit: naming its action is how a
-//! route says which permission it needs.
+//! [`routes`] says which of them a listener answers. A handler under `/api/v1` takes an
+//! [`extract::Authorized`] permit: naming its action is how a route says which permission it needs.
 
+mod auth;
+mod client_address;
 mod connect_page;
+mod cookies;
+mod cross_site;
 mod extract;
+mod harden;
+mod html;
 mod idempotency;
 mod ingress;
+mod oauth_server;
 mod ops;
 mod page;
 mod problem;
+mod problem_pages;
+mod rate_limit;
 mod request_id;
+mod routes;
+mod scim;
+mod security;
 mod v1;
 
+pub use client_address::{ForwardedBy, TrustedProxies, UnknownHeader};
 pub use ops::install_metrics;
 pub use problem::Problem;
+pub use rate_limit::{Quota, RateLimitConfig, RateLimits, Standing};
+pub use routes::{Routers, Split, openapi};
+pub use security::REPORT_BODY_LIMIT;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Request, header};
-use axum::middleware;
-use axum::routing::{any, get, post};
+use causeway_audit::AuditLog;
 use causeway_catalog::Catalog;
 use causeway_connect::Connect;
+use causeway_disclosure::Disclosure;
 use causeway_flow::Flow;
-use causeway_identity::Authenticator;
+use causeway_identity::scim::Scim;
+use causeway_identity::{Authenticator, MachineAccess, Members, SignIn, StaffAccess};
 use causeway_store::Store;
-use causeway_types::{Clock, Code, Randomness};
+use causeway_types::{Clock, Randomness};
 use causeway_vault::Vault;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use std::time::Duration;
-use tower_http::trace::TraceLayer;
-use url::Url;
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use url::{Host, Url};
 
 /// The largest body of a request to the API, in bytes.
 pub const API_BODY_LIMIT: usize = 1 << 20;
@@ -48,7 +65,7 @@ pub const API_BODY_LIMIT: usize = 1 << 20;
 pub const DEPLOY_BODY_LIMIT: usize = 24 << 20;
 /// The largest body of a request to a trigger, in bytes.
 pub const TRIGGER_BODY_LIMIT: usize = 1 << 20;
-/// The largest form that the connect page sends, in bytes.
+/// The largest form that a page sends, in bytes.
 pub const FORM_BODY_LIMIT: usize = 64 << 10;
 /// How long the caller of a trigger waits for what its workflow answers.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,12 +84,28 @@ pub struct ApiParts {
     pub store: Store,
     /// Who calls.
     pub authenticator: Authenticator,
+    /// API keys, machine clients and their tokens.
+    pub machine: MachineAccess,
+    /// Signs people in, and knows their sessions.
+    pub sign_in: SignIn,
+    /// The audit chains.
+    pub audit: AuditLog,
+    /// The staff's requests for access.
+    pub staff: StaffAccess,
+    /// Members, groups, roles, invitations, workspaces and projects.
+    pub members: Members,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For the ids of requests and the browser cookie of the connect page.
     pub random: Arc<dyn Randomness>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// Takes reports of vulnerabilities.
+    pub disclosure: Disclosure,
+    /// Whose word counts about where a request comes from.
+    pub trusted_proxies: TrustedProxies,
+    /// How often the API may be called.
+    pub rate_limits: RateLimits,
     /// The address under which the world reaches this server, without a trailing slash in its
     /// printed form.
     pub public_url: Url,
@@ -114,6 +147,43 @@ impl Api {
         &self.parts.authenticator
     }
 
+    pub(crate) fn machine(&self) -> &MachineAccess {
+        &self.parts.machine
+    }
+
+    pub(crate) fn sign_in(&self) -> &SignIn {
+        &self.parts.sign_in
+    }
+
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.parts.audit
+    }
+
+    pub(crate) fn staff(&self) -> &StaffAccess {
+        &self.parts.staff
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.parts.members
+    }
+
+    /// Members and groups, for the company's directory.
+    pub(crate) fn scim(&self) -> Scim {
+        Scim::new(self.members().clone())
+    }
+
+    pub(crate) fn disclosure(&self) -> &Disclosure {
+        &self.parts.disclosure
+    }
+
+    pub(crate) fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.parts.trusted_proxies
+    }
+
+    pub(crate) fn rate_limits(&self) -> &RateLimits {
+        &self.parts.rate_limits
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.parts.clock
     }
@@ -131,89 +201,31 @@ impl Api {
         format!("{}{path}", self.parts.public_url.as_str().trim_end_matches('/'))
     }
 
+    /// A path of this server, for browsers that are there already: the public URL may have a path
+    /// of its own.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.parts.public_url.path().trim_end_matches('/'))
+    }
+
+    /// What browsers call pages of this server (RFC 6454 section 6.2).
+    pub(crate) fn origin(&self) -> String {
+        self.parts.public_url.origin().ascii_serialization()
+    }
+
+    /// Whether people may sign in: their cookie travels over TLS, or stays on this machine.
+    pub(crate) fn keeps_sessions(&self) -> bool {
+        let loopback = match self.parts.public_url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            // RFC 6761 section 6.3: the name never leads off the machine.
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            None => false,
+        };
+        self.is_https() || loopback
+    }
+
     /// Whether the world reaches this server over TLS, so that cookies may demand it.
     pub(crate) fn is_https(&self) -> bool {
         self.parts.public_url.scheme() == "https"
     }
-
-    /// Everything that this server answers.
-    pub fn router(self) -> Router {
-        let (v1, document) = documented(|router, limit| {
-            router
-                .layer(middleware::from_fn_with_state(self.clone(), idempotency::layer))
-                .layer(DefaultBodyLimit::max(limit))
-        })
-        .split_for_parts();
-        let document = serde_json::to_value(&document).unwrap_or_default();
-        let connect = Router::new()
-            .route("/connect/callback", get(connect_page::callback))
-            .route("/connect/{token}", get(connect_page::open))
-            .route("/connect/{token}/authorize", post(connect_page::authorize))
-            .route("/connect/{token}/key", post(connect_page::submit_key))
-            .layer(DefaultBodyLimit::max(FORM_BODY_LIMIT));
-        let ingress = Router::new()
-            .route("/t/{token}", any(ingress::receive))
-            .route("/t/{token}/", any(ingress::receive))
-            .route("/t/{token}/{*rest}", any(ingress::receive))
-            .layer(DefaultBodyLimit::max(TRIGGER_BODY_LIMIT));
-        Router::new()
-            .merge(v1)
-            .merge(connect)
-            .route("/api/v1/openapi.json", get(|| async move { axum::Json(document) }))
-            .route("/schemas/workflow.json", get(ops::workflow_schema))
-            .route("/healthz", get(ops::healthz))
-            .route("/readyz", get(ops::readyz))
-            .route("/metrics", get(ops::metrics))
-            .fallback(|| async {
-                Problem::new(Code::UnknownRoute, "There is nothing at this address.")
-            })
-            .method_not_allowed_fallback(|| async {
-                Problem::new(Code::WrongMethod, "This address does not take this method.")
-            })
-            .layer(middleware::map_response(harden))
-            // A failed request has its line already, where its problem was made.
-            .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))
-            // The triggers' own answers belong to the workflows, and their path is the hot one.
-            .merge(ingress)
-            .layer(middleware::from_fn_with_state(self.clone(), request_id::layer))
-            .with_state(self)
-    }
-}
-
-/// The document of the native API (OpenAPI 3.1).
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented(|router, _| router).into_openapi()
-}
-
-fn documented(
-    limited: impl Fn(OpenApiRouter<Api>, usize) -> OpenApiRouter<Api>,
-) -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(v1::Document::openapi()).nest("/api/v1", v1::router(limited))
-}
-
-/// Headers that keep a browser from doing more with an answer than it should.
-async fn harden(mut response: axum::response::Response) -> axum::response::Response {
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("x-frame-options"), "DENY"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    headers
-        .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
-    response
-}
-
-/// A request's span: method and the route's pattern, never the path, which may hold a token.
-fn span<B>(request: &Request<B>) -> tracing::Span {
-    let route = request
-        .extensions()
-        .get::<axum::extract::MatchedPath>()
-        .map_or("unknown", axum::extract::MatchedPath::as_str);
-    let id = request_id::current().unwrap_or_default();
-    tracing::info_span!("request", http.method = %request.method(), http.route = route, request.id = id)
 }

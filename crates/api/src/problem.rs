@@ -67,6 +67,11 @@ impl Problem {
         self.request_id.as_deref()
     }
 
+    /// Its title.
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
     /// Its detail.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

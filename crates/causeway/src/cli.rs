@@ -1,5 +1,15 @@
 //! The command line, declared.
 
+mod audit;
+mod edge;
+mod machine;
+mod members;
+
+pub(crate) use audit::{AuditCommand, ChainArgs, ExportFormat};
+pub(crate) use edge::EdgeArgs;
+pub(crate) use machine::{ApiKeysCommand, ClientsCommand, ScopeArgs};
+pub(crate) use members::{MembersCommand, ProjectsCommand, RoleArgs, RolesCommand};
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -20,6 +30,14 @@ pub(crate) enum Command {
     Serve(ServerArgs),
     /// Make the first workspace, or a new API key to it, on the server's own machine.
     Bootstrap(BootstrapArgs),
+    /// Print a one-time link by which the first owner signs in, on the server's own machine.
+    ClaimLink(ServerArgs),
+    /// Set, list and delete the installation's identity providers, on the server's own machine.
+    #[command(subcommand)]
+    Providers(ProvidersCommand),
+    /// Take a workspace's sign-in rules away, on the server's own machine.
+    #[command(subcommand)]
+    SsoPolicy(SsoPolicyCommand),
     /// Check this machine, the configuration, the database and the root key.
     Doctor(ServerArgs),
     /// Deploy a workflow's folder: shows the plan, then makes a version and activates it.
@@ -50,6 +68,26 @@ pub(crate) enum Command {
     /// Show and rotate the workspace's data key.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make, list, rotate and revoke API keys.
+    #[command(subcommand)]
+    ApiKeys(ApiKeysCommand),
+    /// Make, list and revoke programs' OAuth clients, and give them new secrets.
+    #[command(subcommand)]
+    Clients(ClientsCommand),
+    /// List, invite and remove members.
+    #[command(subcommand)]
+    Members(MembersCommand),
+    /// Give roles to members and groups, and take them.
+    #[command(subcommand)]
+    Roles(RolesCommand),
+    /// List and make projects.
+    #[command(subcommand)]
+    Projects(ProjectsCommand),
+    /// List, check and export what was done in the workspace.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Show who has what in the workspace, and what nobody used for 90 days.
+    AccessReview(ClientArgs),
 }
 
 /// Where the server keeps and finds its things. Each also stands in `causeway.toml`.
@@ -92,6 +130,8 @@ pub(crate) struct ServerArgs {
     /// How many started, unassigned sandboxes to keep once a workflow is deployed. Default 2.
     #[arg(long, env = "CAUSEWAY_SPARE_SANDBOXES", value_name = "N")]
     pub(crate) spare_sandboxes: Option<usize>,
+    #[command(flatten)]
+    pub(crate) edge: EdgeArgs,
 }
 
 #[derive(Args)]
@@ -107,6 +147,53 @@ pub(crate) struct BootstrapArgs {
     /// The environment that the new key opens.
     #[arg(long, default_value = "production")]
     pub(crate) environment: causeway_types::entity::EnvironmentKind,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ProvidersCommand {
+    /// Add a provider, or change the client of the one that has its name.
+    Set {
+        #[command(flatten)]
+        server: Box<ServerArgs>,
+        /// How it is spoken to: google, github or oidc.
+        #[arg(long)]
+        kind: causeway_types::entity::ProviderKind,
+        /// What the button on the sign-in page says. Default: Google, GitHub or Single sign-on.
+        #[arg(long)]
+        name: Option<String>,
+        /// Its issuer, needed for oidc; for github, the address of a GitHub Enterprise server.
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
+        /// Causeway's client id there.
+        #[arg(long)]
+        client_id: String,
+        /// Causeway's client secret there: @FILE, or - for standard input.
+        #[arg(long, value_name = "@FILE|-")]
+        client_secret: String,
+    },
+    /// List the providers, without secrets.
+    List {
+        #[command(flatten)]
+        server: Box<ServerArgs>,
+    },
+    /// Delete a provider. The sessions that it opened end at once.
+    Delete {
+        #[command(flatten)]
+        server: Box<ServerArgs>,
+        /// Its id.
+        id: causeway_types::ProviderId,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SsoPolicyCommand {
+    /// Take all rules away, when nobody can come in any more.
+    Reset {
+        #[command(flatten)]
+        server: Box<ServerArgs>,
+        /// The workspace; ws_00000000000000000000000000 is the installation itself.
+        workspace: causeway_types::WorkspaceId,
+    },
 }
 
 /// How commands reach a server.

@@ -10,6 +10,7 @@ use causeway_net::{
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use url::Url;
 
 /// How long a stream of news may stay open.
@@ -121,6 +122,29 @@ impl Client {
                 self.base
             )
         })
+    }
+
+    /// Writes an answer down as it comes, however long it is.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        query: &[(&str, Option<String>)],
+        into: &mut (impl AsyncWrite + Unpin),
+    ) -> anyhow::Result<()> {
+        let limits = RequestLimits {
+            total: STREAM,
+            max_response_bytes: u64::MAX,
+            ..RequestLimits::default()
+        };
+        let mut response = self.send("GET", path, query, None, limits).await?;
+        if !response.status().is_success() {
+            let status = response.status().as_u16();
+            return Err(refusal(status, &response.bytes().await?));
+        }
+        while let Some(chunk) = response.chunk().await.context("reading the server's answer")? {
+            into.write_all(&chunk).await.context("writing the answer down")?;
+        }
+        Ok(())
     }
 
     /// Follows invocations; `each` says whether to go on.

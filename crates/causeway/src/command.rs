@@ -1,7 +1,11 @@
 //! The commands, one a file.
 
+mod access_review;
+mod api_keys;
+mod audit;
 mod bootstrap;
 mod catalogue;
+mod claim_link;
 mod connections;
 mod deploy;
 mod doctor;
@@ -9,6 +13,10 @@ mod input;
 mod invocations;
 mod keys;
 mod logs;
+mod machine_clients;
+mod members;
+mod projects;
+mod providers;
 mod render;
 mod serve;
 mod workflows;
@@ -21,6 +29,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(args) => Box::pin(serve::run(args, output)).await,
         Command::Bootstrap(args) => Box::pin(bootstrap::run(args, output)).await,
+        Command::ClaimLink(args) => Box::pin(claim_link::run(args, output)).await,
+        Command::Providers(command) => Box::pin(providers::run(command, output)).await,
+        Command::SsoPolicy(command) => Box::pin(providers::sso_policy(command, output)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, output)).await,
         Command::Deploy(args) => deploy::run(args, output).await,
         Command::Run(args) => invocations::run(args, output).await,
@@ -33,5 +44,12 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::OauthClients(command) => connections::oauth_clients(command, output).await,
         Command::Apps(command) => catalogue::run(command, output).await,
         Command::Keys(command) => Box::pin(keys::run(command, output)).await,
+        Command::ApiKeys(command) => api_keys::run(command, output).await,
+        Command::Clients(command) => machine_clients::run(command, output).await,
+        Command::Members(command) => members::run(command, output).await,
+        Command::Roles(command) => members::roles(command, output).await,
+        Command::Projects(command) => projects::run(command, output).await,
+        Command::Audit(command) => Box::pin(audit::run(command, output)).await,
+        Command::AccessReview(args) => access_review::run(args, output).await,
     }
 }

@@ -1,10 +1,15 @@
 //! Configuration: flags and `CAUSEWAY_*` variables before `causeway.toml` before defaults.
 
+mod edge;
+
+pub(crate) use edge::EdgeConfig;
+
 use crate::cli::ServerArgs;
 use anyhow::{Context, bail};
 use causeway_net::AllowedRange;
 use causeway_store::StoreOptions;
 use causeway_vault::RootKeySpec;
+use edge::{EdgeFile, MailTable, RateLimitTable, SecurityTable, Top};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +19,7 @@ use url::Url;
 const LISTEN: &str = "127.0.0.1:8400";
 
 /// `causeway.toml`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     data_dir: Option<PathBuf>,
@@ -26,8 +31,22 @@ struct File {
     node: Option<PathBuf>,
     concurrency: Option<usize>,
     spare_sandboxes: Option<usize>,
+    listen_api: Option<String>,
+    listen_metrics: Option<String>,
+    max_connections: Option<usize>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
+    trusted_proxy_header: Option<String>,
     #[serde(default)]
     net: Net,
+    #[serde(default)]
+    rate_limits: RateLimitTable,
+    #[serde(default)]
+    security: SecurityTable,
+    #[serde(default)]
+    mail: MailTable,
 }
 
 /// `[net]` of `causeway.toml`.
@@ -52,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) net_extra_roots: Option<PathBuf>,
     pub(crate) concurrency: usize,
     pub(crate) spare_sandboxes: usize,
+    /// What stands between the server and the world.
+    pub(crate) edge: EdgeConfig,
 }
 
 impl Config {
@@ -88,7 +109,22 @@ impl Config {
         }
         let public_url = args.public_url.or(file.public_url);
         let allow = if args.net_allow.is_empty() { file.net.allow } else { args.net_allow };
+        let edge = EdgeFile {
+            top: Top {
+                listen_api: file.listen_api,
+                listen_metrics: file.listen_metrics,
+                max_connections: file.max_connections,
+                tls_cert: file.tls_cert,
+                tls_key: file.tls_key,
+                trusted_proxies: file.trusted_proxies,
+                trusted_proxy_header: file.trusted_proxy_header,
+            },
+            rate_limits: file.rate_limits,
+            security: file.security,
+            mail: file.mail,
+        };
         Ok(Self {
+            edge: EdgeConfig::read(args.edge, edge)?,
             listen,
             database,
             root_key,
@@ -210,8 +246,8 @@ mod tests {
 
     #[test]
     fn an_unknown_field_in_the_file_is_refused() {
-        let error =
-            toml::from_str::<File>("listen = \"127.0.0.1:1\"\nlisten_on = 1\n").unwrap_err();
+        let read = toml::from_str::<File>("listen = \"127.0.0.1:1\"\nlisten_on = 1\n");
+        let error = read.err().unwrap();
         assert!(error.to_string().contains("listen_on"), "{error}");
     }
 }

@@ -4,7 +4,9 @@ mod cli;
 mod client;
 mod command;
 mod config;
+mod listen;
 mod output;
+mod tls;
 mod wiring;
 
 use clap::Parser;

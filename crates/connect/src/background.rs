@@ -7,7 +7,7 @@ use crate::refresh::{Due, UNCONFIGURED};
 use crate::{Connect, Inner};
 use causeway_store::{Audit, Bookkeeping, db};
 use causeway_types::entity::{Connection, ConnectionState, DueConnection};
-use causeway_types::{Actor, Coded, Tenant};
+use causeway_types::{Actor, Coded, Tenant, chain};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -33,6 +33,9 @@ impl Connect {
                 Ok(done) if done >= usize::try_from(BATCH).unwrap_or(usize::MAX) => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(error = %error, "looking for connections to refresh"),
+            }
+            if let Err(error) = self.write_uses(false).await {
+                tracing::warn!(error = chain(&error), "the use of credentials is not audited yet");
             }
             if let Err(error) = self.forget_sessions().await {
                 tracing::warn!(error = %error, "forgetting connect sessions that are over");

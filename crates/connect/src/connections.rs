@@ -65,7 +65,8 @@ impl Coded for ConnectionError {
 
 impl Connect {
     /// A page of the environment's connections, newest first, from before `before`. Those being
-    /// deleted are among them, as `revoked`.
+    /// deleted are among them, as `revoked`. Those to apps that the caller may not touch are left
+    /// out, so that a page may have fewer than `limit`.
     pub async fn connections(
         &self,
         permit: &Permit<action::ReadConnections>,
@@ -81,6 +82,7 @@ impl Connect {
         let full = items.len() > usize::from(limit);
         items.truncate(usize::from(limit));
         let next = if full { items.last().map(|one| one.id) } else { None };
+        items.retain(|one| permit.shows_app(&one.app));
         Ok(Page { items, next })
     }
 
@@ -91,7 +93,9 @@ impl Connect {
         id: ConnectionId,
     ) -> Result<ConnectionOverview, ConnectionError> {
         let mut conn = self.inner.store.read().await?;
-        db!(conn, connection::overview(permit.tenant(), id))?.ok_or(ConnectionError::Unknown)
+        db!(conn, connection::overview(permit.tenant(), id))?
+            .filter(|one| permit.shows_app(&one.app))
+            .ok_or(ConnectionError::Unknown)
     }
 
     /// Gives a connection up: nobody can use it from now on, the app is asked to end the grant,
@@ -104,6 +108,10 @@ impl Connect {
         let (inner, tenant, actor) = (&self.inner, permit.tenant(), permit.actor());
         let now = inner.clock.now();
         let mut tx = inner.store.write(actor).await?;
+        let present = db!(tx, connection::get(tenant, id))?;
+        if !present.is_some_and(|one| permit.shows_app(&one.app)) {
+            return Err(ConnectionError::Unknown);
+        }
         if !db!(tx, connection::mark_revoked(tenant, id, now.plus(TAKEN_UP_AFTER)))? {
             return Err(ConnectionError::Unknown);
         }
@@ -181,6 +189,9 @@ impl Inner {
         };
         let place = Place::ConnectionCredential(connection.id);
         let opened = self.vault.open(tenant.workspace, &place, &connection.credential).await;
+        if opened.is_ok() {
+            self.count_use(tenant.workspace, connection.id).await;
+        }
         match opened.ok().as_ref().and_then(Stored::read) {
             Some(Stored::OAuth2(tokens)) => self.revoke(app, row, &client, &tokens).await,
             _ => unreadable("the credential"),

@@ -6,7 +6,7 @@ use crate::refresh::pace;
 use crate::verify::VerifyError;
 use crate::{Connect, Inner, limits};
 use causeway_catalog::{ApiKey, App, Basic};
-use causeway_identity::{Permit, action};
+use causeway_identity::{Denied, Permit, action};
 use causeway_store::{Audit, WriteTx, db};
 use causeway_types::entity::{Connection, ConnectionOverview, ConnectionState, Customer, Scheme};
 use causeway_types::place::Sealed;
@@ -46,6 +46,9 @@ pub enum CreateError {
         /// What was asked for.
         scheme: Scheme,
     },
+    /// The caller is confined to other apps.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// A field has the wrong form.
     #[error(transparent)]
     Invalid(#[from] InvalidInput),
@@ -77,6 +80,7 @@ impl Coded for CreateError {
         match self {
             Self::UnknownApp => Code::UnknownApp,
             Self::UnsupportedScheme { .. } => Code::UnsupportedScheme,
+            Self::Denied(source) => source.code(),
             Self::Invalid(_) => Code::InvalidRequest,
             Self::NameTaken { .. } => Code::ConnectionNameTaken,
             Self::Gone(_) => Code::NotFound,
@@ -99,6 +103,7 @@ impl Coded for CreateError {
             Self::UnsupportedScheme { app, scheme } => {
                 format!("`{app}` cannot be connected by `{scheme}`. `GET /api/v1/apps` shows how it can.").into()
             }
+            Self::Denied(source) => source.public(),
             Self::Invalid(source) => source.public(),
             Self::NameTaken { name } => format!(
                 "Another connection of this environment is called `{name}`. Choose another name, or renew that connection with `reconnect_id`."
@@ -143,6 +148,7 @@ impl Connect {
     ) -> Result<ConnectionOverview, CreateError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
         let app = inner.catalog.get(&new.app).ok_or(CreateError::UnknownApp)?;
+        permit.covers_app(&new.app)?;
         limits::external_id(&new.customer)?;
         let now = inner.clock.now();
         let name = new.name.unwrap_or_else(|| inner.made_up_name(&new.app, now));

@@ -26,6 +26,7 @@ mod revoke;
 mod sessions;
 mod state;
 mod token_endpoint;
+mod uses;
 mod verify;
 
 pub use connections::{ConnectionError, ConnectionFilter};
@@ -42,12 +43,13 @@ pub use verify::VerifyError;
 use causeway_catalog::Catalog;
 use causeway_net::HttpClient;
 use causeway_store::Store;
-use causeway_types::{Clock, NodeId, Randomness};
+use causeway_types::{Clock, NodeId, Randomness, chain};
 use causeway_vault::Vault;
 use refresh::Flights;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 use url::Url;
+use uses::Uses;
 
 /// What connections are made of.
 pub struct ConnectParts {
@@ -87,6 +89,8 @@ struct Inner {
     /// Holder of the leases taken here, and actor of what Causeway does by itself.
     node: NodeId,
     flights: Flights,
+    /// Openings of credentials, for the audit chain.
+    uses: Uses,
     /// What must not be cut off because its caller went away: refreshes and deletions.
     tasks: TaskTracker,
 }
@@ -117,16 +121,20 @@ impl Connect {
             crash,
             node,
             flights: Flights::default(),
+            uses: Uses::default(),
             tasks: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }
     }
 
     /// Waits for the refreshes and deletions under way: their answers must not be lost to a
-    /// shutdown. Each is bounded by the time limit of its requests. Call it after nobody asks
-    /// for credentials any more.
+    /// shutdown. Each is bounded by the time limit of its requests. Then writes which credentials
+    /// were opened. Call it after nobody asks for credentials any more.
     pub async fn close(&self) {
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+        if let Err(error) = self.write_uses(true).await {
+            tracing::warn!(error = chain(&error), "the last use of credentials is not audited");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::InvalidInput;
 use crate::{Connect, Page, limits};
-use causeway_identity::{Permit, action};
+use causeway_identity::{Denied, Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::OAuthClient;
 use causeway_types::{Code, Coded, OAuthClientId, Place, SecretString, Timestamp};
@@ -48,6 +48,9 @@ pub enum OAuthClientError {
         /// The app's slug.
         app: String,
     },
+    /// The caller is confined to other apps.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// A field has the wrong form.
     #[error(transparent)]
     Invalid(#[from] InvalidInput),
@@ -73,6 +76,7 @@ impl Coded for OAuthClientError {
         match self {
             Self::UnknownApp => Code::UnknownApp,
             Self::NoOAuth { .. } => Code::UnsupportedScheme,
+            Self::Denied(source) => source.code(),
             Self::Invalid(_) => Code::InvalidRequest,
             Self::Unknown => Code::NotFound,
             Self::InUse { .. } => Code::OAuthClientInUse,
@@ -89,6 +93,7 @@ impl Coded for OAuthClientError {
             Self::NoOAuth { app } => {
                 format!("`{app}` does not connect by OAuth, so it needs no OAuth client.").into()
             }
+            Self::Denied(source) => source.public(),
             Self::Invalid(source) => source.public(),
             Self::Unknown => "There is no such OAuth client in this environment.".into(),
             Self::InUse { client } => format!(
@@ -112,6 +117,7 @@ impl Connect {
         new: NewOAuthClient,
     ) -> Result<OAuthClientView, OAuthClientError> {
         let row = self.inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
+        permit.covers_app(&new.app)?;
         if row.auth.oauth2.is_none() {
             return Err(OAuthClientError::NoOAuth { app: new.app });
         }
@@ -174,7 +180,8 @@ impl Connect {
         Ok(view(client))
     }
 
-    /// A page of the environment's clients, oldest first, from after `after`.
+    /// A page of the environment's clients, oldest first, from after `after`. Those of apps that the
+    /// caller may not touch are left out, so that a page may have fewer than `limit`.
     pub async fn oauth_clients(
         &self,
         permit: &Permit<action::ManageOAuthClients>,
@@ -189,6 +196,7 @@ impl Connect {
         let full = items.len() > usize::from(limit);
         items.truncate(usize::from(limit));
         let next = if full { items.last().map(|client| client.id) } else { None };
+        items.retain(|client| permit.shows_app(&client.app));
         Ok(Page { items, next })
     }
 
@@ -201,6 +209,7 @@ impl Connect {
         let (inner, tenant) = (&self.inner, permit.tenant());
         let mut tx = inner.store.write(permit.actor()).await?;
         let client = db!(tx, connection::oauth_client_by_id(tenant, id))?
+            .filter(|client| permit.shows_app(&client.app))
             .ok_or(OAuthClientError::Unknown)?;
         if db!(tx, connection::oauth_client_in_use(tenant, id))? {
             return Err(OAuthClientError::InUse { client: id });

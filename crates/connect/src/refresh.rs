@@ -191,6 +191,7 @@ impl Inner {
     ) -> Result<Stored, CredentialError> {
         let place = Place::ConnectionCredential(connection.id);
         let opened = self.vault.open(tenant.workspace, &place, &connection.credential).await?;
+        self.count_use(tenant.workspace, connection.id).await;
         Stored::read(&opened).ok_or(CredentialError::Corrupt { connection: connection.id })
     }
 }

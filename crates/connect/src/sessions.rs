@@ -4,7 +4,7 @@ use crate::create::have_customer;
 use crate::error::InvalidInput;
 use crate::{Connect, limits};
 use causeway_identity::token::{Link, Plain};
-use causeway_identity::{Permit, action};
+use causeway_identity::{Denied, Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{ConnectSession, Connection, ConnectionState};
 use causeway_types::{
@@ -70,6 +70,9 @@ pub enum SessionError {
     /// The catalogue has no such app.
     #[error("making a connect session: unknown app")]
     UnknownApp,
+    /// The caller is confined to other apps.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// A field has the wrong form.
     #[error(transparent)]
     Invalid(#[from] InvalidInput),
@@ -100,6 +103,7 @@ impl Coded for SessionError {
     fn code(&self) -> Code {
         match self {
             Self::UnknownApp => Code::UnknownApp,
+            Self::Denied(source) => source.code(),
             Self::Invalid(_) => Code::InvalidRequest,
             Self::MissingOAuthClient { .. } => Code::MissingOAuthClient,
             Self::NameTaken { .. } => Code::ConnectionNameTaken,
@@ -113,6 +117,7 @@ impl Coded for SessionError {
             Self::UnknownApp => {
                 "The catalogue has no app of this slug. `GET /api/v1/apps` lists them.".into()
             }
+            Self::Denied(source) => source.public(),
             Self::Invalid(source) => source.public(),
             Self::MissingOAuthClient { app } => format!(
                 "`{app}` connects by OAuth, and no OAuth client is set for it in this environment. Make one at the app and set it with `PUT /api/v1/oauth-clients`."
@@ -140,6 +145,7 @@ impl Connect {
     ) -> Result<SessionCreated, SessionError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
         let app = inner.catalog.get(&new.app).ok_or(SessionError::UnknownApp)?;
+        permit.covers_app(&new.app)?;
         let lifetime = check(&new)?;
         let now = inner.clock.now();
         let customer = inner.new_customer(tenant, &new.customer, now);
@@ -197,6 +203,7 @@ impl Connect {
     ) -> Result<SessionView, SessionError> {
         let mut conn = self.inner.store.read().await?;
         let session = db!(conn, connect_session::get_in(permit.tenant(), id))?
+            .filter(|session| permit.shows_app(&session.app))
             .ok_or(SessionError::Unknown)?;
         Ok(SessionView {
             id: session.id,

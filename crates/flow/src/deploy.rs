@@ -74,7 +74,7 @@ impl Flow {
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<Plan, FlowError> {
         let bundle = Bundle::new(files)?;
-        self.inner.plan(permit.tenant(), &bundle).await
+        self.inner.checked_plan(permit.tenant(), &bundle).await
     }
 
     /// Makes the files a version of their workflow, and that version the active one.
@@ -100,21 +100,25 @@ impl Flow {
     ) -> Result<Deployment, FlowError> {
         let inner = &self.inner;
         let tenant = permit.tenant();
-        let plan = inner.plan(tenant, bundle).await?;
+        let plan = inner.checked_plan(tenant, bundle).await?;
         let now = inner.clock.now();
-        // Sealed before the transaction begins: a root key in a KMS may take its time.
+        // What is sealed is sealed before the transaction begins, and opened after it: a root key in
+        // a KMS may take its time, and there is one writer.
         let version_id = VersionId::generate(now, &*inner.random);
         let sealed_bundle = inner
             .vault
             .seal(tenant.workspace, &Place::VersionBundle(version_id), &bundle.to_bytes()?)
             .await?;
+        let workflow_id =
+            plan.workflow_id.unwrap_or_else(|| WorkflowId::generate(now, &*inner.random));
+        let (mut fresh, fresh_token) = inner.new_trigger(tenant, workflow_id).await?;
 
         let mut tx = inner.store.write(permit.actor()).await?;
         let workflow = if let Some(workflow) = db!(tx, workflow::by_name(tenant, &plan.workflow))? {
             workflow
         } else {
             let workflow = Workflow {
-                id: WorkflowId::generate(now, &*inner.random),
+                id: workflow_id,
                 workspace_id: tenant.workspace,
                 environment_id: tenant.environment,
                 name: plan.workflow.clone(),
@@ -142,45 +146,51 @@ impl Flow {
             db!(tx, workflow::insert_version(&version))?;
             version
         };
-        let trigger_token =
-            if let Some(trigger) = db!(tx, workflow::trigger_of(tenant, workflow.id))? {
-                inner.trigger_token(&trigger).await?
-            } else {
-                let (trigger, token) = inner.new_trigger(tenant, workflow.id).await?;
-                db!(tx, workflow::insert_trigger(&trigger))?;
-                token
+        let trigger = db!(tx, workflow::trigger_of(tenant, workflow.id))?;
+        if trigger.is_none() {
+            fresh.workflow_id = workflow.id;
+            db!(tx, workflow::insert_trigger(&fresh))?;
+        }
+        if workflow.active_version_id == Some(version.id) {
+            drop(tx);
+        } else {
+            db!(tx, workflow::activate(tenant, workflow.id, version.id, now))?;
+            let event = Audit::WorkflowDeployed {
+                workflow: workflow.id,
+                version: version.id,
+                number: version.number,
             };
-        let deployment = Deployment {
+            tx.commit(tenant.workspace, now, event).await?;
+            inner.triggers.invalidate_all();
+            if let Some(old) = workflow.active_version_id {
+                inner.pool.evict(old).await;
+            }
+            inner.pool.prewarm();
+        }
+        let trigger_token = match trigger {
+            Some(trigger) => inner.trigger_token(&trigger).await?,
+            None => fresh_token,
+        };
+        Ok(Deployment {
             workflow_id: workflow.id,
             version_id: version.id,
             number: version.number,
             action: plan.action,
             trigger_token,
-        };
-        if workflow.active_version_id == Some(version.id) {
-            return Ok(deployment);
-        }
-        db!(tx, workflow::activate(tenant, workflow.id, version.id, now))?;
-        tx.commit(
-            tenant.workspace,
-            now,
-            Audit::WorkflowDeployed {
-                workflow: workflow.id,
-                version: version.id,
-                number: version.number,
-            },
-        )
-        .await?;
-        inner.triggers.invalidate_all();
-        if let Some(old) = workflow.active_version_id {
-            inner.pool.evict(old).await;
-        }
-        inner.pool.prewarm();
-        Ok(deployment)
+        })
     }
 }
 
 impl Inner {
+    /// A plan whose code has been read.
+    async fn checked_plan(&self, tenant: Tenant, bundle: &Bundle) -> Result<Plan, FlowError> {
+        let plan = self.plan(tenant, bundle).await?;
+        if matches!(plan.action, PlanAction::Create | PlanAction::Update) {
+            self.check_code(tenant, &plan.digest, bundle).await?;
+        }
+        Ok(plan)
+    }
+
     async fn plan(&self, tenant: Tenant, bundle: &Bundle) -> Result<Plan, FlowError> {
         let mut conn = self.store.read().await?;
         let mut connections = Vec::new();

@@ -2,10 +2,12 @@
 
 use crate::bundle::BundleError;
 use crate::manifest::ManifestError;
+use causeway_sandbox::{CheckoutError, FailureCode};
 use causeway_store::{Error as StoreError, JournalError};
 use causeway_types::{Code, Coded, InvocationId, WorkflowId};
 use causeway_vault::VaultError;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// An operation on workflows that failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,23 @@ pub enum FlowError {
         /// Its name.
         name: String,
     },
+    /// The code does not parse, or imports what does not exist.
+    #[error("reading the workflow's code")]
+    Syntax {
+        /// File, line and column, where they are known, and what is wrong.
+        message: String,
+    },
+    /// The code cannot even be read within its limits.
+    #[error("reading the workflow's code: {code}")]
+    Unreadable {
+        /// The limit, or what else went wrong in the sandbox.
+        code: FailureCode,
+        /// The same in words.
+        message: String,
+    },
+    /// There was no sandbox to read the code in.
+    #[error("reading the workflow's code in a sandbox")]
+    NoSandbox(#[source] CheckoutError),
     /// There is no such workflow here.
     #[error("finding the workflow {0}")]
     NoWorkflow(WorkflowId),
@@ -42,6 +61,15 @@ pub enum FlowError {
     QueueFull {
         /// How many wait.
         queued: i64,
+    },
+    /// A workflow's open invocations could not be counted, for all that waited for the count.
+    #[error("counting the open invocations of {workflow}")]
+    Count {
+        /// The workflow.
+        workflow: WorkflowId,
+        /// Why.
+        #[source]
+        source: Arc<StoreError>,
     },
     /// The store failed.
     #[error("using the store")]
@@ -77,7 +105,8 @@ impl Coded for FlowError {
             Self::Bundle(
                 BundleError::Manifest(_) | BundleError::NoManifest | BundleError::ManifestNotText,
             ) => Code::InvalidManifest,
-            Self::Bundle(_) => Code::InvalidCode,
+            Self::Bundle(_) | Self::Unreadable { .. } => Code::InvalidCode,
+            Self::Syntax { .. } => Code::SyntaxError,
             Self::MissingConnection { .. } => Code::MissingConnection,
             Self::NoWorkflow(_)
             | Self::NoWorkflowNamed(_)
@@ -87,8 +116,13 @@ impl Coded for FlowError {
             Self::Active(_) => Code::InvocationActive,
             Self::QueueFull { .. } => Code::QueueFull,
             Self::Store(error) => error.code(),
-            Self::Journal(JournalError::Store(error)) => error.code(),
-            Self::Journal(JournalError::Stopped) => Code::ShuttingDown,
+            Self::Journal(JournalError::Store(error)) | Self::Count { source: error, .. } => {
+                error.code()
+            }
+            Self::Journal(JournalError::Stopped) | Self::NoSandbox(CheckoutError::Closed) => {
+                Code::ShuttingDown
+            }
+            Self::NoSandbox(_) => Code::SandboxUnavailable,
             Self::Vault(error) => error.code(),
             Self::Stored { .. } | Self::Dangling { .. } => Code::Internal,
         }
@@ -102,6 +136,20 @@ impl Coded for FlowError {
                  Make it with `causeway connect --app <app> --name {name}`, then deploy again."
             )
             .into(),
+            Self::Syntax { message } => clip(message).into(),
+            Self::Unreadable { message, .. } => {
+                format!("The workflow's code cannot be read: {}.", clip(message)).into()
+            }
+            Self::NoSandbox(CheckoutError::Busy(_)) => {
+                "Every sandbox is at work, and the code has to be read in one before it is \
+                 deployed. Nothing was changed; deploy again later."
+                    .into()
+            }
+            Self::NoSandbox(_) => {
+                "The code has to be read in a sandbox before it is deployed, and none can be \
+                 started. Nothing was changed. `causeway doctor` on the server says what is missing."
+                    .into()
+            }
             Self::NoWorkflow(id) => format!("There is no workflow {id} in this environment.").into(),
             Self::NoWorkflowNamed(name) => {
                 format!("There is no workflow named `{name}` in this environment.").into()
@@ -122,7 +170,9 @@ impl Coded for FlowError {
             )
             .into(),
             Self::Store(error) => error.public(),
-            Self::Journal(JournalError::Store(error)) => error.public(),
+            Self::Journal(JournalError::Store(error)) | Self::Count { source: error, .. } => {
+                error.public()
+            }
             Self::Journal(JournalError::Stopped) => {
                 "The server is stopping. Nothing of this request was stored; send it again.".into()
             }
@@ -137,15 +187,20 @@ impl Coded for FlowError {
 /// The longest message about a folder, in characters: it may repeat its author's own text.
 const MESSAGE: usize = 1000;
 
-/// A message as a sentence of bounded length, cut in its middle: its end says where.
-fn sentence(message: &str) -> String {
+/// A message of bounded length, cut in its middle: its end says where, or its beginning.
+fn clip(message: &str) -> String {
     let count = message.chars().count();
-    let mut text = message.to_owned();
-    if count > MESSAGE {
-        let head: String = message.chars().take(MESSAGE / 2).collect();
-        let tail: String = message.chars().skip(count - MESSAGE / 2).collect();
-        text = format!("{head}…{tail}");
+    if count <= MESSAGE {
+        return message.to_owned();
     }
+    let head: String = message.chars().take(MESSAGE / 2).collect();
+    let tail: String = message.chars().skip(count - MESSAGE / 2).collect();
+    format!("{head}…{tail}")
+}
+
+/// A message as a sentence.
+fn sentence(message: &str) -> String {
+    let mut text = clip(message);
     if !text.starts_with(crate::FILE_NAME) {
         let mut letters = text.chars();
         let first = letters.next().map(|letter| letter.to_uppercase().to_string());

@@ -1,10 +1,11 @@
 //! Running one invocation: each step's result is in the journal before the next step begins.
 
+use crate::claim::Job;
 use crate::inbox::{Answer, StoredResponse};
 use crate::loader::Loaded;
 use crate::manifest::StepSpec;
 use crate::record::StepRecord;
-use crate::worker::{Job, MAX_CRASHES};
+use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner, Manifest};
 use causeway_connect::CredentialError;
 use causeway_identity::{Permit, action};
@@ -70,9 +71,9 @@ impl Inner {
     /// `slot` is its place among those that run here. It is given up with the sandbox, before the
     /// last step's commit: whoever waits for the disk needs neither.
     pub(crate) async fn execute(&self, job: Job, slot: OwnedSemaphorePermit) {
-        let claimed = job.claimed.clone();
+        let Job { claimed, event, fresh, holding } = job;
         let mut slot = Some(slot);
-        match self.try_execute(job, &mut slot).await {
+        match self.try_execute(&claimed, event, fresh, &mut slot).await {
             Ok(()) => {}
             Err(Interrupted::LeaseLost) => {
                 tracing::info!(invocation.id = %claimed.id, "another node took the invocation over");
@@ -92,6 +93,7 @@ impl Inner {
                 self.give_back_in_the_end(&claimed).await;
             }
         }
+        drop(holding);
     }
 
     /// Gives an invocation back, however long the database is gone: while this node lives and
@@ -122,22 +124,23 @@ impl Inner {
 
     async fn try_execute(
         &self,
-        job: Job,
+        claimed: &Claimed,
+        event: Arc<RawValue>,
+        fresh: bool,
         slot: &mut Option<OwnedSemaphorePermit>,
     ) -> Result<(), Interrupted> {
-        let Job { claimed, event, fresh } = job;
         if claimed.crashes >= MAX_CRASHES {
-            return self.end_dead(&claimed).await;
+            return self.end_dead(claimed).await;
         }
         // One that is not fresh may be what its last node died of, so it is marked as begun. The
         // mark costs a fresh one, which is the common case, nothing.
         if !fresh {
-            self.mark_begun(&claimed).await?;
+            self.mark_begun(claimed).await?;
         }
         let loaded = self.load(claimed.tenant(), claimed.version_id).await?;
         let mut run = Run {
             inner: self,
-            claimed: &claimed,
+            claimed,
             loaded: &loaded,
             event,
             started_at: self.clock.now(),
@@ -168,19 +171,6 @@ impl Inner {
             JournalResult::LeaseLost => Err(Interrupted::LeaseLost),
             JournalResult::Done | JournalResult::Duplicate(_) => Ok(()),
         }
-    }
-
-    /// Opens the event of an invocation.
-    pub(crate) async fn open_event(
-        &self,
-        claimed: &Claimed,
-        sealed: &Sealed,
-    ) -> Result<Arc<RawValue>, FlowError> {
-        let place = Place::EventBody(claimed.event_id);
-        let body = self.vault.open(claimed.workspace_id, &place, sealed).await?;
-        let body: Box<RawValue> = serde_json::from_slice(body.expose())
-            .map_err(|source| FlowError::Stored { what: "event", source })?;
-        Ok(Arc::from(body))
     }
 
     /// Ends an invocation that took its nodes down with it too often.

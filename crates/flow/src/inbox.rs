@@ -1,7 +1,7 @@
 //! The inbox: an event is stored, with the invocation that runs on it, before it is acknowledged.
 
+use crate::claim::Job;
 use crate::loader::Loaded;
-use crate::worker::Job;
 use crate::{Flow, FlowError, HttpResponse, Inner};
 use aws_lc_rs::digest;
 use causeway_identity::{Permit, action};
@@ -19,6 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How often the journal is looked at for an answer that another node may have given.
 const LOOK: Duration = Duration::from_millis(500);
+/// The fence under which a node holds what it stored itself.
+const FENCE: i64 = 1;
 
 /// A trigger with the version that its events run.
 pub struct LiveTrigger {
@@ -258,6 +260,7 @@ impl Inner {
         // A place in this node's memory makes the invocation this node's own from the start;
         // without one it waits in the database for whichever node has room first.
         let place = self.work.clone().try_reserve_owned().ok();
+        let place = place.zip(self.held.hold(invocation_id, FENCE));
         let invocation = Invocation {
             id: invocation_id,
             workspace_id: tenant.workspace,
@@ -271,7 +274,7 @@ impl Inner {
             error_code: None,
             tier: None,
             owner: place.as_ref().map(|_| self.node),
-            fence: 1,
+            fence: FENCE,
             response: None,
             created_at: now,
             started_at: None,
@@ -288,17 +291,18 @@ impl Inner {
             version_id: version,
             event_id,
             next_step: 0,
-            fence: 1,
+            fence: FENCE,
             crashes: 0,
             created_at: now,
         };
-        let job = Job { claimed, event: Arc::from(body), fresh: true };
+        let place = place.map(|(place, holding)| {
+            (place, Job { claimed, event: Arc::from(body), fresh: true, holding })
+        });
         let op = JournalOp::Accept { tenant, event, invocation };
         // In a task of its own: the caller may hang up, which drops this future, and an invocation
         // that was stored as this node's has to reach its workers all the same.
         let inner = Arc::clone(self);
-        let stored =
-            self.tasks.spawn(async move { inner.store_and_begin(op, place, job, &open).await });
+        let stored = self.tasks.spawn(async move { inner.store_and_begin(op, place, &open).await });
         let stored = stored.await.map_err(|_| FlowError::Journal(JournalError::Stopped))?;
         if let JournalResult::Duplicate(earlier) = stored? {
             metrics::counter!("causeway_events_duplicate_total").increment(1);
@@ -314,8 +318,7 @@ impl Inner {
     async fn store_and_begin(
         &self,
         op: JournalOp,
-        place: Option<mpsc::OwnedPermit<Job>>,
-        job: Job,
+        place: Option<(mpsc::OwnedPermit<Job>, Job)>,
         open: &AtomicI64,
     ) -> Result<JournalResult, FlowError> {
         let result = self.journal.write(op).await?;
@@ -324,7 +327,7 @@ impl Inner {
             metrics::counter!("causeway_events_accepted_total").increment(1);
         }
         match (result, place) {
-            (JournalResult::Done, Some(place)) => drop(place.send(job)),
+            (JournalResult::Done, Some((place, job))) => drop(place.send(job)),
             (JournalResult::Done, None) => self.unclaimed.notify_one(),
             (JournalResult::Duplicate(_), _) => {}
             // No lease stands behind an event, so it was not stored.
@@ -349,13 +352,12 @@ impl Inner {
         tenant: Tenant,
         workflow: WorkflowId,
     ) -> Result<Arc<AtomicI64>, FlowError> {
-        if let Some(count) = self.open.get(&workflow).await {
-            return Ok(count);
-        }
-        let mut conn = self.store.read().await?;
-        let count = db!(conn, invocation::open_count(tenant, workflow))?;
-        let count = Arc::new(AtomicI64::new(count));
-        self.open.insert(workflow, Arc::clone(&count)).await;
-        Ok(count)
+        // One count for all that need it at the same moment.
+        let count = self.open.try_get_with(workflow, async {
+            let mut conn = self.store.read().await?;
+            let count = db!(conn, dialect::open_count(tenant, workflow))?;
+            Ok(Arc::new(AtomicI64::new(count)))
+        });
+        count.await.map_err(|source| FlowError::Count { workflow, source })
     }
 }

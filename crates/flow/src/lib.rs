@@ -7,6 +7,8 @@
 //!   resumes after the last finished step.
 
 mod bundle;
+mod check;
+mod claim;
 mod deploy;
 mod error;
 mod execute;
@@ -31,13 +33,14 @@ use causeway_sandbox::{Pool, PoolStats};
 use causeway_store::{Journal, Store};
 use causeway_types::{
     Clock, EnvironmentId, InvocationId, NodeId, Randomness, Tenant, VersionId, WorkflowId,
+    WorkspaceId,
 };
 use causeway_vault::Vault;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -107,10 +110,16 @@ struct Inner {
     triggers: moka::future::Cache<[u8; 32], Arc<LiveTrigger>>,
     /// Versions never change, so they stay as long as they are used.
     versions: moka::future::Cache<VersionId, Arc<loader::Loaded>>,
+    /// Content whose code has been read without a fault.
+    checked: moka::future::Cache<(WorkspaceId, String), ()>,
+    /// Turns of reading code.
+    checks: Semaphore,
     /// How many invocations of a workflow are not at their end, counted here between recounts.
     open: moka::future::Cache<WorkflowId, Arc<AtomicI64>>,
     /// Invocations that this node holds and has not begun.
-    work: mpsc::Sender<worker::Job>,
+    work: mpsc::Sender<claim::Job>,
+    /// What of the database is in this node's memory.
+    held: Arc<claim::Held>,
     /// Wakes the claimer: something in the database has no owner.
     unclaimed: Notify,
     notices: broadcast::Sender<Notice>,
@@ -128,6 +137,8 @@ const QUEUE_LIMIT: i64 = 100_000;
 const TRIGGER_TTL: Duration = Duration::from_secs(2);
 /// How long a count of open invocations is trusted before it is taken anew.
 const COUNT_TTL: Duration = Duration::from_secs(10);
+/// How many deploys may have their code read at a time.
+const CHECKS: usize = 2;
 /// Invocations that may wait in memory; those beyond wait in the database.
 const BACKLOG: usize = 1024;
 
@@ -155,11 +166,14 @@ impl Flow {
                 .max_capacity(1_000)
                 .time_to_idle(Duration::from_hours(1))
                 .build(),
+            checked: moka::future::Cache::new(1_000),
+            checks: Semaphore::new(CHECKS),
             open: moka::future::Cache::builder()
                 .max_capacity(10_000)
                 .time_to_live(COUNT_TTL)
                 .build(),
             work,
+            held: Arc::default(),
             unclaimed: Notify::new(),
             notices: broadcast::channel(1024).0,
             waiters: Mutex::new(HashMap::new()),

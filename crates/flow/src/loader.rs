@@ -4,40 +4,73 @@ use crate::bundle::Bundle;
 use crate::manifest::Manifest;
 use crate::{FlowError, Inner};
 use causeway_catalog::HostPattern;
-use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime};
+use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime, SourceFile};
 use causeway_store::db;
 use causeway_types::{Place, Tenant, VersionId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A version in memory.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) program: Arc<Program>,
+    /// The apps of its connections, which decide what its code may reach.
+    apps: Apps,
 }
+
+/// The apps of connections that exist, by the connections' names.
+type Apps = BTreeMap<String, String>;
 
 impl Inner {
     /// A version of the tenant, from memory or from the store.
+    ///
+    /// A version never changes, but a connection that it names may be made anew, for another app.
     pub(crate) async fn load(
         &self,
         tenant: Tenant,
         id: VersionId,
     ) -> Result<Arc<Loaded>, FlowError> {
         if let Some(loaded) = self.versions.get(&id).await {
-            return Ok(loaded);
+            let apps = self.apps(tenant, &loaded.manifest).await?;
+            if apps == loaded.apps {
+                return Ok(loaded);
+            }
+            let files = loaded.program.files.clone();
+            return self.keep(tenant, id, loaded.manifest.clone(), files, apps).await;
         }
         let bundle = self.bundle(tenant, id).await?;
-        let mut hosts: BTreeSet<String> = bundle.manifest.egress.iter().cloned().collect();
+        let apps = self.apps(tenant, &bundle.manifest).await?;
+        let files = bundle.source_files();
+        self.keep(tenant, id, bundle.manifest, files, apps).await
+    }
+
+    async fn apps(&self, tenant: Tenant, manifest: &Manifest) -> Result<Apps, FlowError> {
+        let mut apps = Apps::new();
+        let names = manifest.connections();
+        if names.is_empty() {
+            return Ok(apps);
+        }
         let mut conn = self.store.read().await?;
-        for name in bundle.manifest.connections() {
+        for name in names {
             // A connection that is gone has no hosts; the step that needs it says so itself.
-            if let Some(connection) = db!(conn, connection::by_name(tenant, name))?
-                && let Some(app) = self.catalog.get(&connection.app)
-            {
-                hosts.extend(app.hosts.iter().map(egress_host));
+            if let Some(connection) = db!(conn, connection::by_name(tenant, name))? {
+                apps.insert(name.to_owned(), connection.app);
             }
         }
-        drop(conn);
+        Ok(apps)
+    }
+
+    async fn keep(
+        &self,
+        tenant: Tenant,
+        id: VersionId,
+        manifest: Manifest,
+        files: Vec<SourceFile>,
+        apps: Apps,
+    ) -> Result<Arc<Loaded>, FlowError> {
+        let of_apps = apps.values().filter_map(|app| self.catalog.get(app));
+        let mut hosts: BTreeSet<String> = manifest.egress.iter().cloned().collect();
+        hosts.extend(of_apps.flat_map(|app| app.hosts.iter().map(egress_host)));
         let egress = EgressRules::parse(&hosts).map_err(|error| crate::ManifestError::Rule {
             at: "egress".to_owned(),
             rule: error.to_string(),
@@ -45,12 +78,13 @@ impl Inner {
         let loaded = Arc::new(Loaded {
             program: Arc::new(Program {
                 key: ProgramKey { workspace: tenant.workspace, version: id },
-                files: bundle.source_files(),
+                files,
                 egress,
-                limits: bundle.manifest.sandbox_limits(),
+                limits: manifest.sandbox_limits(),
                 runtime: Runtime::Node,
             }),
-            manifest: bundle.manifest,
+            manifest,
+            apps,
         });
         self.versions.insert(id, Arc::clone(&loaded)).await;
         Ok(loaded)

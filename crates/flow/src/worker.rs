@@ -4,14 +4,15 @@
 //! gives the dead one's invocations back, and whoever claims one raises its fence, so that
 //! nothing that the dead node still writes is taken.
 
+use crate::claim::{Claimer, Job};
 use crate::{Flow, FlowError, Inner};
 use causeway_store::{Bookkeeping, db};
-use causeway_types::entity::{Claimed, Node};
+use causeway_types::entity::Node;
 use causeway_types::{Actor, Timestamp, chain};
-use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 /// How long a node's lease holds without renewal.
 const LEASE: Duration = Duration::from_secs(20);
@@ -19,19 +20,10 @@ const LEASE: Duration = Duration::from_secs(20);
 const RENEW: Duration = Duration::from_secs(5);
 /// How often the database is asked for invocations that nobody owns, without a hint to do so.
 const LOOK: Duration = Duration::from_secs(1);
-/// How many invocations one claim takes.
-const CLAIM: i64 = 64;
+/// How often the database is asked for what this node owns and does not know.
+const SWEEP: Duration = Duration::from_secs(30);
 /// An invocation that so many nodes have died of is not tried again.
 pub(crate) const MAX_CRASHES: i64 = 10;
-
-/// An invocation that this node holds.
-pub(crate) struct Job {
-    pub(crate) claimed: Claimed,
-    /// The event.
-    pub(crate) event: Arc<RawValue>,
-    /// Whether this node stored it just now, so that no other can have run it.
-    pub(crate) fresh: bool,
-}
 
 /// Whether other nodes may share the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,10 +118,34 @@ impl Inner {
     }
 
     async fn claim_until_stopped(&self) {
+        let claimer = Claimer {
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            node: self.node,
+            work: self.work.clone(),
+            held: Arc::clone(&self.held),
+            stop: self.stop.clone(),
+        };
+        let mut swept = Instant::now();
         loop {
-            match self.claim().await {
-                // A full batch: there is likely more.
-                Ok(taken) if taken == CLAIM => continue,
+            if swept.elapsed() >= SWEEP {
+                match claimer.sweep().await {
+                    Ok(0) => {}
+                    Ok(found) => tracing::info!(
+                        invocations = found,
+                        "took up what this node owned and had not heard of"
+                    ),
+                    Err(error) => {
+                        tracing::warn!(
+                            error = chain(&error),
+                            "could not look for lost invocations"
+                        );
+                    }
+                }
+                swept = Instant::now();
+            }
+            match claimer.claim().await {
+                Ok(true) if !self.stop.is_cancelled() => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(error = chain(&error), "could not claim invocations"),
             }
@@ -139,45 +155,6 @@ impl Inner {
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
-    }
-
-    /// Claims invocations for which there is room in memory; returns how many.
-    async fn claim(&self) -> Result<i64, FlowError> {
-        let room = i64::try_from(self.work.capacity() / 2).unwrap_or(CLAIM).min(CLAIM);
-        if room == 0 {
-            return Ok(0);
-        }
-        // A look that takes no lock: most of the time there is nothing.
-        let mut conn = self.store.read().await?;
-        if !db!(conn, invocation::any_unowned())? {
-            return Ok(0);
-        }
-        drop(conn);
-        let mut tx = self.store.write(Actor::Node(self.node)).await?;
-        let ids = db!(tx, dialect::claim(self.node, room))?;
-        let claims = db!(tx, dialect::claimed(self.node, &ids))?;
-        tx.commit_bookkeeping(Bookkeeping::Lease).await?;
-        let mut jobs = Vec::with_capacity(claims.len());
-        for (claimed, sealed) in claims {
-            match self.open_event(&claimed, &sealed).await {
-                Ok(event) => jobs.push(Job { claimed, event, fresh: false }),
-                Err(error) => {
-                    tracing::error!(
-                        invocation.id = %claimed.id,
-                        error = chain(&error),
-                        "an event cannot be read; its invocation waits for the next start"
-                    );
-                }
-            }
-        }
-        let taken = i64::try_from(jobs.len()).unwrap_or(0);
-        for job in jobs {
-            // There was room for half of them; the rest waits until the workers make some.
-            if self.work.send(job).await.is_err() {
-                break;
-            }
-        }
-        Ok(taken)
     }
 
     async fn run_until_stopped(self: Arc<Self>, mut jobs: mpsc::Receiver<Job>) {

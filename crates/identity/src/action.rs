@@ -111,9 +111,16 @@ macro_rules! actions {
                 match self { $(Self::$name => actions!(@ $($step_up)?),)* }
             }
 
+            /// Whether it is done in one environment, and not in a whole workspace.
+            pub const fn in_environment(self) -> bool {
+                match self { $(Self::$name => actions!(# $within),)* }
+            }
+
             const NAMES: &'static str = concat!($($text, " ",)*);
         }
     };
+    (# Tenant) => { true };
+    (# WorkspaceId) => { false };
     (@ step_up) => { true };
     (@) => { false };
 }

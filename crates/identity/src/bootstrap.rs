@@ -103,13 +103,7 @@ pub async fn bootstrap(
     let now = clock.now();
     let mut tx = store.write(Actor::Machine).await?;
     lock(&mut tx, now).await?;
-    let oldest =
-        db!(tx, workspace::all())?.into_iter().find(|workspace| workspace.id != INSTALLATION);
-    let created = oldest.is_none();
-    let environments = match oldest {
-        Some(workspace) => find_environments(&mut tx, workspace.id).await?,
-        None => insert_workspace(&mut tx, vault, now, random, wanted).await?,
-    };
+    let (environments, created) = first_workspace(&mut tx, vault, now, random, wanted).await?;
     let target = environments.get(wanted.environment);
     let (key, api_key) = new_api_key(target, token_key, now, random);
     db!(tx, api_key::insert(&key))?;
@@ -135,12 +129,17 @@ pub async fn bootstrap(
     })
 }
 
-struct Environments {
+pub(crate) struct Environments {
     development: Environment,
     production: Environment,
 }
 
 impl Environments {
+    /// The workspace that they belong to.
+    pub(crate) fn workspace(&self) -> WorkspaceId {
+        self.development.workspace_id
+    }
+
     fn get(&self, kind: EnvironmentKind) -> &Environment {
         match kind {
             EnvironmentKind::Development => &self.development,
@@ -151,11 +150,28 @@ impl Environments {
 
 /// Lets one bootstrap at a time pass on both databases. Writing the row of a node that cannot
 /// exist makes a second transaction wait until this one ends, and leaves nothing.
-async fn lock(tx: &mut WriteTx, now: Timestamp) -> causeway_store::Result<()> {
+pub(crate) async fn lock(tx: &mut WriteTx, now: Timestamp) -> causeway_store::Result<()> {
     let nobody =
         causeway_types::entity::Node { id: NodeId::lowest(), started_at: now, lease_until: now };
     db!(tx, node::heartbeat(&nobody))?;
     db!(tx, node::remove(nobody.id))
+}
+
+/// The environments of the oldest workspace, and whether it was made now because there was none.
+/// Its event is the caller's to write.
+pub(crate) async fn first_workspace(
+    tx: &mut WriteTx,
+    vault: &Vault,
+    now: Timestamp,
+    random: &dyn Randomness,
+    wanted: &Bootstrap,
+) -> Result<(Environments, bool), BootstrapError> {
+    let oldest =
+        db!(tx, workspace::all())?.into_iter().find(|workspace| workspace.id != INSTALLATION);
+    Ok(match oldest {
+        Some(workspace) => (find_environments(tx, workspace.id).await?, false),
+        None => (insert_workspace(tx, vault, now, random, wanted).await?, true),
+    })
 }
 
 async fn find_environments(
@@ -229,7 +245,7 @@ fn new_api_key(
         name: "bootstrap".to_owned(),
         hint: plain.hint(),
         digest: plain.keyed_digest(token_key).to_vec(),
-        scopes: Scopes::default().to_text(),
+        scopes: Scopes::of_the_machine().to_text(),
         created_by: Actor::Machine.to_string(),
         created_at: now,
         expires_at: None,

@@ -95,10 +95,21 @@ impl Caller {
     pub fn may(&self, action: ActionName) -> bool {
         match &self.authority {
             Authority::Program(scopes) => scopes.allows(action),
+            // A role in one project carries nothing that is done in the whole workspace.
             Authority::Person(person) => match self.place {
-                Where::Environment(tenant) => person.holds(action, tenant),
-                Where::Workspace(workspace) => person.holds(action, workspace),
+                Where::Environment(tenant) if action.in_environment() => {
+                    person.holds(action, tenant)
+                }
+                place => person.holds(action, place.workspace()),
             },
+        }
+    }
+
+    /// What a program may do at most; None for a person.
+    pub(crate) fn scopes(&self) -> Option<&Scopes> {
+        match &self.authority {
+            Authority::Program(scopes) => Some(scopes),
+            Authority::Person(_) => None,
         }
     }
 
@@ -331,6 +342,16 @@ mod tests {
             );
             assert_eq!(reason::<action::ReadWorkspace>(&caller, now), None);
         }
+    }
+
+    #[test]
+    fn what_a_project_role_may_give_ends_at_its_border_too() {
+        let (now, here) = (SystemClock.now(), tenant());
+        let caller = person(Where::Environment(here), &[(Role::Admin, Some(here.project))], now);
+        assert!(caller.may(ActionName::Deploy) && caller.may(ActionName::ReadWorkspace));
+        assert!(!caller.may(ActionName::RotateKeys) && !caller.may(ActionName::ManageMembers));
+        let caller = person(Where::Environment(here), &[(Role::Admin, None)], now);
+        assert!(caller.may(ActionName::Deploy) && caller.may(ActionName::ManageMembers));
     }
 
     #[test]

@@ -32,6 +32,12 @@ const NEVER: &[ActionName] = &[
 
 /// The most entries of each list.
 pub const MAX_ENTRIES: usize = 100;
+/// The longest slug of an app, in characters.
+const MAX_SLUG: usize = 64;
+/// The longest path of a rule, in bytes.
+pub(crate) const MAX_PATH: usize = 512;
+/// The longest HTTP method, in characters.
+const MAX_METHOD: usize = 20;
 
 /// What a program may do in its environment. Each list narrows; a missing one does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +76,14 @@ pub enum ScopeError {
     /// A list is longer than [`MAX_ENTRIES`].
     #[error("`{0}` has more than {MAX_ENTRIES} entries")]
     TooMany(&'static str),
+    /// An app is not the slug of one.
+    #[error(
+        "an app is named by its slug: lower-case letters, digits, `-` and `_`, at most {MAX_SLUG}"
+    )]
+    App,
+    /// A path is longer than [`MAX_PATH`].
+    #[error("a path has more than {MAX_PATH} bytes")]
+    LongPath,
     /// A method is not an HTTP method in capitals.
     #[error("`{0}` is not an HTTP method in capital letters")]
     Method(String),
@@ -82,6 +96,14 @@ impl Scopes {
     /// The scopes that name nothing but one action.
     pub fn only(action: ActionName) -> Self {
         Self { actions: Some(vec![action]), ..Self::default() }
+    }
+
+    /// Those of the key that whoever has the server's machine makes: the usual actions, and making
+    /// further keys.
+    pub(crate) fn of_the_machine() -> Self {
+        let mut actions = USUAL.to_vec();
+        actions.extend([ActionName::ReadMachineAccess, ActionName::ManageMachineAccess]);
+        Self { actions: Some(actions), ..Self::default() }
     }
 
     /// Reads scopes as they are stored.
@@ -113,16 +135,23 @@ impl Scopes {
         if let Some(never) = self.actions().iter().find(|action| NEVER.contains(action)) {
             return Err(ScopeError::NotForPrograms(*never));
         }
+        if self.apps.iter().flatten().any(|app| !is_slug(app)) {
+            return Err(ScopeError::App);
+        }
         for rule in self.proxy.iter().flatten() {
             if rule.methods.len() > MAX_ENTRIES || rule.paths.len() > MAX_ENTRIES {
                 return Err(ScopeError::TooMany("proxy"));
             }
             for method in &rule.methods {
-                if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-                    return Err(ScopeError::Method(method.clone()));
+                let fits = (1..=MAX_METHOD).contains(&method.len());
+                if !fits || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+                    return Err(ScopeError::Method(method.chars().take(MAX_METHOD).collect()));
                 }
             }
             for path in &rule.paths {
+                if path.len() > MAX_PATH {
+                    return Err(ScopeError::LongPath);
+                }
                 let up = path.split('/').any(|part| part == "..");
                 if !path.starts_with('/') || up || path.contains(char::is_control) {
                     return Err(ScopeError::Path(path.clone()));
@@ -159,6 +188,13 @@ impl Scopes {
             method_fits && path_fits
         })
     }
+}
+
+fn is_slug(text: &str) -> bool {
+    let plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+    };
+    (1..=MAX_SLUG).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Whether a path fits a pattern of [`ProxyRule::paths`].
@@ -302,5 +338,13 @@ mod tests {
         assert_eq!(with(&[], &["/a/../b"]).check(), Err(ScopeError::Path("/a/../b".into())));
         assert_eq!(with(&[], &["a"]).check(), Err(ScopeError::Path("a".into())));
         assert_eq!(with(&["GET"], &["/a/*"]).check(), Ok(()));
+        assert_eq!(
+            with(&[], &[&format!("/{}", "a".repeat(512))]).check(),
+            Err(ScopeError::LongPath)
+        );
+        for app in ["", "Slack", "a b", "../x", &"a".repeat(65)] {
+            let scopes = Scopes { apps: Some(vec![app.to_owned()]), ..Scopes::default() };
+            assert_eq!(scopes.check(), Err(ScopeError::App), "{app}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! - The [`HttpClient`] speaks HTTP over connections of the guard, with limits on time, size and
 //!   redirects. Each redirect is a new request to the guard, without the credentials if it leads
 //!   to another origin (scheme, host and port).
+//! - The [`Dialer`] connects for other protocols, with TLS or without.
 //! - An [`AllowedRange`] is the operator's exception for a network of his own.
 
 mod address;
@@ -19,6 +20,7 @@ mod redirect;
 mod resolve;
 mod response;
 mod roots;
+mod tls;
 
 pub use address::Special;
 pub use allow::{AllowedRange, ParseAllowedRangeError};
@@ -28,3 +30,4 @@ pub use http_error::HttpError;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use response::Response;
 pub use roots::RootsError;
+pub use tls::{DialError, Dialer};

@@ -2,7 +2,7 @@
 
 use crate::archive::{Archive, ArchiveError};
 use crate::cgroup::Cgroups;
-use crate::egress::{Egress, Way};
+use crate::egress::{Egress, EgressRules, Way};
 use crate::host::{self, Identities, NodeError};
 use crate::program::{Limits, Program, ProgramKey};
 use crate::sandbox::{Factory, Parked, Sandbox, StartError};
@@ -171,13 +171,19 @@ impl Pool {
         }
     }
 
-    /// A sandbox for the program: a warm one of this version, else a new one. Waits, in fair
-    /// turns with other versions, while there is no room.
+    /// A sandbox for the program: a warm one of this version that may reach the same, else a new
+    /// one. Waits, in fair turns with other versions, while there is no room.
     pub async fn checkout(&self, program: &Arc<Program>) -> Result<Session, CheckoutError> {
         let inner = &self.0;
         let lease = match inner.place(program.key).await? {
-            Place { lease, start: None } => {
-                inner.warm_hits.fetch_add(1, Ordering::Relaxed);
+            Place { mut lease, start: None } => {
+                if lease.reaches(&program.egress) {
+                    inner.warm_hits.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    // What it may reach has changed, and connections may be open in it.
+                    lease.empty();
+                    lease.fill(inner.start(program, None).await?);
+                }
                 lease
             }
             Place { mut lease, start: Some(Begin { spare }) } => {
@@ -362,6 +368,17 @@ enum LeaseState {
 }
 
 impl Lease {
+    /// Whether its sandbox may reach just this.
+    fn reaches(&self, egress: &EgressRules) -> bool {
+        self.sandbox.as_ref().is_some_and(|sandbox| sandbox.way.reaches(egress))
+    }
+
+    /// Ends its sandbox.
+    fn empty(&mut self) {
+        self.state = LeaseState::Spent;
+        self.sandbox = None;
+    }
+
     fn fill(&mut self, sandbox: Box<Sandbox>) {
         self.sandbox = Some(sandbox);
         self.state = LeaseState::Clean;

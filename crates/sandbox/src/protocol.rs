@@ -190,6 +190,26 @@ pub(crate) enum EncodeError {
     Length,
 }
 
+/// Files to be read and not run, as the runner reads it.
+#[derive(Serialize)]
+struct CheckFrame<'a> {
+    id: u64,
+    entries: &'a [String],
+    output_bytes: u64,
+}
+
+/// Writes the frame of a check.
+pub(crate) fn encode_check(
+    entries: &[String],
+    id: u64,
+    output_bytes: u64,
+) -> Result<Zeroizing<Vec<u8>>, EncodeError> {
+    let mut bytes = Zeroizing::new(vec![0, 0, 0, 0, b'C']);
+    serde_json::to_writer(&mut *bytes, &CheckFrame { id, entries, output_bytes })
+        .map_err(|_| EncodeError::Connections)?;
+    measured(bytes)
+}
+
 /// Writes the frame of a call. The bytes hold credentials and are wiped when dropped.
 pub(crate) fn encode(
     call: &StepCall,
@@ -221,6 +241,11 @@ pub(crate) fn encode(
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     bytes.extend_from_slice(&[0, 0, 0, 0, b'S']);
     serde_json::to_writer(&mut *bytes, &frame).map_err(|_| EncodeError::Connections)?;
+    measured(bytes)
+}
+
+/// Writes a frame's length into its header.
+fn measured(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, EncodeError> {
     let length = u32::try_from(bytes.len() - HEADER).map_err(|_| EncodeError::Length)?;
     if let Some(slot) = bytes.first_chunk_mut::<4>() {
         *slot = length.to_be_bytes();

@@ -3,7 +3,7 @@
 use crate::program::Limits;
 
 /// Place in the jail and contents.
-pub(crate) const FILES: [(&str, &str); 8] = [
+pub(crate) const FILES: [(&str, &str); 9] = [
     ("/runner/main.cjs", include_str!("../../../runners/node/main.cjs")),
     ("/runner/contract.cjs", include_str!("../../../runners/node/contract.cjs")),
     ("/runner/errors.cjs", include_str!("../../../runners/node/errors.cjs")),
@@ -11,6 +11,7 @@ pub(crate) const FILES: [(&str, &str); 8] = [
     ("/runner/timers.cjs", include_str!("../../../runners/node/timers.cjs")),
     ("/runner/machine.cjs", include_str!("../../../runners/node/machine.cjs")),
     ("/runner/modules.cjs", include_str!("../../../runners/node/modules.cjs")),
+    ("/runner/check.cjs", include_str!("../../../runners/node/check.cjs")),
     ("/runner/egress.cjs", include_str!("../../../runners/node/egress.cjs")),
 ];
 

@@ -2,13 +2,13 @@
 
 use crate::pool::Lease;
 use crate::program::{Limits, Program};
-use crate::protocol::{self, Body, Frame, Outcome, Violation};
+use crate::protocol::{self, Body, EncodeError, Frame, Outcome, Violation};
 use crate::sandbox::Sandbox;
 use crate::step::{
     LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Tier, Usage,
 };
 use crate::{control::ToServer, output::Output};
-use causeway_types::Clock;
+use causeway_types::{Clock, InvocationId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -59,6 +59,28 @@ impl Session {
 
     /// Runs one step. Dropping the future ends the sandbox.
     pub async fn step(&mut self, call: StepCall) -> StepReport {
+        let Limits { wall, output_bytes, .. } = self.program.limits;
+        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        let invocation = call.invocation;
+        let frame = move |id| protocol::encode(&call, id, wall_ms, output_bytes);
+        self.converse(Some(invocation), frame).await
+    }
+
+    /// Reads these files and what they import, as a step of each would, and runs nothing of them:
+    /// a failure is what the step's call would end with before its first line. Dropping the future
+    /// ends the sandbox.
+    pub async fn check(&mut self, entries: &[String]) -> Result<(), StepFailure> {
+        let output_bytes = self.program.limits.output_bytes;
+        let frame = |id| protocol::encode_check(entries, id, output_bytes);
+        self.converse(None, frame).await.outcome.map(|_| ())
+    }
+
+    /// Sends one frame, made with its number, and hears what comes of it.
+    async fn converse(
+        &mut self,
+        invocation: Option<InvocationId>,
+        frame: impl FnOnce(u64) -> Result<Zeroizing<Vec<u8>>, EncodeError>,
+    ) -> StepReport {
         let limits = self.program.limits;
         let mut output = Output::new(Arc::clone(&self.clock), limits.log_bytes);
         let started = Instant::now();
@@ -73,17 +95,15 @@ impl Session {
         };
         let id = sandbox.next_call;
         sandbox.next_call += 1;
-        sandbox.way.runs(Some(call.invocation));
-        let wall_ms = u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX);
-        let frame = match protocol::encode(&call, id, wall_ms, limits.output_bytes) {
+        sandbox.way.runs(invocation);
+        // What was called with is dropped here: its credentials are in the frame only.
+        let frame = match frame(id) {
             Ok(frame) => frame,
             Err(error) => {
                 self.lease.clean();
                 return refused(started, verdict::bad_call(error));
             }
         };
-        drop(call); // the credentials are in the frame only
-
         let end = converse(sandbox, frame, id, &limits, &before, &mut output).await;
         let (outcome, clean) = conclude(sandbox, end, &limits, &before, &mut output).await;
         let usage = Usage {

@@ -5,6 +5,7 @@
 pub type DbConn = sqlx::PgConnection;
 
 pub mod dialect;
+pub mod notice;
 
 #[path = "../../store/sql/access_request.rs"]
 pub mod access_request;

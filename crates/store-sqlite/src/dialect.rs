@@ -5,8 +5,8 @@ use crate::DbConn;
 use causeway_types::entity::{Advance, Claimed, Event, Invocation, Step};
 use causeway_types::place::Sealed;
 use causeway_types::{
-    EnvironmentId, EventId, InvocationId, NodeId, ProjectId, Timestamp, VersionId, WorkflowId,
-    WorkspaceId,
+    EnvironmentId, EventId, InvocationId, NodeId, ProjectId, Tenant, Timestamp, VersionId,
+    WorkflowId, WorkspaceId,
 };
 
 /// Takes the oldest open invocations that nobody owns.
@@ -23,6 +23,37 @@ pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Ve
     )
     .fetch_all(c)
     .await
+}
+
+/// How many invocations of a workflow are not yet at an end.
+///
+/// SQLite is told which index to use: it keeps no statistics, and on its own it reads every
+/// invocation that the workspace ever had. The tenant is checked by the workflow's row, so that
+/// the index alone, which holds open invocations only, answers the rest.
+pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT COUNT(*) AS "n!: i64" FROM invocation INDEXED BY invocation_open
+           WHERE workflow_id = (
+               SELECT id FROM workflow WHERE workspace_id = $1 AND environment_id = $2 AND id = $3)
+             AND state IN ('queued', 'running')"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        workflow as _
+    )
+    .fetch_one(c)
+    .await
+}
+
+/// The open invocations of a node, each with its fence.
+pub async fn open_of(c: &mut DbConn, owner: NodeId) -> sqlx::Result<Vec<(InvocationId, i64)>> {
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: InvocationId", fence FROM invocation INDEXED BY invocation_open
+           WHERE owner = $1 AND state IN ('queued', 'running') ORDER BY id"#,
+        owner as _
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.fence)).collect())
 }
 
 /// Sealed values of many rows, one after the other. A row holds where its own begins, counted

@@ -96,6 +96,36 @@ pub async fn current(
     .await
 }
 
+/// The requests of a person for a workspace that wait for a decision.
+pub async fn pending(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> sqlx::Result<Vec<AccessRequest>> {
+    select!(
+        "WHERE workspace_id = $1 AND user_id = $2 AND state = 'pending' ORDER BY id",
+        workspace as _,
+        user as _
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// The approved requests for a workspace whose time is not over.
+pub async fn in_force(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    now: Timestamp,
+) -> sqlx::Result<Vec<AccessRequest>> {
+    select!(
+        "WHERE workspace_id = $1 AND state = 'approved' AND expires_at_us > $2 ORDER BY id",
+        workspace as _,
+        now as _
+    )
+    .fetch_all(c)
+    .await
+}
+
 /// Decides a request that waits. False if it does not wait any more.
 pub async fn decide(
     c: &mut DbConn,

@@ -132,6 +132,7 @@ pub async fn revoke(
     .map(|done| done.rows_affected() == 1)
 }
 
+/// Notes when a key was used. Another node may have seen a later use.
 pub async fn touch(
     c: &mut DbConn,
     tenant: Tenant,
@@ -139,7 +140,8 @@ pub async fn touch(
     now: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE api_key SET last_used_at_us = $3 WHERE workspace_id = $1 AND id = $2",
+        "UPDATE api_key SET last_used_at_us = $3
+         WHERE workspace_id = $1 AND id = $2 AND (last_used_at_us IS NULL OR last_used_at_us < $3)",
         tenant.workspace as _,
         id as _,
         now as _

@@ -1,7 +1,7 @@
 //! The audit chain: one row an event, each holding the hash of itself and its predecessor.
 
 use crate::DbConn;
-use causeway_types::entity::{AuditCheckpoint, AuditHead, AuditRow};
+use causeway_types::entity::{AuditCheckpoint, AuditFilter, AuditHead, AuditRow};
 use causeway_types::{Timestamp, WorkspaceId};
 
 pub async fn insert_head(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<()> {
@@ -31,6 +31,15 @@ pub async fn advance_head(
     .await
 }
 
+/// Locks the head of the chain until the transaction ends, without taking a number: what is read
+/// after it is what every earlier change of the workspace that writes an event left.
+pub async fn lock_head(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<bool> {
+    sqlx::query!("UPDATE audit_head SET seq = seq WHERE workspace_id = $1", workspace as _)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected() == 1)
+}
+
 pub async fn set_head_hash(
     c: &mut DbConn,
     workspace: WorkspaceId,
@@ -50,6 +59,26 @@ pub async fn head(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<Option
     )
     .fetch_optional(c)
     .await
+}
+
+/// A page of the heads of all chains that have rows, by workspace: for the node, which watches them.
+pub async fn heads(
+    c: &mut DbConn,
+    after: WorkspaceId,
+    limit: i64,
+) -> sqlx::Result<Vec<(WorkspaceId, AuditHead)>> {
+    let rows = sqlx::query!(
+        r#"SELECT workspace_id AS "workspace_id: WorkspaceId", seq, hash FROM audit_head
+           WHERE workspace_id > $1 AND seq > 0 ORDER BY workspace_id LIMIT $2"#,
+        after as _,
+        limit
+    )
+    .fetch_all(c)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.workspace_id, AuditHead { seq: row.seq, hash: row.hash }))
+        .collect())
 }
 
 pub async fn insert(c: &mut DbConn, workspace: WorkspaceId, v: &AuditRow) -> sqlx::Result<()> {
@@ -87,17 +116,13 @@ pub async fn page(
     .await
 }
 
-/// A page of the events that pass a filter, newest first. A filter that is None lets everything
-/// pass; `about` is looked for in the event's JSON.
+/// A page of the events before a row that pass a filter, newest first. What stands for any text in
+/// `LIKE` stands for itself here.
 pub async fn filtered(
     c: &mut DbConn,
     workspace: WorkspaceId,
+    filter: &AuditFilter,
     before: i64,
-    actor: Option<&str>,
-    action: Option<&str>,
-    about: Option<&str>,
-    since: Timestamp,
-    until: Timestamp,
     limit: i64,
 ) -> sqlx::Result<Vec<AuditRow>> {
     sqlx::query_as!(
@@ -105,22 +130,42 @@ pub async fn filtered(
         r#"SELECT seq, at_us AS "at: _", actor, action, detail, hash
            FROM audit
            WHERE workspace_id = $1 AND seq < $2
-             AND (CAST($3 AS TEXT) IS NULL OR actor = $3)
+             AND (CAST($3 AS TEXT) IS NULL OR actor = $3
+               OR SUBSTR(actor, 1, LENGTH($3) + 1) = $3 || ' ')
              AND (CAST($4 AS TEXT) IS NULL OR action = $4)
-             AND (CAST($5 AS TEXT) IS NULL OR detail LIKE '%' || $5 || '%')
+             AND (CAST($5 AS TEXT) IS NULL OR REPLACE(detail, '"' || $5 || '"', '') <> detail)
              AND at_us >= $6 AND at_us < $7
            ORDER BY seq DESC LIMIT $8"#,
         workspace as _,
         before,
-        actor,
-        action,
-        about,
-        since as _,
-        until as _,
+        filter.actor,
+        filter.action,
+        filter.about,
+        filter.since as _,
+        filter.until as _,
         limit
     )
     .fetch_all(c)
     .await
+}
+
+/// The numbers of the first and the last event of a span of time, if there is any.
+pub async fn span(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    since: Timestamp,
+    until: Timestamp,
+) -> sqlx::Result<Option<(i64, i64)>> {
+    let found = sqlx::query!(
+        r#"SELECT MIN(seq) AS "first: i64", MAX(seq) AS "last: i64" FROM audit
+           WHERE workspace_id = $1 AND at_us >= $2 AND at_us < $3"#,
+        workspace as _,
+        since as _,
+        until as _
+    )
+    .fetch_one(c)
+    .await?;
+    Ok(found.first.zip(found.last))
 }
 
 /// Removes the rows up to and including a number, and says how many there were.
@@ -140,6 +185,16 @@ pub async fn retention(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<O
     .fetch_optional(c)
     .await
     .map(Option::flatten)
+}
+
+/// The workspaces that do not keep their events for ever: for the node, which prunes them.
+pub async fn retained(c: &mut DbConn) -> sqlx::Result<Vec<WorkspaceId>> {
+    sqlx::query_scalar!(
+        r#"SELECT workspace_id AS "workspace_id: _" FROM audit_head
+           WHERE retention_days IS NOT NULL ORDER BY workspace_id"#
+    )
+    .fetch_all(c)
+    .await
 }
 
 pub async fn set_retention(
@@ -195,19 +250,22 @@ pub async fn checkpoints(
     .await
 }
 
-/// The newest checkpoint signed before a time.
+/// The newest checkpoint that was signed before a time and covers no row after `through`.
 pub async fn last_checkpoint(
     c: &mut DbConn,
     workspace: WorkspaceId,
     before: Timestamp,
+    through: i64,
 ) -> sqlx::Result<Option<AuditCheckpoint>> {
     sqlx::query_as!(
         AuditCheckpoint,
         r#"SELECT workspace_id AS "workspace_id: _", seq, hash, at_us AS "at: _",
              signing_key_id AS "signing_key_id: _", signature
-           FROM audit_checkpoint WHERE workspace_id = $1 AND at_us < $2 ORDER BY seq DESC LIMIT 1"#,
+           FROM audit_checkpoint WHERE workspace_id = $1 AND at_us < $2 AND seq <= $3
+           ORDER BY seq DESC LIMIT 1"#,
         workspace as _,
-        before as _
+        before as _,
+        through
     )
     .fetch_optional(c)
     .await

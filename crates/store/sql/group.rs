@@ -81,6 +81,28 @@ pub async fn page(
     .await
 }
 
+/// So many groups after so many others, by id: for SCIM, which counts.
+pub async fn slice(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    offset: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<Group>> {
+    select!("WHERE workspace_id = $1 ORDER BY id LIMIT $3 OFFSET $2", workspace as _, offset, limit)
+        .fetch_all(c)
+        .await
+}
+
+/// How many groups a workspace has.
+pub async fn count(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT COUNT(*) AS "n!: i64" FROM member_group WHERE workspace_id = $1"#,
+        workspace as _
+    )
+    .fetch_one(c)
+    .await
+}
+
 /// The groups that a member is in.
 pub async fn of_member(
     c: &mut DbConn,

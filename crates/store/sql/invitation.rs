@@ -71,6 +71,26 @@ pub async fn open(
     .await
 }
 
+/// The open invitations that are for an e-mail address, or that somebody made.
+pub async fn open_of(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    now: Timestamp,
+    email: &str,
+    invited_by: &str,
+) -> sqlx::Result<Vec<Invitation>> {
+    select!(
+        "WHERE workspace_id = $1 AND accepted_at_us IS NULL AND revoked_at_us IS NULL
+           AND expires_at_us > $2 AND (email = $3 OR invited_by = $4) ORDER BY id",
+        workspace as _,
+        now as _,
+        email,
+        invited_by
+    )
+    .fetch_all(c)
+    .await
+}
+
 /// Uses an invitation up. False if it was accepted or revoked before, or is over.
 pub async fn accept(
     c: &mut DbConn,

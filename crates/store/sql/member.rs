@@ -2,7 +2,7 @@
 
 use crate::DbConn;
 use causeway_types::entity::{HeldRole, Member};
-use causeway_types::{MemberId, Timestamp, UserId, WorkspaceId};
+use causeway_types::{GroupId, MemberId, Timestamp, UserId, WorkspaceId};
 
 /// Selects whole records.
 macro_rules! select {
@@ -121,6 +121,49 @@ pub async fn page(
     select!(
         "WHERE workspace_id = $1 AND id > $2 ORDER BY id LIMIT $3",
         workspace as _,
+        after as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// So many members after so many others, by id: for SCIM, which counts.
+pub async fn slice(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    offset: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<Member>> {
+    select!("WHERE workspace_id = $1 ORDER BY id LIMIT $3 OFFSET $2", workspace as _, offset, limit)
+        .fetch_all(c)
+        .await
+}
+
+/// How many members a workspace has.
+pub async fn count(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT COUNT(*) AS "n!: i64" FROM member WHERE workspace_id = $1"#,
+        workspace as _
+    )
+    .fetch_one(c)
+    .await
+}
+
+/// A page of the members of a group, by id.
+pub async fn of_group(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    group: GroupId,
+    after: MemberId,
+    limit: i64,
+) -> sqlx::Result<Vec<Member>> {
+    select!(
+        "WHERE workspace_id = $1 AND id > $3 AND id IN
+           (SELECT member_id FROM group_member WHERE workspace_id = $1 AND group_id = $2)
+         ORDER BY id LIMIT $4",
+        workspace as _,
+        group as _,
         after as _,
         limit
     )

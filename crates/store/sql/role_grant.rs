@@ -47,6 +47,23 @@ pub async fn all(c: &mut DbConn, workspace: WorkspaceId) -> sqlx::Result<Vec<Rol
     select!("WHERE workspace_id = $1 ORDER BY id", workspace as _).fetch_all(c).await
 }
 
+/// A page of the grants of a workspace, by id.
+pub async fn page(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    after: RoleGrantId,
+    limit: i64,
+) -> sqlx::Result<Vec<RoleGrant>> {
+    select!(
+        "WHERE workspace_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        workspace as _,
+        after as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
 pub async fn of_member(
     c: &mut DbConn,
     workspace: WorkspaceId,

@@ -123,6 +123,19 @@ pub async fn all(c: &mut DbConn) -> sqlx::Result<Vec<Workspace>> {
     .await
 }
 
+/// A page of workspaces, by id: for the operators of the installation, who may know their names.
+pub async fn page(c: &mut DbConn, after: WorkspaceId, limit: i64) -> sqlx::Result<Vec<Workspace>> {
+    sqlx::query_as!(
+        Workspace,
+        r#"SELECT id AS "id: _", name, created_at_us AS "created_at: _"
+           FROM workspace WHERE id > $1 ORDER BY id LIMIT $2"#,
+        after as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
 /// The environments of a workspace, oldest first.
 pub async fn environments(
     c: &mut DbConn,

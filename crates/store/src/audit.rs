@@ -159,7 +159,7 @@ pub enum Audit {
         mfa: bool,
     },
     SignInRefused {
-        provider: ProviderId,
+        provider: Option<ProviderId>,
         reason: String,
         email: Option<String>,
     },
@@ -214,6 +214,7 @@ pub enum Audit {
     MemberRemoved {
         member: MemberId,
         email: String,
+        sessions_ended: i64,
     },
     GroupCreated {
         group: GroupId,
@@ -245,6 +246,7 @@ pub enum Audit {
 
     PermissionDenied {
         permission: String,
+        reason: String,
         times: i64,
     },
     CredentialUsed {
@@ -260,9 +262,15 @@ pub enum Audit {
     AuditPruned {
         through: i64,
         rows: i64,
+        hash: String,
+        days: i64,
+        signing_key: SigningKeyId,
+        signature: String,
     },
     AuditRetentionChanged {
         days: Option<i64>,
+        signing_key: SigningKeyId,
+        signature: String,
     },
 
     AccessRequested {
@@ -275,6 +283,7 @@ pub enum Audit {
     AccessApproved {
         request: AccessRequestId,
         user: UserId,
+        role: Role,
         expires: Timestamp,
     },
     AccessDenied {
@@ -396,31 +405,81 @@ fn hash(workspace: WorkspaceId, previous: &[u8], row: &AuditRow) -> Vec<u8> {
     context.finish().as_ref().to_vec()
 }
 
-/// Checks a workspace's whole chain. `Ok(Ok(n))`: it holds and has `n` rows.
+/// Where a walk along a chain stands: at a row that it believes.
+#[derive(Debug, Clone)]
+pub struct Link {
+    workspace: WorkspaceId,
+    seq: i64,
+    hash: Vec<u8>,
+}
+
+impl Link {
+    /// Before the first row: its predecessor's number is 0, and its hash 32 bytes of 0.
+    pub fn beginning(workspace: WorkspaceId) -> Self {
+        Self::at(workspace, 0, vec![0; 32])
+    }
+
+    /// At a row of which something else proves the hash.
+    pub fn at(workspace: WorkspaceId, seq: i64, hash: Vec<u8>) -> Self {
+        Self { workspace, seq, hash }
+    }
+
+    /// The row's number.
+    pub fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// The row's hash.
+    pub fn hash(&self) -> &[u8] {
+        &self.hash
+    }
+
+    /// Whether a row with this number and hash would be the next one.
+    pub fn fits(&self, row: &AuditRow) -> bool {
+        hash(self.workspace, &self.hash, row) == row.hash
+    }
+
+    /// Goes on to the next row.
+    ///
+    /// # Errors
+    /// If the row is not the next one; the walk stays where it was.
+    pub fn follow(&mut self, row: AuditRow) -> std::result::Result<(), AuditBreak> {
+        let expected = self.seq + 1;
+        if row.seq != expected {
+            return Err(AuditBreak::Gap { expected, found: row.seq });
+        }
+        if !self.fits(&row) {
+            return Err(AuditBreak::Changed { seq: row.seq });
+        }
+        self.seq = row.seq;
+        self.hash = row.hash;
+        Ok(())
+    }
+}
+
+/// Checks a workspace's whole chain as far as that can be done without keys: the rows from the
+/// first on, and the head. `Ok(Ok(n))`: it holds and has `n` rows. The signed checkpoints, and
+/// chains whose beginning was pruned, are `causeway-audit`'s.
 pub async fn verify_chain(
     conn: &mut ReadConn,
     workspace: WorkspaceId,
 ) -> Result<std::result::Result<i64, AuditBreak>> {
-    let (mut last, mut previous) = (0_i64, vec![0_u8; 32]);
+    let mut link = Link::beginning(workspace);
     loop {
-        let rows = db!(conn, audit::page(workspace, last, 500))?;
+        let rows = db!(conn, audit::page(workspace, link.seq(), 500))?;
         if rows.is_empty() {
             break;
         }
         for row in rows {
-            if row.seq != last + 1 {
-                return Ok(Err(AuditBreak::Gap { expected: last + 1, found: row.seq }));
+            if let Err(broken) = link.follow(row) {
+                return Ok(Err(broken));
             }
-            if hash(workspace, &previous, &row) != row.hash {
-                return Ok(Err(AuditBreak::Changed { seq: row.seq }));
-            }
-            last = row.seq;
-            previous = row.hash;
         }
     }
     let head = db!(conn, audit::head(workspace))?
         .ok_or_else(|| Error::NoAuditChain { workspace: workspace.to_string() })?;
-    if head.seq != last || (last > 0 && head.hash != previous) {
+    let last = link.seq();
+    if head.seq != last || (last > 0 && head.hash != link.hash()) {
         return Ok(Err(AuditBreak::Cut { expected: head.seq, found: last }));
     }
     Ok(Ok(last))

@@ -1,5 +1,8 @@
 //! Opening a database and bringing its tables up to this version.
 
+mod log;
+
+use crate::notice::Notices;
 use causeway_store_postgres as postgres;
 use causeway_store_sqlite as sqlite;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -7,12 +10,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqlitePool};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// How often SQLite's write-ahead log is folded into the file.
-const FOLD_EVERY: Duration = Duration::from_secs(1);
-/// The longest that the log may grow, in pages of 4 KiB: 256 MiB.
-const LOG_PAGES: i64 = 65_536;
+pub use log::WriteAheadLog;
+
+/// How long a connection to PostgreSQL is used.
+const CONNECTION_LIFETIME: Duration = Duration::from_mins(30);
 
 /// The database behind the server.
 #[derive(Clone)]
@@ -23,13 +27,19 @@ pub enum Store {
         writer: SqlitePool,
         /// Connections that refuse writes.
         readers: SqlitePool,
-        /// The one connection that folds the write-ahead log into the file.
-        folder: SqlitePool,
+        /// Its write-ahead log.
+        log: WriteAheadLog,
+        /// What was heard of changed access.
+        notices: Arc<Notices>,
     },
     /// PostgreSQL.
     Postgres {
         /// Its connections.
         pool: PgPool,
+        /// The one connection that hears what other nodes tell.
+        ear: PgPool,
+        /// What was heard of changed access.
+        notices: Arc<Notices>,
     },
 }
 
@@ -111,10 +121,13 @@ impl Store {
             // Deleted rows are overwritten, so that a hard delete leaves nothing in the file.
             .pragma("secure_delete", "on");
         let failed = |source| ConnectError::File { path: path.to_owned(), source };
+        // No pool here ends connections by their age: the task with which sqlx 0.9 does that counts
+        // the idle ones while others come back, and may take so long that it never ends.
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            .test_before_acquire(false)
             // The log is folded into the file beside the writer, which would stand still meanwhile.
             .connect_with(options.clone().pragma("wal_autocheckpoint", "0"))
             .await
@@ -122,22 +135,26 @@ impl Store {
         sqlite::MIGRATIONS.run(&writer).await.map_err(ConnectError::Migrate)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            // An embedded database does not go away, so no connection is asked whether it lives.
+            .test_before_acquire(false)
             .connect_with(options.clone().pragma("query_only", "on"))
             .await
             .map_err(failed)?;
-        let folder = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(failed)?;
-        tokio::spawn(fold_log(folder.clone(), writer.clone()));
-        Ok(Self::Sqlite { writer, readers, folder })
+        let log = WriteAheadLog::open(options, writer.clone()).await.map_err(failed)?;
+        Ok(Self::Sqlite { writer, readers, log, notices: Notices::alone() })
     }
 
     async fn connect_postgres(options: &PgConnectOptions) -> Result<Self, ConnectError> {
         let pool = PgPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(Duration::from_secs(10))
+            // See the other database. Here a connection may outlive the server's role or address,
+            // so whoever takes one looks at its age.
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .before_acquire(|_, of| Box::pin(std::future::ready(Ok(of.age < CONNECTION_LIFETIME))))
             .connect_with(options.clone())
             .await
             .map_err(|source| ConnectError::Server {
@@ -145,7 +162,12 @@ impl Store {
                 source,
             })?;
         postgres::MIGRATIONS.run(&pool).await.map_err(ConnectError::Migrate)?;
-        Ok(Self::Postgres { pool })
+        let ear = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.clone());
+        Ok(Self::Postgres { pool, notices: Notices::shared(ear.clone()), ear })
     }
 
     /// Whether the database answers.
@@ -154,11 +176,18 @@ impl Store {
             Self::Sqlite { readers, .. } => {
                 sqlx::query("SELECT 1").execute(readers).await.map(|_| ())?;
             }
-            Self::Postgres { pool } => {
+            Self::Postgres { pool, .. } => {
                 sqlx::query("SELECT 1").execute(pool).await.map(|_| ())?;
             }
         }
         Ok(())
+    }
+
+    /// What was heard of changed access: how long memories of it may be believed.
+    pub fn notices(&self) -> &Arc<Notices> {
+        match self {
+            Self::Sqlite { notices, .. } | Self::Postgres { notices, .. } => notices,
+        }
     }
 
     /// How many writers the journal may keep busy at once.
@@ -178,48 +207,27 @@ impl Store {
     }
 
     /// Removes what a hard delete left in SQLite's write-ahead log, which otherwise keeps old
-    /// pages until it is reused. PostgreSQL's own log is its operator's to archive or not.
+    /// pages until it is reused. What a reader may still see goes as soon as the reader has ended.
+    /// PostgreSQL's own log is its operator's to archive or not.
     pub async fn forget_deleted(&self) -> crate::Result<()> {
-        if let Self::Sqlite { writer, .. } = self {
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(writer).await?;
+        match self {
+            Self::Sqlite { log, .. } => Ok(log.forget().await?),
+            Self::Postgres { .. } => Ok(()),
         }
-        Ok(())
     }
 
     /// Closes every connection; SQLite folds its write-ahead log into the file.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers, folder } => {
-                folder.close().await;
+            Self::Sqlite { writer, readers, log, .. } => {
+                log.close().await;
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres { pool } => pool.close().await,
-        }
-    }
-}
-
-/// Folds SQLite's write-ahead log into the file every second, beside the writer. Should the log
-/// outgrow its bound all the same, because the writer never pauses, the writer folds it itself.
-async fn fold_log(folder: SqlitePool, writer: SqlitePool) {
-    let mut turns = tokio::time::interval(FOLD_EVERY);
-    loop {
-        tokio::select! {
-            () = folder.close_event() => return,
-            _ = turns.tick() => {}
-        }
-        let log: Result<(i64, i64, i64), sqlx::Error> =
-            sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&folder).await;
-        let done = match log {
-            Ok((_, pages, _)) if pages > LOG_PAGES => {
-                sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(&writer).await.map(|_| ())
+            Self::Postgres { pool, ear, .. } => {
+                ear.close().await;
+                pool.close().await;
             }
-            other => other.map(|_| ()),
-        };
-        if let Err(error) = done
-            && !folder.is_closed()
-        {
-            tracing::warn!(%error, "could not fold the write-ahead log into the file");
         }
     }
 }

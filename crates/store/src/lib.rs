@@ -5,6 +5,7 @@
 //!   ([`WriteTx::commit`]), or, for the bookkeeping that [`Bookkeeping`] lists, without one.
 //! - The *journal* ([`Journal`]) groups the writes of the hot path: many events and steps, one
 //!   fsync. Its answers come after the commit.
+//! - *Notices* tell every node that what it remembers of access counts no more ([`Notices`]).
 //!
 //! Queries stand in `sql/`, one file an aggregate, and are called through [`db!`].
 
@@ -12,14 +13,16 @@ pub mod audit;
 mod connect;
 mod error;
 mod journal;
+mod notice;
 #[cfg(feature = "test")]
 pub mod testing;
 mod tx;
 
-pub use audit::{Audit, AuditBreak, Origin, origin, verify_chain, with_origin};
-pub use connect::{ConnectError, Store, StoreOptions};
+pub use audit::{Audit, AuditBreak, Link, Origin, origin, verify_chain, with_origin};
+pub use connect::{ConnectError, Store, StoreOptions, WriteAheadLog};
 pub use error::Error;
 pub use journal::{Journal, JournalError, JournalOp, JournalResult};
+pub use notice::{Heard, Mark, Notices};
 pub use tx::{Bookkeeping, DbRef, ReadConn, WriteTx};
 
 /// The queries, compiled against PostgreSQL.

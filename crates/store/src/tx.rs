@@ -1,10 +1,11 @@
 //! Connections to read with and transactions to write with.
 
 use crate::audit::{self, Audit};
-use crate::{Error, Result, Store};
+use crate::{Error, Notices, Result, Store};
 use causeway_types::{Actor, Timestamp, WorkspaceId};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use std::sync::Arc;
 
 /// Which database a query runs on. The [`db!`](crate::db) macro chooses by it.
 pub enum DbRef<'a> {
@@ -37,10 +38,22 @@ pub(crate) enum Inner {
     Postgres(Transaction<'static, Postgres>),
 }
 
+impl Inner {
+    async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(t) => t.commit().await,
+            Self::Postgres(t) => t.commit().await,
+        }
+        .map_err(Error::from)
+    }
+}
+
 /// A transaction. Dropped without a commit, it rolls back.
 pub struct WriteTx {
     inner: Inner,
     actor: Actor,
+    notices: Arc<Notices>,
+    pub(crate) changed: Vec<WorkspaceId>,
 }
 
 /// Why a transaction may commit without an audit event: nothing that a person decided changes.
@@ -64,6 +77,8 @@ pub enum Bookkeeping {
     LastUsed,
     /// What has expired and can do nothing any more.
     Expired,
+    /// That a report of a vulnerability was mailed to the operator.
+    ReportMailed,
     /// A checkpoint of the audit chain, which is itself a record.
     Checkpoint,
 }
@@ -75,16 +90,17 @@ impl Store {
             Self::Sqlite { writer, .. } => {
                 Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
-            Self::Postgres { pool } => Inner::Postgres(pool.begin().await?),
+            Self::Postgres { pool, .. } => Inner::Postgres(pool.begin().await?),
         };
-        Ok(WriteTx { inner, actor })
+        let notices = Arc::clone(self.notices());
+        Ok(WriteTx { inner, actor, notices, changed: Vec::new() })
     }
 
     /// Borrows a connection for reading.
     pub async fn read(&self) -> Result<ReadConn> {
         Ok(match self {
             Self::Sqlite { readers, .. } => ReadConn::Sqlite(readers.acquire().await?),
-            Self::Postgres { pool } => ReadConn::Postgres(pool.acquire().await?),
+            Self::Postgres { pool, .. } => ReadConn::Postgres(pool.acquire().await?),
         })
     }
 }
@@ -101,6 +117,11 @@ impl WriteTx {
     /// Who acts in it.
     pub fn actor(&self) -> Actor {
         self.actor
+    }
+
+    /// Lets `actor` be who acts from here on: somebody who signs in becomes known in between.
+    pub fn act_as(&mut self, actor: Actor) {
+        self.actor = actor;
     }
 
     /// Appends the event to the workspace's audit chain and commits both together.
@@ -132,10 +153,18 @@ impl WriteTx {
     }
 
     async fn end(self) -> Result<()> {
-        match self.inner {
-            Inner::Sqlite(t) => t.commit().await,
-            Inner::Postgres(t) => t.commit().await,
+        if self.changed.is_empty() {
+            return self.inner.commit().await;
         }
-        .map_err(Error::from)
+        // Not cut off if the caller goes away between the commit and the telling. Who cannot tell
+        // whether the commit came through tells all the same.
+        let task = tokio::spawn(async move {
+            let done = self.inner.commit().await;
+            for workspace in self.changed {
+                self.notices.changed(workspace);
+            }
+            done
+        });
+        task.await.map_err(|_| Error::from(sqlx::Error::WorkerCrashed))?
     }
 }

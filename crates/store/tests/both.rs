@@ -203,7 +203,7 @@ async fn change(store: &Store, world: &World) {
 async fn tamper(store: &Store, sql: &'static str) {
     match store {
         Store::Sqlite { writer, .. } => sqlx::query(sql).execute(writer).await.map(|_| ()),
-        Store::Postgres { pool } => sqlx::query(sql).execute(pool).await.map(|_| ()),
+        Store::Postgres { pool, .. } => sqlx::query(sql).execute(pool).await.map(|_| ()),
     }
     .unwrap();
 }

@@ -28,7 +28,7 @@ async fn columns(store: &Store) -> Columns {
         .fetch_all(readers)
         .await
         .unwrap(),
-        Store::Postgres { pool } => sqlx::query_as(
+        Store::Postgres { pool, .. } => sqlx::query_as(
             "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'NO'
              FROM information_schema.columns
              WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx\\_%'",
@@ -51,7 +51,7 @@ async fn indexes(store: &Store) -> Vec<String> {
         .fetch_all(readers)
         .await
         .unwrap(),
-        Store::Postgres { pool } => sqlx::query_as(
+        Store::Postgres { pool, .. } => sqlx::query_as(
             "SELECT indexname::text FROM pg_indexes
              WHERE schemaname = 'public' AND indexname !~ '_(pkey|key)$'",
         )

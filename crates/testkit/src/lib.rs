@@ -3,3 +3,4 @@
 pub mod moto;
 pub mod oidc_provider;
 pub mod postgres;
+pub mod smtp;

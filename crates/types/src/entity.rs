@@ -18,7 +18,7 @@ pub use flow::{
     TriggerKind, Version, Workflow,
 };
 pub use keys::{DataKey, DataKeyState, KeyRotation, RotationState, SealedRecord, SealedScope};
-pub use ledger::{AuditCheckpoint, AuditHead, AuditRow, EarlierRequest};
+pub use ledger::{AuditCheckpoint, AuditFilter, AuditHead, AuditRow, EarlierRequest};
 pub use machine::{ApiKey, KeyPurpose, MachineClient, SigningKey};
 pub use member::{
     AccessRequest, AccessState, Group, HeldRole, IdentityProvider, Invitation, Member,

@@ -24,6 +24,8 @@ pub enum Kind {
     Limited,
     /// A third party answered wrongly or not at all.
     Upstream,
+    /// What was asked for goes on, and its answer did not come in time.
+    Timeout,
     /// Causeway cannot do it now; the same request may succeed later.
     Unavailable,
     /// A defect or a broken installation.
@@ -44,6 +46,7 @@ impl Kind {
             Self::Internal => 500,
             Self::Upstream => 502,
             Self::Unavailable => 503,
+            Self::Timeout => 504,
         }
     }
 }
@@ -130,6 +133,8 @@ codes! {
     InvalidEmail = "invalid_email", Invalid, "The e-mail address cannot be used";
     /// The workspace would be left without an owner.
     LastOwner = "last_owner", Conflict, "A workspace needs an owner";
+    /// The request for access has been decided, has ended or waits no more.
+    AccessSettled = "access_settled", Conflict, "The request for access is settled";
     /// There is one of this name already.
     Taken = "taken", Conflict, "There is one of this name already";
     /// The audit chain does not hold.
@@ -146,8 +151,10 @@ codes! {
     IdempotencyInProgress = "idempotency_in_progress", Conflict, "A request with this Idempotency-Key is still running";
     /// `workflow.yaml` is wrong.
     InvalidManifest = "invalid_manifest", Invalid, "The workflow's manifest is not valid";
-    /// A step's file is missing, too large or does not parse.
+    /// A step's file is missing or too large.
     InvalidCode = "invalid_code", Invalid, "A file of the workflow cannot be used";
+    /// A step's code does not parse, or imports what does not exist.
+    SyntaxError = "syntax_error", Invalid, "The code does not parse";
     /// The catalogue has no such app.
     UnknownApp = "unknown_app", Invalid, "The catalogue has no such app";
     /// The workflow names a connection that does not exist.
@@ -181,7 +188,7 @@ codes! {
     /// The queue of the workflow is full.
     QueueFull = "queue_full", Limited, "The workflow's queue is full";
     /// The workflow did not answer in time.
-    ResponseTimeout = "response_timeout", Upstream, "The workflow did not answer in time";
+    ResponseTimeout = "response_timeout", Timeout, "The workflow did not answer in time";
     /// The workflow failed before it answered.
     WorkflowFailed = "workflow_failed", Upstream, "The workflow failed before it answered";
     /// A rotation of the data key is under way.

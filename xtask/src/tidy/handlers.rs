@@ -1,12 +1,14 @@
 //! Every operation of the API says what it does and which permission it needs: its doc comment is
-//! its text in the OpenAPI document, and an argument `Authorized<Action>` is its permission.
+//! its text in the OpenAPI document, and an argument `Authorized<Action>` is its permission; `Own<…>`
+//! says that it is about the caller's own things, which need none, `Client<…>` that a program's OAuth
+//! client proves itself in the request.
 
 use super::Finding;
 use super::tree::{Tree, is_test, production};
 
 const FOLDER: &str = "crates/api/src/";
 const ATTRIBUTE: &str = "#[utoipa::path(";
-const PERMISSION: &str = "Authorized<";
+const PERMISSIONS: &[&str] = &["Authorized<", "Own<", "Client<"];
 
 /// An operation while its attribute and signature are read.
 struct Operation {
@@ -33,7 +35,7 @@ fn judge(path: &str, operation: &Operation) -> Vec<Finding> {
             "Say above the attribute what the operation does, in the indicative",
         ));
     }
-    if !operation.signature.contains(PERMISSION) {
+    if !PERMISSIONS.iter().any(|named| operation.signature.contains(named)) {
         findings.push(Finding::new(
             path,
             operation.line,
@@ -89,5 +91,6 @@ mod tests {
         let open =
             "/// Lists.\n#[utoipa::path(get)]\npub(crate) async fn list(api: Api) -> Json {\n";
         assert_eq!(found(open), [(2, "the operation names no permission".to_owned())]);
+        assert_eq!(found(&open.replace("api: Api", "own: Own<Session>")), []);
     }
 }

@@ -52,6 +52,9 @@ struct Named {
     #[serde(rename = "crate")]
     name: String,
     reason: Option<String>,
+    /// Packages that may bring a banned one all the same.
+    #[serde(default)]
+    wrappers: Vec<String>,
 }
 
 impl Named {
@@ -69,11 +72,13 @@ impl Named {
     }
 }
 
-/// What a build for one of the targets uses: versions by name, licences by name.
+/// What a build for one of the targets uses: versions by name, licences by name, and who brings
+/// each.
 #[derive(Default)]
 pub(super) struct Used {
     versions: BTreeMap<String, BTreeSet<String>>,
     licences: BTreeMap<String, String>,
+    bringers: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Used {
@@ -83,7 +88,7 @@ impl Used {
         for target in config(tree)?.graph.targets {
             let output = Command::new("cargo")
                 .args(["tree", "--workspace", "--all-features", "--edges", "normal,build,dev"])
-                .args(["--prefix", "none", "--format", "{p}|{l}", "--target", &target])
+                .args(["--prefix", "depth", "--format", "|{p}|{l}", "--target", &target])
                 .current_dir(root)
                 .output()
                 .context("running cargo tree")?;
@@ -92,19 +97,30 @@ impl Used {
                 "cargo tree failed: {}",
                 String::from_utf8_lossy(&output.stderr)
             );
+            let mut above = Vec::new();
             for line in String::from_utf8(output.stdout)?.lines() {
-                used.add(line);
+                used.add(line, &mut above);
             }
         }
         Ok(used)
     }
 
-    /// Takes in a line of cargo's: `name v1.2.3 (notes)|licence`, perhaps with ` (*)`.
-    fn add(&mut self, line: &str) {
-        let Some((package, licence)) = line.split_once('|') else { return };
+    /// Takes in a line of cargo's: `depth|name v1.2.3 (notes)|licence`, perhaps with ` (*)`.
+    /// `above` are the names that lead to it, which this line changes.
+    fn add(&mut self, line: &str, above: &mut Vec<String>) {
+        let Some((depth, (package, licence))) =
+            line.split_once('|').and_then(|(depth, rest)| Some((depth, rest.split_once('|')?)))
+        else {
+            return;
+        };
         let mut words = package.split_whitespace();
         let (Some(name), Some(version)) = (words.next(), words.next()) else { return };
         let version = version.trim_start_matches('v').to_owned();
+        above.truncate(depth.parse().unwrap_or(0));
+        if let Some(bringer) = above.last() {
+            self.bringers.entry(name.to_owned()).or_default().insert(bringer.clone());
+        }
+        above.push(name.to_owned());
         self.versions.entry(name.to_owned()).or_default().insert(version);
         self.licences.insert(name.to_owned(), licence.trim_end_matches(" (*)").to_owned());
     }
@@ -142,18 +158,30 @@ pub(super) fn check(tree: &Tree, used: &Used) -> anyhow::Result<Vec<Finding>> {
 }
 
 fn banned(config: &Config, used: &Used, lock: &str) -> Vec<Finding> {
-    let banned = config.bans.deny.iter().filter(|ban| used.versions.contains_key(&ban.name));
-    banned
-        .map(|ban| {
-            Finding::new(
-                LOCK,
-                line_of(lock, &format!("name = \"{}\"", ban.name)),
-                format!("`{}` is banned: {}", ban.name, ban.reason.as_deref().unwrap_or("no reason given")),
-                "What deny.toml bans is not linked",
-                format!("See who brings it with `cargo tree --workspace -i {}` and switch that feature off", ban.name),
-            )
-        })
-        .collect()
+    let mut findings = Vec::new();
+    for ban in config.bans.deny.iter().filter(|ban| used.versions.contains_key(&ban.name)) {
+        let bringers = used.bringers.get(&ban.name).into_iter().flatten();
+        let others: Vec<&str> = bringers
+            .filter(|bringer| !ban.wrappers.contains(bringer))
+            .map(String::as_str)
+            .collect();
+        if !ban.wrappers.is_empty() && others.is_empty() {
+            continue;
+        }
+        let reason = ban.reason.as_deref().unwrap_or("no reason given");
+        let by = if others.is_empty() { String::new() } else { format!(" (by {})", others.join(", ")) };
+        findings.push(Finding::new(
+            LOCK,
+            line_of(lock, &format!("name = \"{}\"", ban.name)),
+            format!("`{}` is banned{by}: {reason}", ban.name),
+            "What deny.toml bans is not linked",
+            format!(
+                "See who brings it with `cargo tree --workspace -i {}` and switch that feature off",
+                ban.name
+            ),
+        ));
+    }
+    findings
 }
 
 /// Two versions of a package are compiled, reviewed and patched twice.
@@ -225,14 +253,15 @@ targets = ["x"]
 allow = ["MIT"]
 exceptions = [{ crate = "roots", allow = ["CDLA-Permissive-2.0"] }]
 [bans]
-deny = [{ crate = "openssl", reason = "one TLS" }]
+deny = [{ crate = "openssl", reason = "one TLS" }, { crate = "rsa", reason = "slow", wrappers = ["pgp"] }]
 skip = [{ crate = "old@1.0", reason = "brought by x" }, { crate = "gone@1.0.0", reason = "was" }]
 "#;
 
     fn found(lines: &[&str]) -> Vec<String> {
         let mut used = Used::default();
+        let mut above = Vec::new();
         for line in lines {
-            used.add(line);
+            used.add(line, &mut above);
         }
         let tree = Tree::of([(CONFIG, DENY), (LOCK, "source = \"git+https://x.example\"\n")]);
         let mut found: Vec<_> =
@@ -243,14 +272,23 @@ skip = [{ crate = "old@1.0", reason = "brought by x" }, { crate = "gone@1.0.0", 
 
     #[test]
     fn bans_licences_and_duplicates_are_found() {
-        assert_eq!(found(&["a v1.0.0|MIT", "a v1.0.0|MIT (*)"]), [""; 0]);
-        assert_eq!(found(&["a v1.0.0|GPL-3.0"]), ["`a` is under `GPL-3.0`"]);
-        assert_eq!(found(&["roots v1.0.0|CDLA-Permissive-2.0"]), [""; 0]);
-        assert_eq!(found(&["openssl v1.0.0|MIT"]), ["`openssl` is banned: one TLS"]);
-        let twice = found(&["a v1.0.0+x|MIT", "a v2.0.0|MIT"]);
+        assert_eq!(found(&["0|a v1.0.0|MIT", "0|a v1.0.0|MIT (*)"]), [""; 0]);
+        assert_eq!(found(&["0|a v1.0.0|GPL-3.0"]), ["`a` is under `GPL-3.0`"]);
+        assert_eq!(found(&["0|roots v1.0.0|CDLA-Permissive-2.0"]), [""; 0]);
+        let banned = found(&["0|a v1.0.0|MIT", "1|openssl v1.0.0|MIT"]);
+        assert_eq!(banned, ["`openssl` is banned (by a): one TLS"]);
+        let twice = found(&["0|a v1.0.0+x|MIT", "0|a v2.0.0|MIT"]);
         assert_eq!(twice, ["`a` is there in the versions 1.0.0+x, 2.0.0"]);
-        assert_eq!(found(&["old v1.0.3+x|MIT", "old v2.0.0|MIT"]), [""; 0]);
-        assert_eq!(found(&["old v1.1.0|MIT", "old v2.0.0|MIT"]).len(), 1);
+        assert_eq!(found(&["0|old v1.0.3+x|MIT", "0|old v2.0.0|MIT"]), [""; 0]);
+        assert_eq!(found(&["0|old v1.1.0|MIT", "0|old v2.0.0|MIT"]).len(), 1);
+    }
+
+    #[test]
+    fn a_banned_package_comes_in_through_its_wrapper_alone() {
+        let through = ["0|a v1.0.0|MIT", "1|pgp v1.0.0|MIT", "2|rsa v1.0.0|MIT", "2|b v1.0.0|MIT"];
+        assert_eq!(found(&through), [""; 0]);
+        let beside = [&through[..], &["1|rsa v1.0.0|MIT (*)"]].concat();
+        assert_eq!(found(&beside), ["`rsa` is banned (by a): slow"]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn page(answer: &Answer, status: u16) -> &str {
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
     let policy = answer.header("content-security-policy");
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-    assert!(policy.ends_with("; base-uri 'none'; frame-ancestors 'none'"), "{policy}");
+    assert!(policy.contains("; base-uri 'none'; frame-ancestors 'none'"), "{policy}");
     assert_eq!(answer.header("x-frame-options"), "DENY");
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -206,7 +206,7 @@ async fn what_an_app_says_cannot_become_markup(database: TestDatabase) {
         let html = page(&answer, 400);
         let alert = html.split("role=\"alert\">").nth(1).unwrap().split("</p>").next().unwrap();
         assert!(!alert.contains(['<', '>', '"', '\'', '\u{202e}', '\0']), "{alert}");
-        assert!(html.len() < 5000, "{} bytes", html.len());
+        assert!(html.len() < 10_000, "{} bytes", html.len());
         assert_eq!(answer.header("set-cookie"), "");
     }
 }

@@ -185,11 +185,18 @@ fn every_command_has_an_example() {
 
 #[test]
 fn every_setting_is_in_the_table() {
-    let (cli, config) = (read("crates/causeway/src/cli.rs"), read("crates/causeway/src/config.rs"));
+    let both = |file: &str| {
+        let folder = file.trim_end_matches(".rs");
+        read(file) + &read(&format!("{folder}/edge.rs"))
+    };
+    let (cli, config) = (both("crates/causeway/src/cli.rs"), both("crates/causeway/src/config.rs"));
     let page = read("docs/configuration.md");
     let table = rows(&page, 5);
     let cell = |row: &[String], text: &str| row.iter().any(|cell| cell == &format!("`{text}`"));
-    for field in members(&cli, "pub(crate) struct ServerArgs {") {
+    let mut flags = members(&cli, "pub(crate) struct ServerArgs {");
+    flags.retain(|field| field != "edge");
+    flags.extend(members(&cli, "pub(crate) struct EdgeArgs {"));
+    for field in flags {
         let (flag, variable) =
             (format!("--{}", kebab(&field)), format!("CAUSEWAY_{}", field.to_uppercase()));
         let row = table.iter().find(|row| cell(row, &flag));
@@ -198,9 +205,17 @@ fn every_setting_is_in_the_table() {
         assert!(cli.contains(&format!("\"{variable}\"")), "{variable} is not read");
     }
     let mut fields = members(&config, "struct File {");
-    fields.retain(|field| field != "net");
-    fields.extend(members(&config, "struct Net {").iter().map(|field| format!("net.{field}")));
-    assert!(fields.len() >= 11, "{fields:?}");
+    for (table, of) in [
+        ("net", "Net"),
+        ("rate_limits", "RateLimitTable"),
+        ("security", "SecurityTable"),
+        ("mail", "MailTable"),
+    ] {
+        fields.retain(|field| field != table);
+        let own = members(&config, &format!("struct {of} {{"));
+        fields.extend(own.iter().map(|field| format!("{table}.{field}")));
+    }
+    assert!(fields.len() >= 30, "{fields:?}");
     for field in &fields {
         assert!(table.iter().any(|row| cell(row, field)), "docs/configuration.md lacks `{field}`");
     }

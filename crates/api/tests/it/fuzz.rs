@@ -123,7 +123,8 @@ fn sane(answer: &Answer, what: &str) {
         String::from_utf8_lossy(&answer.body)
     );
     let kind = answer.header("content-type");
-    let formed = kind == "application/problem+json" || kind.starts_with("text/html");
+    let formed = matches!(kind, "application/problem+json" | "application/scim+json")
+        || kind.starts_with("text/html");
     assert!(answer.status < 400 || formed, "{what}: {} as `{kind}`", answer.status);
 }
 

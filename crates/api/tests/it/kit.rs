@@ -5,12 +5,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
-use causeway_api::{Api, ApiParts};
+use causeway_api::{Api, ApiParts, RateLimitConfig, RateLimits, TrustedProxies};
+use causeway_audit::AuditLog;
 use causeway_catalog::Catalog;
 use causeway_connect::{Connect, ConnectParts, NoCrash};
+use causeway_disclosure::{Disclosure, DisclosureConfig, DisclosureParts};
 use causeway_flow::{Flow, FlowConfig, FlowParts};
 use causeway_identity::token::{self, Plain};
-use causeway_identity::{Authenticator, Bootstrap, OwnKeys, Scopes, bootstrap};
+use causeway_identity::{
+    Bootstrap, MachineAccess, MachineParts, Members, MembersParts, OwnKeys, Scopes, SignIn,
+    SignInParts, StaffAccess, bootstrap,
+};
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
 use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig};
 use causeway_simulators::{DemoApp, DemoOptions};
@@ -41,17 +46,29 @@ pub(crate) struct Setup {
     /// 0: events are stored and nothing runs.
     pub(crate) concurrency: usize,
     pub(crate) queue_limit: i64,
+    pub(crate) limits: RateLimitConfig,
+    pub(crate) proxies: TrustedProxies,
+    /// For finders of vulnerabilities.
+    pub(crate) disclosure: DisclosureConfig,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { public_url: "http://127.0.0.1:8400", concurrency: 0, queue_limit: 1000 }
+        Self {
+            public_url: "http://127.0.0.1:8400",
+            concurrency: 0,
+            queue_limit: 1000,
+            limits: RateLimitConfig::unlimited(),
+            proxies: TrustedProxies::default(),
+            disclosure: DisclosureConfig::default(),
+        }
     }
 }
 
 pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) router: Router,
+    pub(crate) api: Api,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) vault: Vault,
     pub(crate) own_keys: OwnKeys,
@@ -101,7 +118,8 @@ impl World {
             callback_url: format!("{}/connect/callback", setup.public_url).parse().unwrap(),
             crash: Arc::new(NoCrash),
         });
-        let pool = Pool::new(pool_config(), Arc::new(GuardedEgress::new(guard))).await.unwrap();
+        let pool =
+            Pool::new(pool_config(), Arc::new(GuardedEgress::new(guard.clone()))).await.unwrap();
         let pool = Arc::new(pool);
         let flow = Flow::start(
             FlowParts {
@@ -124,28 +142,62 @@ impl World {
         };
         let own_keys =
             OwnKeys::open(&store, &vault, &*clock, &OsRandom, Actor::Machine).await.unwrap();
-        let made = bootstrap(&store, &vault, own_keys.token(), &*clock, &OsRandom, &wanted)
-            .await
-            .unwrap();
+        let made =
+            bootstrap(&store, &vault, own_keys.token(), &*clock, &OsRandom, &wanted).await.unwrap();
+        let public_url: url::Url = setup.public_url.parse().unwrap();
+        let sign_in = SignIn::new(SignInParts {
+            store: store.clone(),
+            vault: vault.clone(),
+            http: HttpClient::new(guard.clone(), &HttpConfig::default()).unwrap(),
+            token_key: own_keys.token().clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            public_url: public_url.clone(),
+        });
+        let machine = MachineAccess::new(MachineParts {
+            store: store.clone(),
+            keys: own_keys.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            issuer: setup.public_url.to_owned(),
+        });
+        let disclosure = Disclosure::new(DisclosureParts {
+            store: store.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            public_url: public_url.clone(),
+            config: setup.disclosure,
+        });
         let api = Api::new(ApiParts {
             flow: flow.clone(),
             connect,
             vault: vault.clone(),
             catalog,
-            authenticator: Authenticator::new(
-                store.clone(),
-                own_keys.token().clone(),
-                clock.clone(),
-            ),
+            authenticator: machine.authenticator(),
+            machine,
+            sign_in,
+            audit: AuditLog::new(store.clone(), own_keys.clone(), clock.clone()),
+            staff: StaffAccess::new(store.clone(), clock.clone(), random.clone()),
+            members: Members::new(MembersParts {
+                store: store.clone(),
+                vault: vault.clone(),
+                token_key: own_keys.token().clone(),
+                clock: clock.clone(),
+                random: random.clone(),
+            }),
             store,
             clock: clock.clone(),
             random,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
-            public_url: setup.public_url.parse().unwrap(),
+            disclosure,
+            trusted_proxies: setup.proxies,
+            rate_limits: RateLimits::new(&setup.limits),
+            public_url,
         });
         Self {
             database,
-            router: api.router(),
+            router: api.clone().router(),
+            api,
             clock,
             vault,
             own_keys,
@@ -170,11 +222,9 @@ impl World {
     /// what its document says.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = self.open(request).await;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes().to_vec();
-        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+        let answer = Answer::read(self.open(request).await).await;
         answer.check();
+        crate::edge::check_headers(&path, &answer);
         schema::check(&method, &path, &answer);
         answer
     }
@@ -416,6 +466,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) async fn read(response: axum::response::Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        Self { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
     pub(crate) fn header(&self, name: &str) -> &str {
         let name = HeaderName::try_from(name).unwrap();
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())

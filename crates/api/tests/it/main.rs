@@ -9,15 +9,23 @@
 )]
 
 mod access;
+mod audit;
+mod audit_routes;
+mod auth;
 mod connect_page;
+mod disclosure;
 mod docs;
 mod document;
+mod edge;
+mod foreign;
 mod fuzz;
 mod idempotency;
 mod ingress;
 mod input;
 mod kit;
+mod machine;
 mod matrix;
+mod members;
 mod ops;
 mod pages;
 mod people;
@@ -25,3 +33,6 @@ mod problems;
 mod run;
 mod schema;
 mod schemathesis;
+mod scim;
+mod session;
+mod staff;

@@ -101,8 +101,7 @@ impl World {
         let mut tx = self.store().write(Actor::Machine).await.unwrap();
         db!(tx, user::insert(&user)).unwrap();
         db!(tx, session::insert(&session)).unwrap();
-        let event =
-            Audit::SignedIn { user: user.id, session: session.id, provider, mfa: false };
+        let event = Audit::SignedIn { user: user.id, session: session.id, provider, mfa: false };
         tx.commit(INSTALLATION, now, event).await.unwrap();
         Somebody {
             user: user.id,

@@ -36,7 +36,7 @@ async fn addresses_and_methods_that_do_not_exist(database: TestDatabase) {
         "/connect",
         "/connect/a/b/c",
         "/api/v1/invocations/a/b/c",
-        "/problems/internal",
+        "/problems/no_such_code",
         "/api/v1/../../etc/passwd",
         "/%2e%2e/",
         "/api/v1/workflow%73",

@@ -19,8 +19,9 @@ on_both!(
     a_stream_shows_what_comes_late,
 );
 
-const RUNNING: Setup =
-    Setup { public_url: "http://127.0.0.1:8400", concurrency: 2, queue_limit: 1000 };
+fn running() -> Setup {
+    Setup { concurrency: 2, ..Setup::default() }
+}
 
 /// Waits until no invocation is under way.
 pub(crate) async fn all_end(world: &World) {
@@ -52,7 +53,7 @@ async fn follow(world: &World, query: &str) -> Vec<Value> {
 }
 
 async fn a_workflow_runs_and_is_followed(database: TestDatabase) {
-    let world = World::with(database, RUNNING).await;
+    let world = World::with(database, running()).await;
     world.connection("acme-crm").await;
     let manifest = "name: hello\ntrigger: { http: { auth: none } }\nsteps:\n  - { name: first, run: ./first.mjs, connections: { crm: acme-crm } }\n  - { name: second, run: ./second.mjs }\n";
     let first = "export default ({ event, connections, $ }) => { console.log('key', connections.crm.$auth.api_key); $.export('n', event.n + 1); return { seen: event }; }";
@@ -97,7 +98,7 @@ async fn a_workflow_runs_and_is_followed(database: TestDatabase) {
 }
 
 async fn a_step_answers_the_caller_of_the_trigger(database: TestDatabase) {
-    let world = World::with(database, RUNNING).await;
+    let world = World::with(database, running()).await;
     let manifest = "name: answers\ntrigger: { http: { auth: none, response: workflow } }\nsteps: [{ name: s, run: ./s.mjs }]\n";
     let code = "export default ({ event, $ }) => {
   if (event.body === 'throw') throw new Error('no');

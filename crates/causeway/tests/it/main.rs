@@ -12,11 +12,15 @@
 
 mod cli;
 mod crash;
+mod edge;
 mod hostile;
 mod kit;
 mod linked;
+mod machine;
 mod outage;
 mod rotation;
+mod sign_in;
+mod sign_in_machine;
 mod starts;
 mod stolen;
 mod stops;

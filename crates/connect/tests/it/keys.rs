@@ -15,6 +15,7 @@ on_both!(
     the_company_makes_connections_itself,
     listings_are_paged_and_filtered,
     another_environment_sees_nothing,
+    a_program_that_is_confined_to_other_apps_touches_nothing,
 );
 
 async fn demo(database: TestDatabase) -> (World, DemoApp) {
@@ -156,4 +157,69 @@ async fn another_environment_sees_nothing(database: TestDatabase) {
     };
     let renewed = world.connect.create_session(&write, renewal).await.err().unwrap();
     assert_eq!(renewed.code(), Code::NotFound);
+}
+
+async fn a_program_that_is_confined_to_other_apps_touches_nothing(database: TestDatabase) {
+    let (world, app) = demo(database).await;
+    let id = world.link_demo("crm").await;
+    let session = world.session("demo", "another").await;
+    let own = world.permit();
+    let client = world.connect.oauth_clients(&own, None, 10).await.unwrap().items.remove(0);
+    let now = world.clock.now();
+    let new_session = |reconnect| causeway_connect::NewSession {
+        customer: "acme".into(),
+        app: "demo".into(),
+        reconnect,
+        ..causeway_connect::NewSession::default()
+    };
+    let new_connection = || NewConnection {
+        customer: "acme".into(),
+        app: "demo".into(),
+        name: None,
+        scheme: Scheme::ApiKey,
+        fields: fields(&[("api_key", &app.api_key())]),
+    };
+    let new_client = || causeway_connect::NewOAuthClient {
+        app: "demo".into(),
+        client_id: client.client_id.clone(),
+        secret: None,
+        scopes: Vec::new(),
+    };
+    for apps in [&[][..], &["github"], &["github", "dem"]] {
+        let caller = world.confined(apps).await;
+        let read = authorize::<action::ReadConnections>(&caller, now).unwrap();
+        let write = authorize::<action::WriteConnections>(&caller, now).unwrap();
+        let manage = authorize::<action::ManageOAuthClients>(&caller, now).unwrap();
+        let connect = &world.connect;
+        // What it names itself is denied to it.
+        let denied = [
+            connect.create_session(&write, new_session(None)).await.err().unwrap().code(),
+            connect.create_session(&write, new_session(Some(id))).await.err().unwrap().code(),
+            connect.create_connection(&write, new_connection()).await.err().unwrap().code(),
+            connect.set_oauth_client(&manage, new_client()).await.err().unwrap().code(),
+        ];
+        assert_eq!(denied, [Code::Denied; 4], "{apps:?}");
+        // What others have made is not there for it.
+        let missing = [
+            connect.connection(&read, id).await.err().unwrap().code(),
+            connect.session(&read, session.id).await.err().unwrap().code(),
+            connect.delete_connection(&write, id).await.err().unwrap().code(),
+            connect.delete_oauth_client(&manage, client.id).await.err().unwrap().code(),
+        ];
+        assert_eq!(missing, [Code::NotFound; 4], "{apps:?}");
+        let all = ConnectionFilter::default();
+        assert!(connect.connections(&read, &all, None, 10).await.unwrap().items.is_empty());
+        assert!(connect.oauth_clients(&manage, None, 10).await.unwrap().items.is_empty());
+    }
+    // Confined to this one, it may do all of it.
+    let caller = world.confined(&["github", "demo"]).await;
+    let read = authorize::<action::ReadConnections>(&caller, now).unwrap();
+    let write = authorize::<action::WriteConnections>(&caller, now).unwrap();
+    let manage = authorize::<action::ManageOAuthClients>(&caller, now).unwrap();
+    assert_eq!(world.connect.connection(&read, id).await.unwrap().id, id);
+    world.connect.session(&read, session.id).await.unwrap();
+    world.connect.create_session(&write, new_session(Some(id))).await.unwrap();
+    world.connect.create_connection(&write, new_connection()).await.unwrap();
+    world.connect.set_oauth_client(&manage, new_client()).await.unwrap();
+    world.connect.delete_connection(&write, id).await.unwrap();
 }

@@ -9,7 +9,8 @@ use causeway_connect::{
 };
 use causeway_identity::token::{self, Plain};
 use causeway_identity::{
-    Authenticator, Bootstrap, Caller, OwnKeys, Permit, action, authorize, bootstrap,
+    Bootstrap, Caller, MachineAccess, MachineParts, NewApiKey, OwnKeys, Permit, Scopes, action,
+    authorize, bootstrap,
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, RequestLimits, SystemResolver};
 use causeway_store::testing::TestDatabase;
@@ -35,6 +36,7 @@ pub(crate) struct World {
     pub(crate) connect: Connect,
     pub(crate) caller: Caller,
     pub(crate) other: Caller,
+    machine: MachineAccess,
     pub(crate) key_file: PathBuf,
     pub(crate) apps: PathBuf,
     /// Keeps the folders of the key file and the rows.
@@ -88,10 +90,29 @@ impl World {
         let store = database.store.clone();
         let (connect, vault, http) =
             node(store.clone(), &key_file, &apps, clock.clone(), Arc::new(NoCrash)).await;
-        let caller = caller_of(&store, &vault, &clock, EnvironmentKind::Development).await;
-        let other = caller_of(&store, &vault, &clock, EnvironmentKind::Production).await;
-        let world =
-            Self { database, clock, http, connect, caller, other, key_file, apps, _folder: folder };
+        let keys = OwnKeys::open(&store, &vault, &*clock, &OsRandom, Actor::Machine).await.unwrap();
+        let machine = MachineAccess::new(MachineParts {
+            store,
+            keys,
+            clock: clock.clone(),
+            random: Arc::new(OsRandom),
+            issuer: "https://connect.example.com".into(),
+        });
+        let by = (&database.store, &vault, &machine, &clock);
+        let caller = caller_of(by, EnvironmentKind::Development).await;
+        let other = caller_of(by, EnvironmentKind::Production).await;
+        let world = Self {
+            database,
+            clock,
+            http,
+            connect,
+            caller,
+            other,
+            machine,
+            key_file,
+            apps,
+            _folder: folder,
+        };
         let new = NewOAuthClient {
             app: slug.to_owned(),
             client_id: client.0.to_owned(),
@@ -116,6 +137,19 @@ impl World {
 
     pub(crate) fn permit<A: action::Action>(&self) -> Permit<A> {
         authorize(&self.caller, self.clock.now()).unwrap()
+    }
+
+    /// A program that is confined to these apps.
+    pub(crate) async fn confined(&self, apps: &[&str]) -> Caller {
+        let apps = apps.iter().map(|app| (*app).to_owned()).collect();
+        let new = NewApiKey {
+            name: "confined".into(),
+            scopes: Scopes { apps: Some(apps), ..Scopes::default() },
+            lifetime: None,
+        };
+        let made = self.machine.create_key(&self.permit(), &self.caller, new).await;
+        let header = format!("Bearer {}", made.unwrap().1.expose());
+        self.machine.authenticator().authenticate(Some(&header)).await.unwrap()
     }
 
     pub(crate) fn tenant(&self) -> Tenant {
@@ -232,9 +266,7 @@ pub(crate) fn cookie() -> Plain<token::Browser> {
 }
 
 async fn caller_of(
-    store: &Store,
-    vault: &Vault,
-    clock: &Arc<ManualClock>,
+    (store, vault, machine, clock): (&Store, &Vault, &MachineAccess, &Arc<ManualClock>),
     environment: EnvironmentKind,
 ) -> Caller {
     let wanted =
@@ -243,6 +275,5 @@ async fn caller_of(
     let made =
         bootstrap(store, vault, own_keys.token(), &**clock, &OsRandom, &wanted).await.unwrap();
     let header = format!("Bearer {}", made.api_key.expose());
-    let authenticator = Authenticator::new(store.clone(), own_keys.token().clone(), clock.clone());
-    authenticator.authenticate(Some(&header)).await.unwrap()
+    machine.authenticator().authenticate(Some(&header)).await.unwrap()
 }

@@ -5,7 +5,7 @@
 //! `use TOKEN` and from then on is that connection. So the code's own socket carries nothing but
 //! the code's bytes, and reports `connect` when there is a connection.
 
-use super::{Egress, EgressRefused, EgressRequest};
+use super::{Egress, EgressRefused, EgressRequest, EgressRules};
 use crate::program::Program;
 use causeway_types::InvocationId;
 use std::collections::HashMap;
@@ -75,6 +75,11 @@ impl Way {
     /// Says whose sandbox it is.
     pub(crate) fn belongs_to(&self, program: &Arc<Program>) {
         *self.shared.now() = Some(Now { program: Arc::clone(program), invocation: None });
+    }
+
+    /// Whether its program may reach just this.
+    pub(crate) fn reaches(&self, egress: &EgressRules) -> bool {
+        self.shared.now().as_ref().is_some_and(|now| now.program.egress == *egress)
     }
 
     /// Says which invocation runs; `None` when none does, and then nothing new is dialled.

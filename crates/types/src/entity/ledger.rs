@@ -29,6 +29,28 @@ pub struct AuditHead {
     pub hash: Vec<u8>,
 }
 
+/// Which events of a chain to find. What is None lets everything pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Those of one actor, as the chain names it. A person's id also finds what they did as staff.
+    pub actor: Option<String>,
+    /// Those of one kind, such as `api_key_created`.
+    pub action: Option<String>,
+    /// Those in which this stands, as a whole text: an id.
+    pub about: Option<String>,
+    /// Those from this moment on.
+    pub since: Timestamp,
+    /// Those before this moment.
+    pub until: Timestamp,
+}
+
+impl Default for AuditFilter {
+    fn default() -> Self {
+        let (since, until) = (Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX));
+        Self { actor: None, action: None, about: None, since, until }
+    }
+}
+
 /// A signed statement of how far a workspace's chain reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditCheckpoint {

@@ -20,6 +20,8 @@ pub(crate) struct Home {
     pub(crate) http: HttpClient,
     folder: tempfile::TempDir,
     flags: Vec<String>,
+    /// None: the address that the server listens on.
+    public_url: Option<&'static str>,
 }
 
 /// A finished command.
@@ -53,18 +55,30 @@ impl Home {
 
     /// The same, whose servers run with more flags.
     pub(crate) fn with_flags(database: TestDatabase, flags: &[&str]) -> Self {
+        let mut home = Self { public_url: Some(PUBLIC_URL), ..Self::unclaimed(database, flags) };
+        home.made = home.run_server_command(&["bootstrap", "--json"]).json();
+        home
+    }
+
+    /// An installation that nobody has done anything with, and that the world reaches where it
+    /// listens.
+    pub(crate) fn unclaimed(database: TestDatabase, flags: &[&str]) -> Self {
         let guard =
             GuardConfig { allow: vec!["127.0.0.0/8".parse().unwrap()], ..GuardConfig::default() };
         let guard = Guard::new(guard, SystemResolver);
-        let mut home = Self {
+        Self {
             database,
             made: Value::Null,
             http: HttpClient::new(guard, &HttpConfig::default()).unwrap(),
             folder: tempfile::tempdir().unwrap(),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
-        };
-        home.made = home.run_server_command(&["bootstrap", "--json"]).json();
-        home
+            public_url: None,
+        }
+    }
+
+    /// Lets the servers that are started from now on run with one flag more.
+    pub(crate) fn add_flag(&mut self, flag: impl Into<String>) {
+        self.flags.push(flag.into());
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -77,7 +91,7 @@ impl Home {
     }
 
     pub(crate) fn api_key(&self) -> &str {
-        self.made["api_key"].as_str().unwrap()
+        self.made["api_key"].as_str().unwrap_or_default()
     }
 
     /// Whose things the API key reaches.
@@ -140,12 +154,23 @@ impl Home {
         Server::start(command, &self.path("server.log"), self.api_key(), &self.http)
     }
 
+    /// Starts the server in a terminal.
+    pub(crate) fn serve_on(&self, terminal: std::fs::File) -> Server {
+        Server::start_with(self.serve_command(), terminal.into(), &self.path("server.log"), "", &self.http)
+    }
+
     /// The command that starts the server. It ends with the test, should that be killed.
     pub(crate) fn serve_command(&self) -> Command {
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig=KILL", "--", env!("CARGO_BIN_EXE_causeway"), "serve", "--json"])
-            .args(["--listen=127.0.0.1:0", &format!("--public-url={PUBLIC_URL}")])
+            .args(
+                self.flags
+                    .iter()
+                    .all(|flag| !flag.starts_with("--listen="))
+                    .then_some("--listen=127.0.0.1:0"),
+            )
+            .args(self.public_url.map(|url| format!("--public-url={url}")))
             .args(self.place())
             .args(&self.flags)
             .env_clear()

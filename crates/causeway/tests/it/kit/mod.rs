@@ -12,7 +12,7 @@ pub(crate) use counterpart::Counterpart;
 pub(crate) use home::{Home, PUBLIC_URL, Ran, run};
 pub(crate) use needles::{Needles, at_rest, contains};
 pub(crate) use proxy::Proxy;
-pub(crate) use server::Server;
+pub(crate) use server::{Answer, Server, limits};
 
 use std::time::{Duration, Instant};
 

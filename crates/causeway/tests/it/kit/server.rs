@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Server {
     process: Child,
     address: String,
+    /// What it said when it was ready.
+    ready: Value,
     log: PathBuf,
     api_key: String,
     http: HttpClient,
@@ -47,12 +50,23 @@ impl Answer {
 impl Server {
     /// Starts it and waits until it says that it listens. Its log goes to the end of `log`.
     pub(crate) fn start(
-        mut command: Command,
+        command: Command,
         log: &Path,
         api_key: &str,
         http: &HttpClient,
     ) -> Self {
         let stderr = OpenOptions::new().create(true).append(true).open(log).unwrap();
+        Self::start_with(command, stderr.into(), log, api_key, http)
+    }
+
+    /// The same, whose standard error is something else than its log.
+    pub(crate) fn start_with(
+        mut command: Command,
+        stderr: Stdio,
+        log: &Path,
+        api_key: &str,
+        http: &HttpClient,
+    ) -> Self {
         let mut process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut line = String::new();
@@ -60,17 +74,40 @@ impl Server {
         let mut server = Self {
             process,
             address: String::new(),
+            ready: Value::Null,
             log: log.to_owned(),
             api_key: api_key.to_owned(),
             http: http.clone(),
         };
         let ready: Value = serde_json::from_str(&line).expect("the server says that it is ready");
         ready["listening"].as_str().unwrap().clone_into(&mut server.address);
+        server.ready = ready;
         server
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// A field of what it said when it was ready.
+    pub(crate) fn said(&self, field: &str) -> &str {
+        self.ready[field].as_str().unwrap_or_else(|| panic!("no `{field}`: {}", self.ready))
+    }
+
+    /// Where its listener is, by the name of the field.
+    pub(crate) fn address(&self, field: &str) -> SocketAddr {
+        self.said(field).parse().unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// How much memory the process has, in KiB: proc_pid_status(5).
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     pub(crate) fn log(&self) -> String {

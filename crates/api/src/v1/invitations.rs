@@ -1,0 +1,65 @@
+//! Invitations into the workspace.
+
+pub(crate) mod create;
+pub(crate) mod list;
+pub(crate) mod revoke;
+
+use crate::Api;
+use causeway_identity::MadeInvitation;
+use causeway_types::entity::{Invitation, Role};
+use causeway_types::{InvitationId, ProjectId, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An open invitation, without its link.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Invitation)]
+pub(crate) struct InvitationBody {
+    /// Its id.
+    id: InvitationId,
+    /// The e-mail address that it is for.
+    email: String,
+    /// The role that it gives.
+    role: Role,
+    /// The project in which the role counts; null for all of the workspace.
+    project_id: Option<ProjectId>,
+    /// Who invited, as the audit chain names them.
+    invited_by: String,
+    /// When it was made.
+    created_at: Timestamp,
+    /// Until when it can be accepted.
+    expires_at: Timestamp,
+}
+
+impl From<Invitation> for InvitationBody {
+    fn from(invitation: Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            email: invitation.email,
+            role: invitation.role,
+            project_id: invitation.project_id,
+            invited_by: invitation.invited_by,
+            created_at: invitation.created_at,
+            expires_at: invitation.expires_at,
+        }
+    }
+}
+
+/// An invitation with its link.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MadeInvitation)]
+pub(crate) struct MadeInvitationBody {
+    /// The invitation.
+    invitation: InvitationBody,
+    /// The link for whoever is invited. It is shown this once, and works once.
+    url: String,
+}
+
+impl MadeInvitationBody {
+    pub(crate) fn of(api: &Api, made: MadeInvitation) -> Self {
+        Self {
+            invitation: made.invitation.into(),
+            url: api.public(&format!("/auth/invitations/{}", made.token.expose())),
+        }
+    }
+}

