@@ -8,6 +8,7 @@ mod account;
 mod callback;
 mod claim;
 mod invitation;
+mod invite;
 mod path;
 mod set_up;
 mod sign_in;
@@ -45,6 +46,7 @@ pub(crate) fn router(api: &Api) -> Router<Api> {
         .route("/auth/invitations/{token}", get(invitation::show))
         .route("/auth/invitations/{token}/accept/{provider}", post(invitation::accept))
         .route(ACCOUNT, get(account::show))
+        .route("/account/workspaces/{id}/invite", get(invite::show).post(invite::invite))
         .route("/account/sessions/{id}/revoke", post(account::revoke))
         .route("/account/sessions/revoke", post(account::revoke_all))
         .layer(DefaultBodyLimit::max(FORM_BODY_LIMIT))
@@ -128,6 +130,7 @@ fn provider_buttons(
 }
 
 /// What such buttons say, send along and look like.
+#[derive(Clone, Copy)]
 struct Look<'a> {
     words: &'a str,
     return_path: Option<&'a str>,

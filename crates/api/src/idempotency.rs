@@ -57,7 +57,9 @@ pub(crate) async fn layer(
         Where::Environment(tenant) => tenant.environment.to_string(),
         Where::Workspace(workspace) => workspace.to_string(),
     };
+    // The caller is part of it: nobody is shown what another one was answered.
     let scope = digest_of(&[
+        caller.actor().to_string().as_bytes(),
         place.as_bytes(),
         parts.method.as_str().as_bytes(),
         parts.uri.path().as_bytes(),

@@ -10,7 +10,7 @@ mod connections;
 mod deployments;
 mod groups;
 mod identity_providers;
-mod invitations;
+pub(crate) mod invitations;
 mod invocations;
 mod keys;
 mod machine_clients;

@@ -74,7 +74,7 @@ impl Flow {
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<Plan, FlowError> {
         let bundle = Bundle::new(files)?;
-        self.inner.checked_plan(permit.tenant(), &bundle).await
+        self.inner.checked_plan(permit, &bundle).await
     }
 
     /// Makes the files a version of their workflow, and that version the active one.
@@ -100,7 +100,7 @@ impl Flow {
     ) -> Result<Deployment, FlowError> {
         let inner = &self.inner;
         let tenant = permit.tenant();
-        let plan = inner.checked_plan(tenant, bundle).await?;
+        let plan = inner.checked_plan(permit, bundle).await?;
         let now = inner.clock.now();
         // What is sealed is sealed before the transaction begins, and opened after it: a root key in
         // a KMS may take its time, and there is one writer.
@@ -183,20 +183,32 @@ impl Flow {
 
 impl Inner {
     /// A plan whose code has been read.
-    async fn checked_plan(&self, tenant: Tenant, bundle: &Bundle) -> Result<Plan, FlowError> {
-        let plan = self.plan(tenant, bundle).await?;
+    async fn checked_plan(
+        &self,
+        permit: &Permit<action::Deploy>,
+        bundle: &Bundle,
+    ) -> Result<Plan, FlowError> {
+        let tenant = permit.tenant();
+        let plan = self.plan(permit, bundle).await?;
         if matches!(plan.action, PlanAction::Create | PlanAction::Update) {
             self.check_code(tenant, &plan.digest, bundle).await?;
         }
         Ok(plan)
     }
 
-    async fn plan(&self, tenant: Tenant, bundle: &Bundle) -> Result<Plan, FlowError> {
+    async fn plan(
+        &self,
+        permit: &Permit<action::Deploy>,
+        bundle: &Bundle,
+    ) -> Result<Plan, FlowError> {
+        let tenant = permit.tenant();
         let mut conn = self.store.read().await?;
         let mut connections = Vec::new();
         let mut egress = bundle.manifest.egress.clone();
         for name in bundle.manifest.connections() {
+            // A program that is confined to some apps reaches the others by no workflow either.
             let connection = db!(conn, connection::by_name(tenant, name))?
+                .filter(|connection| permit.shows_app(&connection.app))
                 .ok_or_else(|| FlowError::MissingConnection { name: name.to_owned() })?;
             if let Some(app) = self.catalog.get(&connection.app) {
                 egress.extend(app.hosts.iter().map(crate::loader::egress_host));

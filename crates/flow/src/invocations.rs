@@ -196,7 +196,7 @@ impl Flow {
         if !invocation.state.is_final() {
             return Err(FlowError::Active(id));
         }
-        db!(tx, invocation::delete_steps(tenant.workspace, id))?;
+        db!(tx, dialect::delete_steps(tenant.workspace, id))?;
         db!(tx, invocation::delete(tenant, id))?;
         db!(tx, invocation::delete_orphan_event(tenant, invocation.event_id))?;
         let event = Audit::InvocationDeleted { invocation: id };

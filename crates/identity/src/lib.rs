@@ -64,8 +64,7 @@ pub use own_keys::{OwnKeys, OwnKeysError, Signer, Verifier};
 pub use permit::{Caller, Denied, DeniedReason, Permit, authorize};
 pub use provider::{
     AskError, NewProvider, Offered, ProviderChange, ProviderError, ProviderView,
-    delete_installation_provider, installation_providers,
-    set_installation_provider,
+    delete_installation_provider, installation_providers, set_installation_provider,
 };
 pub use review::{
     AccessReview, GroupAccess, MemberAccess, ProgramAccess, RoleOf, StaffInside, UNUSED_AFTER,

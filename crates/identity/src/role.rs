@@ -1,6 +1,12 @@
 //! What each role may do. Whatever is not named here is denied.
 
-use crate::action::ActionName::{self, *};
+use crate::action::ActionName::{
+    self, ApproveStaff, DecideAccess, DeleteInvocation, Deploy, ExportAudit, ManageAudit,
+    ManageMachineAccess, ManageMembers, ManageOAuthClients, ManageProjects, ManageSso,
+    ManageWorkspaces, ReadApps, ReadAudit, ReadConnections, ReadInvocations, ReadKeys,
+    ReadMachineAccess, ReadMembers, ReadReports, ReadSso, ReadWorkflows, ReadWorkspace,
+    ReplayInvocation, RequestAccess, ReviewAccess, RotateKeys, RunWorkflow, WriteConnections,
+};
 use causeway_types::entity::Role;
 
 const LOOK: &[ActionName] =
@@ -19,9 +25,9 @@ const EXAMINE: &[ActionName] = &[
     ExportAudit,
     ReviewAccess,
 ];
-const ADMINISTER: &[ActionName] =
-    &[ManageProjects, ManageMembers, ManageSso, ManageAudit, RotateKeys];
-const OWN: &[ActionName] = &[DecideAccess];
+const ADMINISTER: &[ActionName] = &[ManageProjects, ManageMembers, ManageAudit, RotateKeys];
+/// Whoever sets how people sign in can let himself in as anybody, owners included.
+const OWN: &[ActionName] = &[DecideAccess, ManageSso];
 /// What the staff's roles carry beside, in the installation.
 const STAFF: &[ActionName] = &[RequestAccess, ReadReports];
 const STAFF_LEADS: &[ActionName] = &[ApproveStaff, ManageWorkspaces];
@@ -61,6 +67,7 @@ pub fn may_grant(own: Role, other: Role) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ActionName::{ProvisionMembers, UseConnections};
 
     #[test]
     fn no_role_opens_credentials_provisions_or_is_staff() {

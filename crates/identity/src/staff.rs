@@ -253,7 +253,8 @@ impl StaffAccess {
         let id = request.id;
         let event = Audit::AccessRequested { request: id, user, role, reason, minutes };
         // The event first: it holds the chain's head, so that of two requests at once one waits.
-        tx.record(workspace, now, event.clone()).await?;
+        // The installation's chain before the workspace's, as everywhere: nobody waits in a ring.
+        tx.record(INSTALLATION, now, event.clone()).await?;
         let waiting = db!(tx, access_request::pending(workspace, user))?;
         let active = db!(tx, access_request::current(workspace, user, now))?;
         let mut open = waiting.iter().chain(&active);
@@ -264,7 +265,7 @@ impl StaffAccess {
             return Err(AccessError::Open(open.id));
         }
         db!(tx, access_request::insert(&request))?;
-        tx.commit(INSTALLATION, now, event).await?;
+        tx.commit(workspace, now, event).await?;
         self.view(request).await
     }
 
@@ -473,8 +474,8 @@ async fn commit(
     now: Timestamp,
     event: Audit,
 ) -> Result<(), Error> {
-    tx.record(workspace, now, event.clone()).await?;
-    tx.commit(INSTALLATION, now, event).await
+    tx.record(INSTALLATION, now, event.clone()).await?;
+    tx.commit(workspace, now, event).await
 }
 
 #[cfg(test)]

@@ -118,7 +118,8 @@ impl Members {
         let id = permit.workspace();
         let mut conn = self.store().read().await?;
         let projects = db!(conn, workspace::projects(id))?;
-        let environments = db!(conn, workspace::environments(id))?;
+        let mut environments = db!(conn, workspace::environments(id))?;
+        environments.sort_by_key(|environment| environment.kind.as_str());
         let of = |project: Project| {
             let environments =
                 environments.iter().filter(|one| one.project_id == project.id).cloned().collect();

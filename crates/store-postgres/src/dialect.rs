@@ -40,6 +40,22 @@ pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) ->
     .await
 }
 
+/// Deletes the steps of an invocation.
+pub async fn delete_steps(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    invocation: InvocationId,
+) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "DELETE FROM step WHERE workspace_id = $1 AND invocation_id = $2",
+        workspace as _,
+        invocation as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
+}
+
 /// The open invocations of a node, each with its fence.
 pub async fn open_of(c: &mut DbConn, owner: NodeId) -> sqlx::Result<Vec<(InvocationId, i64)>> {
     let rows = sqlx::query!(

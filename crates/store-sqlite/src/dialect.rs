@@ -44,6 +44,23 @@ pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) ->
     .await
 }
 
+/// Deletes the steps of an invocation. SQLite is told which index to use here, too: on its own it
+/// reads every step of the workspace, and nobody writes meanwhile.
+pub async fn delete_steps(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    invocation: InvocationId,
+) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "DELETE FROM step INDEXED BY sqlite_autoindex_step_2 WHERE workspace_id = $1 AND invocation_id = $2",
+        workspace as _,
+        invocation as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
+}
+
 /// The open invocations of a node, each with its fence.
 pub async fn open_of(c: &mut DbConn, owner: NodeId) -> sqlx::Result<Vec<(InvocationId, i64)>> {
     let rows = sqlx::query!(

@@ -169,7 +169,8 @@ fn banned(config: &Config, used: &Used, lock: &str) -> Vec<Finding> {
             continue;
         }
         let reason = ban.reason.as_deref().unwrap_or("no reason given");
-        let by = if others.is_empty() { String::new() } else { format!(" (by {})", others.join(", ")) };
+        let by =
+            if others.is_empty() { String::new() } else { format!(" (by {})", others.join(", ")) };
         findings.push(Finding::new(
             LOCK,
             line_of(lock, &format!("name = \"{}\"", ban.name)),

@@ -1,6 +1,6 @@
 //! `/account`: who one is here, where one may do what, and the browsers that one is signed in with.
 
-use super::{ACCOUNT, Visiting, go_to, link, moment};
+use super::{ACCOUNT, Visiting, go_to, invite, link, moment};
 use crate::html::{self, Document, Markup};
 use crate::{Api, cookies};
 use axum::extract::rejection::PathRejection;
@@ -72,7 +72,7 @@ fn signed_out(api: &Api) -> Response {
     response
 }
 
-fn to_sign_in(api: &Api) -> Response {
+pub(super) fn to_sign_in(api: &Api) -> Response {
     go_to(api, "/auth/sign-in?return=/account")
 }
 
@@ -134,6 +134,13 @@ fn workspaces(api: &Api, me: &Me) -> Markup {
             body.add(
                 "<small>{} <a href=\"{}\">Sign in to it</a></small>",
                 &[refused, &api.at(&again)],
+            );
+        }
+        if workspace.refused.is_none() && invite::may_invite(&workspace.roles) {
+            let path = api.at(&invite::path_of(workspace.id));
+            body.add(
+                "<small><a href=\"{}\" aria-label=\"Invite somebody to {}\">Invite somebody</a></small>",
+                &[&path, &name],
             );
         }
         body.add("</div><div class=\"tags\">", &[]);

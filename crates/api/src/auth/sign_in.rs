@@ -44,7 +44,7 @@ pub(crate) async fn show(
         look.plain = true;
         body.add("<p>You are signed in as <strong>{}</strong>.</p>", &[&me.user.email])
             .join(&link(&api, query.to.as_str(), "Go on"))
-            .add("<p class=\"or\">or sign in as somebody else:</p>", &[]);
+            .add("<p class=\"or\">or sign in again, or as somebody else:</p>", &[]);
     }
     if offered.is_empty() {
         body.join(&Markup::alert(

@@ -57,9 +57,12 @@ pub(crate) struct MadeInvitationBody {
 
 impl MadeInvitationBody {
     pub(crate) fn of(api: &Api, made: MadeInvitation) -> Self {
-        Self {
-            invitation: made.invitation.into(),
-            url: api.public(&format!("/auth/invitations/{}", made.token.expose())),
-        }
+        let url = link_of(api, &made);
+        Self { invitation: made.invitation.into(), url }
     }
+}
+
+/// The link for whoever is invited.
+pub(crate) fn link_of(api: &Api, made: &MadeInvitation) -> String {
+    api.public(&format!("/auth/invitations/{}", made.token.expose()))
 }

@@ -25,6 +25,7 @@ on_both!(
     an_invitation_says_who_is_asked_where,
     forms_from_elsewhere_do_nothing,
     the_account_page_shows_and_ends_sessions,
+    somebody_is_invited_from_the_account_page,
     signing_out_ends_the_session,
     stepping_up_goes_through_a_page,
     answers_of_no_flow_are_refused,
@@ -152,12 +153,12 @@ async fn the_sign_in_page_offers_the_providers(database: TestDatabase) {
     assert!(!page(&html, 200).contains("signed in as"));
 
     // A workspace's own providers are offered to those who name it.
-    let admin = world.member(world.tenant.workspace, Role::Admin, None).await;
+    let owner = world.member(world.tenant.workspace, Role::Owner, None).await;
     let new =
         json!({ "kind": "github", "name": "Acme's own", "client_id": "a", "client_secret": "b" });
     let named = Some(Named::Workspace(world.tenant.workspace));
     world
-        .send(admin.request(named, Method::POST, "/api/v1/identity-providers", Some(&new)))
+        .send(owner.request(named, Method::POST, "/api/v1/identity-providers", Some(&new)))
         .await
         .ok();
     for (query, offered) in [
@@ -380,6 +381,63 @@ async fn the_account_page_shows_and_ends_sessions(database: TestDatabase) {
     assert_eq!(world.send(of(&person, get("/account"))).await.status, 303);
 }
 
+async fn somebody_is_invited_from_the_account_page(database: TestDatabase) {
+    let world = World::new(database).await;
+    let workspace = world.tenant.workspace;
+    let path = format!("/account/workspaces/{workspace}/invite");
+    let fields = [("email", " Bob@example.com"), ("role", "viewer")];
+    let admin = world.member(workspace, Role::Admin, None).await;
+    let account = world.send(of(&admin, get("/account"))).await;
+    assert!(page(&account, 200).contains(&path));
+    let shown = world.send(of(&admin, get(&path))).await;
+    let html = page(&shown, 200);
+    assert!(html.contains("<option selected>developer</option>"), "{html}");
+    assert!(!html.contains("<option>owner</option>"), "only owners make owners: {html}");
+
+    let made = world.send(of(&admin, form(&path, &fields))).await;
+    let html = page(&made, 200);
+    let link = html.split(&format!("{ORIGIN}/auth/invitations/")).nth(1).unwrap();
+    let link = format!("/auth/invitations/{}", &link[..64]);
+    assert!(page(&world.send(get(&link)).await, 200).contains("bob@example.com"));
+
+    let wrong = [("email", "bob\"><b>"), ("role", "viewer")];
+    let answer = world.send(of(&admin, form(&path, &wrong))).await;
+    let html = page(&answer, 400);
+    assert!(html.contains("role=\"alert\"") && html.contains("bob&quot;&gt;&lt;b&gt;"), "{html}");
+    let owner = [("email", "bob@example.com"), ("role", "owner")];
+    page(&world.send(of(&admin, form(&path, &owner))).await, 403);
+    for broken in [vec![], vec![("email", "a@b.example")], vec![("email", "a"), ("role", "king")]] {
+        page(&world.send(of(&admin, form(&path, &broken))).await, 422);
+    }
+
+    // Who may not is told so, and the place of others is not there.
+    let viewer = world.member(workspace, Role::Viewer, None).await;
+    assert!(!world.send(of(&viewer, get("/account"))).await.html().contains(&path));
+    let here = world.member(workspace, Role::Admin, Some(world.tenant.project)).await;
+    let stranger = world.member(world.other_tenant().await.workspace, Role::Owner, None).await;
+    for (person, status) in [(&viewer, 403), (&here, 403), (&stranger, 404)] {
+        for request in [get(&path), form(&path, &fields)] {
+            page(&world.send(of(person, request)).await, status);
+        }
+    }
+    let mut foreign = of(&admin, form(&path, &fields));
+    foreign.headers_mut().insert(header::ORIGIN, value("https://evil.example"));
+    page(&world.send(foreign).await, 403);
+    for (request, to) in [
+        (get(&path), "/auth/sign-in?return=/account"),
+        (of(&admin, get("/account/workspaces/nonsense/invite")), "/account"),
+    ] {
+        let answer = world.send(request).await;
+        assert_eq!((answer.status, answer.header("location")), (303, to));
+    }
+
+    // A stale proof leads to a fresh one, and back.
+    world.clock.advance(Duration::from_mins(11));
+    let answer = world.send(of(&admin, get(&path))).await;
+    let to = format!("/auth/step-up?return={path}");
+    assert_eq!((answer.status, answer.header("location")), (303, to.as_str()));
+}
+
 async fn signing_out_ends_the_session(database: TestDatabase) {
     let world = World::new(database).await;
     let person = world.somebody("ada@example.com").await;
@@ -467,13 +525,13 @@ async fn cookies_demand_tls_where_there_is_tls(database: TestDatabase) {
 
 async fn what_people_and_providers_are_called_is_no_markup(database: TestDatabase) {
     let world = World::new(database).await;
-    let admin = world.member(causeway_types::INSTALLATION, Role::Admin, None).await;
+    let owner = world.member(causeway_types::INSTALLATION, Role::Owner, None).await;
     let hostile = "<b onx='1'>&\"x";
     let new = json!({ "kind": "github", "name": hostile, "client_id": "a", "client_secret": "b" });
     let named = Some(Named::Workspace(causeway_types::INSTALLATION));
-    let made = admin.request(named, Method::POST, "/api/v1/identity-providers", Some(&new));
+    let made = owner.request(named, Method::POST, "/api/v1/identity-providers", Some(&new));
     assert_eq!(world.send(made).await.ok().text("name"), hostile);
-    let mut request = of(&admin, get("/account"));
+    let mut request = of(&owner, get("/account"));
     request.headers_mut().insert(header::USER_AGENT, value(hostile));
     for request in [
         request,

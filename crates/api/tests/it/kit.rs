@@ -86,6 +86,7 @@ impl World {
         Self::with(database, Setup::default()).await
     }
 
+    #[expect(clippy::too_many_lines, reason = "puts every part together, one after the other")]
     pub(crate) async fn with(database: TestDatabase, setup: Setup) -> Self {
         let demo =
             DemoApp::start(([127, 0, 0, 1], 0).into(), DemoOptions::default()).await.unwrap();

@@ -204,18 +204,18 @@ async fn people_make_keys_within_their_role(database: TestDatabase) {
     let world = World::new(database).await;
     let here = Some(Named::Environment(world.tenant.environment));
     let developer = world.member(world.tenant.workspace, Role::Developer, None).await;
-    let make = async |scopes: Value| {
+    let ask = async |scopes: Value| {
         let body = json!({ "name": "mine", "scopes": scopes });
         world.send(developer.request(here, Method::POST, KEYS, Some(&body))).await
     };
-    let made = make(json!({})).await.ok();
+    let made = ask(json!({})).await.ok();
     let actions = made["scopes"]["actions"].as_array().unwrap();
     assert!(actions.contains(&json!("workflows.deploy")));
     assert!(!actions.contains(&json!("keys.rotate")), "no developer rotates keys");
     assert_eq!(made["created_by"], developer.user.to_string());
     world.with_bearer(&made.text("api_key")).await.ok();
     for wider in ["keys.rotate", "members.manage", "audit.read"] {
-        make(json!({ "actions": [wider] })).await.problem(403, "denied");
+        ask(json!({ "actions": [wider] })).await.problem(403, "denied");
     }
     // Somebody who is admin of one project gives nothing that concerns the whole workspace.
     let project = Some(world.tenant.project);
@@ -226,7 +226,7 @@ async fn people_make_keys_within_their_role(database: TestDatabase) {
     // It takes a fresh sign-in, also to revoke.
     let id = made.text("id");
     world.clock.advance(Duration::from_hours(2));
-    make(json!({})).await.problem(403, "step_up_required");
+    ask(json!({})).await.problem(403, "step_up_required");
     let path = format!("{KEYS}/{id}");
     let stale = world.send(developer.request(here, Method::DELETE, &path, None)).await;
     stale.problem(403, "step_up_required");
@@ -406,6 +406,7 @@ async fn a_token_that_is_revoked_is_refused_at_once(database: TestDatabase) {
     oauth_error(&refused, 401, "invalid_client", "its proof does not hold");
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of requests and what they are answered")]
 async fn wrong_token_requests_are_refused_in_the_words_of_oauth(database: TestDatabase) {
     let world = World::new(database).await;
     let (id, secret) = world.client().await;

@@ -8,7 +8,7 @@ use causeway_identity::action::ActionName;
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::Role;
-use causeway_types::{Clock, INSTALLATION, WorkspaceId};
+use causeway_types::{INSTALLATION, WorkspaceId};
 use serde_json::{Value, json};
 use std::time::Duration;
 

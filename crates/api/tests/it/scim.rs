@@ -146,8 +146,8 @@ async fn a_directory_keeps_users(database: TestDatabase) {
 
     let put = json!({ "userName": "ada@example.com", "displayName": "Ada" });
     assert_eq!(directory.ask(Method::PUT, &path, put).await.ok()["displayName"], "Ada");
-    let patch = json!({ "Operations": [{ "op": "Replace", "path": "active", "value": "False" }] });
-    assert_eq!(directory.ask(Method::PATCH, &path, patch).await.ok()["active"], false);
+    let out = json!({ "Operations": [{ "op": "Replace", "path": "active", "value": "False" }] });
+    assert_eq!(directory.ask(Method::PATCH, &path, out).await.ok()["active"], false);
     assert_eq!(directory.ask(Method::DELETE, &path, Value::Null).await.status, 204);
     refused(&directory.get(&path).await, 404, None, "not_found");
 }

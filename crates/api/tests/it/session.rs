@@ -304,10 +304,10 @@ async fn providers_come_and_go_and_keep_their_secrets(database: TestDatabase) {
         (INSTALLATION, format!("{ORIGIN}/auth/callback")),
         (world.tenant.workspace, format!("{ORIGIN}/auth/callback/{}", world.tenant.workspace)),
     ] {
-        let admin = world.member(workspace, Role::Admin, None).await;
+        let owner = world.member(workspace, Role::Owner, None).await;
         let ask = |method, path: &str, body: Option<&Value>| {
             let path = format!("/api/v1/identity-providers{path}");
-            world.send(admin.request(Some(Named::Workspace(workspace)), method, &path, body))
+            world.send(owner.request(Some(Named::Workspace(workspace)), method, &path, body))
         };
         let secret = "provider-canary-1f9d";
         let new = json!({ "kind": "oidc", "name": "Corp", "issuer": "https://id.corp.example",
@@ -351,16 +351,16 @@ async fn providers_come_and_go_and_keep_their_secrets(database: TestDatabase) {
 async fn a_policy_counts_at_once_and_locks_nobody_out_by_mistake(database: TestDatabase) {
     let world = World::new(database).await;
     let workspace = world.tenant.workspace;
-    let admin = world.member(workspace, Role::Admin, None).await;
+    let owner = world.member(workspace, Role::Owner, None).await;
     let viewer = world.member(workspace, Role::Viewer, None).await;
     let named = Some(Named::Workspace(workspace));
     let set = |query: &str, policy: &Value| {
         let path = format!("/api/v1/sso-policy{query}");
-        world.send(admin.request(named, Method::PUT, &path, Some(policy)))
+        world.send(owner.request(named, Method::PUT, &path, Some(policy)))
     };
     let policy = json!({ "domains": ["EXAMPLE.com"], "session_minutes": 60 });
     assert_eq!(set("", &policy).await.ok()["domains"], json!(["example.com"]));
-    let shown = admin.request(named, Method::GET, "/api/v1/sso-policy", None);
+    let shown = owner.request(named, Method::GET, "/api/v1/sso-policy", None);
     assert_eq!(world.send(shown).await.ok()["session_minutes"], 60);
 
     let strict = json!({ "mfa": true });

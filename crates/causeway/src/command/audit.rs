@@ -11,6 +11,7 @@ use causeway_identity::OwnKeys;
 use causeway_store::{Store, db};
 use causeway_types::{Actor, Code, Coded, Timestamp, WorkspaceId};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use tokio::fs::File;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -46,39 +47,42 @@ pub(crate) async fn run(command: AuditCommand, output: Output) -> anyhow::Result
             }
         }
         AuditCommand::Export { chain, format, since, until, output: file } => {
-            let mut into: Box<dyn AsyncWrite + Unpin + Send> = match &file {
-                Some(path) => Box::new(
-                    File::create(path)
-                        .await
-                        .with_context(|| format!("writing to {}", path.display()))?,
-                ),
-                None => Box::new(tokio::io::stdout()),
+            let Some(path) = file else {
+                return export(*chain, format, (since, until), &mut tokio::io::stdout()).await;
             };
-            if chain.local {
-                let wanted = Wanted {
-                    format: format.into(),
-                    since: moment("--since", since.as_deref())?,
-                    until: moment("--until", until.as_deref())?,
-                };
-                export_here(*chain, wanted, &mut into).await?;
-            } else {
-                let format: Format = format.into();
-                let query = [
-                    ("format", Some(format.as_str().to_owned())),
-                    ("since", since),
-                    ("until", until),
-                ];
-                let client = Client::new(&chain.client).await?;
-                client.download("audit/export", &query, &mut into).await?;
+            let mut into = File::create(&path)
+                .await
+                .with_context(|| format!("writing to {}", path.display()))?;
+            if let Err(error) = export(*chain, format, (since, until), &mut into).await {
+                // Nobody shall take a piece for the whole.
+                std::fs::remove_file(&path)
+                    .with_context(|| format!("removing {}", path.display()))?;
+                return Err(error);
             }
-            into.flush().await.context("writing the export")?;
-            if let Some(path) = &file {
-                let shown = json!({ "written": path });
-                output.result(&shown, |_| format!("Wrote {}.", path.display()));
-            }
+            let shown = json!({ "written": path });
+            output.result(&shown, |_| format!("Wrote {}.", path.display()));
             Ok(())
         }
     }
+}
+
+async fn export(
+    chain: ChainArgs,
+    format: ExportFormat,
+    (since, until): (Option<String>, Option<String>),
+    into: &mut (impl AsyncWrite + Unpin),
+) -> anyhow::Result<()> {
+    let format = Format::from(format);
+    if chain.local {
+        let since = moment("--since", since.as_deref())?;
+        let until = moment("--until", until.as_deref())?;
+        export_here(chain, Wanted { format, since, until }, into).await?;
+    } else {
+        let format = Some(format.as_str().to_owned());
+        let query = [("format", format), ("since", since), ("until", until)];
+        Client::new(&chain.client).await?.download("audit/export", &query, into).await?;
+    }
+    into.flush().await.context("writing the export")
 }
 
 impl From<ExportFormat> for Format {
@@ -114,9 +118,12 @@ async fn verify_there(
 /// The chains of the database on this machine.
 async fn verify_here(chain: ChainArgs, kept: &[Checkpoint], output: Output) -> anyhow::Result<()> {
     let (store, keys) = open(chain.server).await?;
-    let workspaces = match chain.workspace {
-        Some(workspace) => vec![workspace],
-        None => all(&store).await?,
+    let workspaces: BTreeSet<WorkspaceId> = if let Some(workspace) = chain.workspace {
+        BTreeSet::from([workspace])
+    } else {
+        // Also those that are there no more, and of which something was kept.
+        let kept = kept.iter().map(|one| one.workspace_id);
+        all(&store).await?.into_iter().chain(kept).collect()
     };
     let (mut whole, mut broken) = (Vec::new(), Vec::new());
     for workspace in workspaces {

@@ -39,6 +39,7 @@ const ROTATIONS: Duration = Duration::from_mins(1);
 /// How often sign-ins and sessions that are over are deleted.
 const PRUNING: Duration = Duration::from_mins(5);
 
+#[expect(clippy::too_many_lines, reason = "starts every part, one after the other, and stops them")]
 pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> {
     log();
     no_core_dumps()?;
@@ -182,6 +183,8 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         metrics: causeway_api::install_metrics().context("installing the metrics")?,
         public_url,
     });
+    // Before anybody hears that the server is ready: who stops it then gets a clean stop.
+    let stop = stop_signal().context("listening for the signal to stop")?;
     let mut ready = doors.shown();
     ready.insert("database".to_owned(), store.kind().into());
     ready.insert("node".to_owned(), flow.node().to_string().into());
@@ -190,7 +193,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     output.result(&ready, |_| format!("Causeway listens on {url} ({}).", store.kind()));
     tracing::info!(listen = url, database = store.kind(), node.id = %flow.node(), "serving");
 
-    stop_signal().await.context("waiting for the signal to stop")?;
+    stop.await;
     tracing::info!("stopping");
     serving.stop();
     stopping.cancel();
@@ -278,21 +281,26 @@ async fn prune_sign_ins(sign_in: SignIn) {
     }
 }
 
-/// Ctrl-C, or what service managers send.
-async fn stop_signal() -> anyhow::Result<()> {
+/// Ctrl-C, or what service managers send. From this call on neither ends the process by itself.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Logs go to standard error: JSON lines, or text on a terminal. `RUST_LOG` filters them.
 fn log() {
     use std::io::IsTerminal;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // What it would tell of its work at lower levels is about keys and what is encrypted.
+    if let Ok(quiet) = "pgp=warn".parse() {
+        filter = filter.add_directive(quiet);
+    }
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         lines.init();

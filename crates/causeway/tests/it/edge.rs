@@ -220,7 +220,7 @@ const FINDER: &str = "canary-finder-77aa01@example.org";
 async fn a_report_reaches_the_operator_and_nobody_else(database: TestDatabase) {
     let gnupg = Gnupg(tempfile::tempdir().unwrap());
     let user = "Security <security@example.com>";
-    gnupg.run(&["--quick-gen-key", user, "default", "default", "never"], "");
+    gnupg.run(&["--quick-gen-key", user, "future-default", "default", "never"], "");
     let mut mail = SmtpServer::start(&[]).unwrap();
     let mut home = Home::with_flags(database, &["--security-contact=mailto:security@example.com"]);
     let (public, secret) = (home.path("public.asc"), home.path("secret.asc"));

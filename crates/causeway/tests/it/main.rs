@@ -10,6 +10,7 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod audit;
 mod cli;
 mod crash;
 mod edge;

@@ -86,7 +86,8 @@ async fn a_terminal_is_told_the_link_and_a_log_is_not(database: TestDatabase) {
         }
     });
     let server = home.serve_on(terminal);
-    let link = eventually("the link on the terminal", async || link_in(&shown.lock().unwrap())).await;
+    let link =
+        eventually("the link on the terminal", async || link_in(&shown.lock().unwrap())).await;
     assert_eq!(get(&server, &link).await.status, 200);
     server.stop();
     reader.join().unwrap();
@@ -109,14 +110,20 @@ async fn providers_are_set_without_anybody(database: TestDatabase) {
         home.run_server_command(&[&["providers", "set", "--json", &given], flags].concat())
     };
     let google = set(first, &["--kind=google", "--client-id=abc"]).json();
-    assert_eq!((google["name"].as_str(), google["kind"].as_str()), (Some("Google"), Some("google")));
+    assert_eq!(
+        (google["name"].as_str(), google["kind"].as_str()),
+        (Some("Google"), Some("google"))
+    );
     let again = set(second, &["--kind=google", "--client-id=def"]).json();
     assert_eq!((&again["id"], &again["client_id"]), (&google["id"], &"def".into()));
     let oidc = ["--kind=oidc", "--name=Corp", "--client-id=abc", "--issuer=https://id.example"];
     set(first, &oidc).json();
 
     for (flags, say) in [
-        (vec!["--kind=oidc", "--name=Corp", "--client-id=a", "--issuer=https://other.example"], "name"),
+        (
+            vec!["--kind=oidc", "--name=Corp", "--client-id=a", "--issuer=https://other.example"],
+            "name",
+        ),
         (vec!["--kind=github", "--name=Corp", "--client-id=a"], "name"),
         (vec!["--kind=oidc", "--client-id=a"], "issuer"),
         (vec!["--kind=oidc", "--client-id=a", "--issuer=https://x/?q"], "issuer"),

@@ -16,4 +16,5 @@ mod introspection;
 mod keys;
 mod sessions;
 mod storm;
+mod uses;
 mod world;

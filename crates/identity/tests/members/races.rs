@@ -1,14 +1,15 @@
 //! Changes at the same time: a workspace never loses its last owner, and nothing is done twice or
 //! undone.
 
-use crate::world::{ALL, World};
+use crate::world::{ALL, Person, World};
 use causeway_identity::action::ReadWorkspace;
-use causeway_identity::{Grantee, NewMembers};
+use causeway_identity::{Grantee, NewMembers, SessionError};
 use causeway_store::testing::TestDatabase;
 use causeway_store::{db, on_both};
 use causeway_types::entity::{MemberState, Role};
 use causeway_types::{Code, Coded};
 use serde_json::json;
+use std::time::Duration;
 
 on_both!(
     two_owners_who_demote_each_other_leave_one,
@@ -19,6 +20,7 @@ on_both!(
     a_deactivation_is_not_undone_by_a_change_of_name,
     members_put_in_at_once_are_all_in,
     the_same_role_is_given_once,
+    who_is_put_out_while_they_act_is_out,
 );
 
 const ROUNDS: usize = 8;
@@ -183,7 +185,8 @@ async fn a_deactivation_is_not_undone_by_a_change_of_name(database: TestDatabase
             world.deactivate(&by, person.member),
             world.scim.patch_user(&directory, &id, rename.as_object().unwrap())
         );
-        (a.unwrap(), b.unwrap());
+        a.unwrap();
+        b.unwrap();
         let shown = world.show(&by, person.member).await.unwrap().member;
         assert_eq!((shown.state, shown.name), (MemberState::Deactivated, format!("New {round}")));
     }
@@ -231,5 +234,43 @@ async fn the_same_role_is_given_once(database: TestDatabase) {
         );
         assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
         assert_eq!(a.err().or(b.err()).unwrap().code(), Code::Taken);
+    }
+}
+
+async fn who_is_put_out_while_they_act_is_out(database: TestDatabase) {
+    let world = World::new(database).await;
+    let mut owner = world.person(Role::Owner).await;
+    let mut by = world.caller(&owner).await;
+    for round in 0..ROUNDS {
+        let person = world.person(Role::Viewer).await;
+        let second = Person { cookie: world.sign_in(person.user).await, ..copy(&person) };
+        // Late enough that both requests note when they were made.
+        world.clock.advance(Duration::from_mins(2));
+        if round % 4 == 3 {
+            owner.cookie = world.sign_in(owner.user).await;
+            by = world.caller(&owner).await;
+        }
+        let (first, other, put_out) = tokio::join!(
+            world.comes(&person),
+            world.comes(&second),
+            world.deactivate(&by, person.member)
+        );
+        put_out.unwrap();
+        for came in [first, other] {
+            let expected =
+                matches!(came, Ok(_) | Err(SessionError::Refused | SessionError::Unknown));
+            assert!(expected, "{came:?}");
+        }
+        assert!(matches!(world.comes(&person).await, Err(SessionError::Refused)));
+        assert_eq!(world.last("member_deactivated").await["sessions_ended"], 2);
+    }
+}
+
+fn copy(person: &Person) -> Person {
+    Person {
+        user: person.user,
+        member: person.member,
+        cookie: person.cookie.clone(),
+        workspace: person.workspace,
     }
 }

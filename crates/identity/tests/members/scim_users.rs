@@ -33,10 +33,8 @@ pub(crate) fn object(value: Value) -> Resource {
 
 /// A request with these operations.
 pub(crate) fn operations(operations: Value) -> Resource {
-    object(json!({
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-        "Operations": operations,
-    }))
+    let schemas = json!(["urn:ietf:params:scim:api:messages:2.0:PatchOp"]);
+    Resource::from_iter([("schemas".into(), schemas), ("Operations".into(), operations)])
 }
 
 pub(crate) fn query(kind: Kind, filter: &str) -> Result<ListQuery, FilterError> {

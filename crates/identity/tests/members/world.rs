@@ -386,5 +386,5 @@ async fn provider(database: &TestDatabase, now: Timestamp) -> ProviderId {
 /// The code of a refusal.
 #[track_caller]
 pub(crate) fn refused<T, E: causeway_types::Coded>(result: Result<T, E>) -> causeway_types::Code {
-    result.err().expect("it was not refused").code()
+    result.err().unwrap_or_else(|| panic!("it was not refused")).code()
 }

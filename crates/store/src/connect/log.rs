@@ -195,17 +195,17 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_stays_open_stops_neither_writer_nor_folding() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, readers) = database(folder.path()).await;
+        let (log, pool) = database(folder.path()).await;
         assert!(!fold(&log, 0).await.busy, "what an earlier process owed");
         write(&log, 50).await;
-        let mut reader = readers.begin().await.unwrap();
+        let mut reader = pool.begin().await.unwrap();
         let count = "SELECT COUNT(*) FROM note";
         let seen: i64 = sqlx::query_scalar(count).fetch_one(&mut *reader).await.unwrap();
         write(&log, 50).await;
         assert!(fold(&log, 0).await.busy);
         write(&log, 50).await;
-        let long = fold(&log, 0).await;
-        assert!(long.busy);
+        let grown = fold(&log, 0).await;
+        assert!(grown.busy);
         let still: i64 = sqlx::query_scalar(count).fetch_one(&mut *reader).await.unwrap();
         assert_eq!((seen, still), (50, 50));
         reader.rollback().await.unwrap();
@@ -213,14 +213,14 @@ mod tests {
         assert!(!fold(&log, 0).await.busy);
         write(&log, 1).await;
         let anew = fold(&log, i64::MAX).await;
-        assert!(anew.pages < long.pages, "{anew:?} after {long:?}");
+        assert!(anew.pages < grown.pages, "{anew:?} after {grown:?}");
         log.close().await;
     }
 
     #[tokio::test]
     async fn deleted_rows_leave_the_log_at_once_or_when_the_last_reader_has_ended() {
         let folder = tempfile::tempdir().unwrap();
-        let (log, readers) = database(folder.path()).await;
+        let (log, pool) = database(folder.path()).await;
         write(&log, 10).await;
         let delete = "DELETE FROM note";
         sqlx::query(delete).execute(&log.writer).await.unwrap();
@@ -229,7 +229,7 @@ mod tests {
         assert!(!holds_canary(folder.path(), "log.db"));
 
         write(&log, 10).await;
-        let mut reader = readers.begin().await.unwrap();
+        let mut reader = pool.begin().await.unwrap();
         sqlx::query("SELECT * FROM note").fetch_all(&mut *reader).await.unwrap();
         sqlx::query(delete).execute(&log.writer).await.unwrap();
         let forgotten = tokio::time::timeout(AT_ONCE, log.forget()).await;

@@ -156,7 +156,13 @@ impl Home {
 
     /// Starts the server in a terminal.
     pub(crate) fn serve_on(&self, terminal: std::fs::File) -> Server {
-        Server::start_with(self.serve_command(), terminal.into(), &self.path("server.log"), "", &self.http)
+        Server::start_with(
+            self.serve_command(),
+            terminal.into(),
+            &self.path("server.log"),
+            "",
+            &self.http,
+        )
     }
 
     /// The command that starts the server. It ends with the test, should that be killed.

@@ -49,12 +49,7 @@ impl Answer {
 
 impl Server {
     /// Starts it and waits until it says that it listens. Its log goes to the end of `log`.
-    pub(crate) fn start(
-        command: Command,
-        log: &Path,
-        api_key: &str,
-        http: &HttpClient,
-    ) -> Self {
+    pub(crate) fn start(command: Command, log: &Path, api_key: &str, http: &HttpClient) -> Self {
         let stderr = OpenOptions::new().create(true).append(true).open(log).unwrap();
         Self::start_with(command, stderr.into(), log, api_key, http)
     }
