@@ -11,6 +11,7 @@
     clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::as_conversions,
+    clippy::indexing_slicing,
     reason = "a measurement for people to look at"
 )]
 

@@ -22,6 +22,7 @@ on_both!(
     two_nodes_agree,
     a_new_node_goes_on_where_the_last_one_signed,
     denied_attempts_are_written_in_time,
+    a_chain_in_use_holds_at_every_moment,
 );
 
 const FIVE_MINUTES: Duration = Duration::from_mins(5);
@@ -186,4 +187,29 @@ async fn denied_attempts_are_written_in_time(database: TestDatabase) {
     assert_eq!(rows.len(), 5, "a clean stop loses nothing");
     assert_eq!(world.verify().await.proven, 5, "and signs it");
     assert_eq!(rows[4].actor, actor.to_string());
+}
+
+async fn a_chain_in_use_holds_at_every_moment(database: TestDatabase) {
+    let world = World::with_rows(database, 2).await;
+    let writing = async {
+        for _ in 0..40 {
+            world.write(10).await;
+        }
+    };
+    let keeping = async {
+        for _ in 0..40 {
+            world.keeper.turn().await;
+            world.clock.advance(FIVE_MINUTES);
+        }
+    };
+    let checking = async {
+        for _ in 0..40 {
+            world.verify().await;
+        }
+    };
+    tokio::join!(writing, keeping, checking);
+    let kept = world.checkpoints().await;
+    assert!(kept.len() > 5, "{}", kept.len());
+    let whole = world.verify_with(&kept).await.unwrap();
+    assert_eq!((whole.rows, whole.kept_out_of_reach), (402, 0));
 }

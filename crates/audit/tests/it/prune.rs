@@ -17,6 +17,7 @@ on_both!(
     a_kept_checkpoint_of_pruned_rows_is_out_of_reach,
     an_idle_chain_is_pruned_too,
     a_retention_has_bounds,
+    a_check_while_rows_are_pruned_holds,
 );
 
 /// Six rows, signed, then 31 days, then more rows, signed. Row 7 says that events are kept for 30
@@ -183,5 +184,24 @@ async fn a_retention_has_bounds(database: TestDatabase) {
     }
     for days in [30, 36_500] {
         world.log.set_retention(&permit, Some(days)).await.unwrap();
+    }
+}
+
+async fn a_check_while_rows_are_pruned_holds(database: TestDatabase) {
+    let world = World::with_rows(database, 3).await;
+    keep_for(&world, Some(30)).await;
+    for _ in 0..5 {
+        world.write(1200).await;
+        world.sign().await;
+        world.clock.advance(DAY * 31);
+        let checking = async {
+            for _ in 0..8 {
+                world.verify().await;
+            }
+        };
+        let other = world.another_keeper();
+        tokio::join!(checking, world.keeper.turn(), other.turn());
+        let whole = world.verify().await;
+        assert!(whole.rows < 10, "{whole:?}");
     }
 }

@@ -7,7 +7,8 @@ use crate::wiring;
 use anyhow::bail;
 use causeway_catalog::Catalog;
 use causeway_sandbox::Standing;
-use causeway_store::{Store, db, verify_chain};
+use causeway_store::{Store, db};
+use causeway_vault::Vault;
 use serde::Serialize;
 
 /// One thing that was looked at.
@@ -115,27 +116,41 @@ impl Report {
         }
         let root = wiring::existing_root_key(config).await;
         if let Some(root) = self.result("root key", root, |root| root.name().to_owned()) {
+            let unlocked: anyhow::Result<(Vault, usize)> = async {
+                let vault = wiring::unlock(store.clone(), root).await?;
+                let count = vault.check().await?;
+                Ok((vault, count))
+            }
+            .await;
             let opened =
-                async { Ok(wiring::unlock(store.clone(), root).await?.check().await?) }.await;
-            let opened: anyhow::Result<usize> = opened;
-            self.result("data keys", opened, |count| format!("all {count} open"));
+                self.result("data keys", unlocked, |(_, count)| format!("all {count} open"));
+            if let Some((vault, _)) = opened {
+                self.audit(&store, &vault).await;
+            }
         } else {
             self.add(
                 "data keys",
                 "error",
                 "none opens without the root key; nothing sealed can be read",
             );
+            self.add(
+                "audit chain",
+                "error",
+                "its checkpoints cannot be checked without the root key",
+            );
         }
-        self.audit(&store).await;
         store.close().await;
     }
 
-    async fn audit(&mut self, store: &Store) {
+    async fn audit(&mut self, store: &Store, vault: &Vault) {
         let checked: anyhow::Result<i64> = async {
+            let keys = wiring::own_keys(store, vault).await?;
             let mut conn = store.read().await?;
+            let workspaces = db!(conn, workspace::all())?;
+            drop(conn);
             let mut rows = 0;
-            for workspace in db!(conn, workspace::all())? {
-                rows += verify_chain(&mut conn, workspace.id).await??;
+            for workspace in workspaces {
+                rows += causeway_audit::verify(store, &keys, workspace.id, &[]).await?.rows;
             }
             Ok(rows)
         }
