@@ -1,9 +1,6 @@
 //! Bootstrap and the keys that it makes, on both databases.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests: a failure here fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure here fails the test")]
 
 use causeway_identity::token::{self, Plain};
 use causeway_identity::{

@@ -116,7 +116,7 @@ fn form(api: &Api, entered: &Entered, failed: Option<(&dyn Coded, &NewInvitation
         (email, chosen) = (&typed.email, typed.role);
     }
     body.add(
-        "<form method=\"post\" action=\"{}\"><label>E-mail address<input name=\"email\" type=\"email\" required value=\"{}\"><small>They sign in with an account of this address.</small></label><label>Role<select name=\"role\">",
+        "<form method=\"post\" action=\"{}\"><label>E-mail address<input name=\"email\" type=\"email\" required value=\"{}\" aria-describedby=\"of\"></label><small id=\"of\">They sign in with an account of this address.</small><label>Role<select name=\"role\">",
         &[&api.at(&path_of(entered.permit.workspace())), &email],
     );
     for role in Role::ALL.iter().filter(|role| may_give(entered.caller.roles(), **role)) {

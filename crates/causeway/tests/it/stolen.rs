@@ -24,9 +24,9 @@ async fn a_copy_without_the_root_key_opens_nothing(database: TestDatabase) {
         std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
     }
 
-    // With the right key the copy is whole.
+    // With the right key the copy is whole: the workspace's key, and the installation's.
     let found = findings(&on_copy(&home, "doctor", &copy, &home.path("root.key")));
-    assert_eq!(finding(&found, "data keys"), ("ok", "all 1 open"));
+    assert_eq!(finding(&found, "data keys"), ("ok", "all 2 open"));
 
     let missing = home.path("missing.key");
     let checked = on_copy(&home, "doctor", &copy, &missing);

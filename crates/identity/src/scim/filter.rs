@@ -258,6 +258,19 @@ impl Which {
         value.as_object().is_some_and(|value| judge::passes(&self.0, value))
     }
 
+    /// The `value` that it asks for, where it says `value eq "…"` and nothing else: what
+    /// directories take members out by, one after the other.
+    pub(super) fn value(&self) -> Option<&str> {
+        match &self.0 {
+            Node::Test(Test {
+                attribute,
+                sub: None,
+                check: Check::Text { how: Operator::Equal, exact: true, with },
+            }) if attribute.name == "value" => Some(with),
+            _ => None,
+        }
+    }
+
     /// The value that it describes, where it says `… eq "…"` and nothing else: what is made if
     /// there is none.
     pub(super) fn described(&self) -> Option<Map<String, Value>> {

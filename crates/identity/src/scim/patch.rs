@@ -19,6 +19,9 @@ pub const MAX_OPERATIONS: usize = 1_000;
 /// The most values of an attribute other than a group's members.
 const MAX_VALUES: usize = 100;
 
+/// The most values that the filters in the paths of one request are asked of.
+const MAX_LOOKS: usize = 1_000_000;
+
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
@@ -46,6 +49,7 @@ pub(super) fn apply(
     if operations.len() > MAX_OPERATIONS {
         return Err(ScimError::TooMany { what: "operations in a request", most: MAX_OPERATIONS });
     }
+    let mut looked_at = 0;
     for operation in operations {
         let fields =
             operation.as_object().ok_or(ScimError::Syntax("An operation is no JSON object."))?;
@@ -58,7 +62,15 @@ pub(super) fn apply(
         let value = field(fields, "value").unwrap_or(&Value::Null);
         match field(fields, "path") {
             None | Some(Value::Null) => without_path(kind, resource, verb, value)?,
-            Some(Value::String(path)) => with_path(kind, resource, verb, path, value)?,
+            Some(Value::String(path)) => {
+                let path = Path::read(kind, path).map_err(ScimError::Path)?;
+                looked_at += looks(resource, &path);
+                if looked_at > MAX_LOOKS {
+                    let what = "values that the filters of one request look at";
+                    return Err(ScimError::TooMany { what, most: MAX_LOOKS });
+                }
+                with_path(resource, verb, path, value)?;
+            }
             Some(_) => return Err(ScimError::Syntax("`path` is a text.")),
         }
     }
@@ -121,21 +133,27 @@ fn named(
     }
 }
 
+/// How many values the filter of a path will be asked of.
+fn looks(resource: &Map<String, Value>, path: &Path) -> usize {
+    match path {
+        Path::Kept { attribute, which: Some(which), .. } if which.value().is_none() => {
+            resource.get(attribute.name).and_then(Value::as_array).map_or(0, Vec::len)
+        }
+        _ => 0,
+    }
+}
+
 fn writable(attribute: &Attribute, sub: Option<&Attribute>) -> bool {
     attribute.writable && sub.is_none_or(|sub| sub.writable)
 }
 
 fn with_path(
-    kind: Kind,
     resource: &mut Map<String, Value>,
     verb: Verb,
-    path: &str,
+    path: Path,
     value: &Value,
 ) -> Result<(), ScimError> {
-    let Path::Kept { attribute, which, sub } = Path::read(kind, path).map_err(ScimError::Path)?
-    else {
-        return Ok(());
-    };
+    let Path::Kept { attribute, which, sub } = path else { return Ok(()) };
     if !writable(attribute, sub) {
         return Err(ScimError::ReadOnly(attribute.name));
     }
@@ -236,7 +254,12 @@ fn remove(
                 canonical_list(attribute, value).iter().filter_map(key).collect();
             values.retain(|one| key(one).is_none_or(|key| !gone.contains(&key)));
         }
-        None => values.retain(|one| !is_meant(one)),
+        None => match which.and_then(Which::value) {
+            Some(gone) => {
+                values.retain(|one| one.get("value").and_then(Value::as_str) != Some(gone));
+            }
+            None => values.retain(|one| !is_meant(one)),
+        },
     }
     resource.insert(attribute.name.to_owned(), values.into());
 }

@@ -20,6 +20,7 @@ on_both!(
     groups_are_found_and_counted,
     groups_of_other_workspaces_are_not_there,
     a_large_group_is_bounded,
+    filters_in_paths_are_bounded,
 );
 
 impl World {
@@ -325,4 +326,30 @@ async fn a_large_group_is_bounded(database: TestDatabase) {
         assert_eq!(refusal.scim_type(), Some("invalidValue"));
         assert!(refusal.public().contains("10000"), "{}", refusal.public());
     }
+}
+
+async fn filters_in_paths_are_bounded(database: TestDatabase) {
+    let world = World::new(database).await;
+    let permit = world.directory().await;
+    let id = world.group(&permit, "Crew").await;
+    let mut people = Vec::new();
+    for number in 0..1_001 {
+        let email = format!("u{number}@example.com");
+        let user = object(json!({ "userName": email }));
+        people.push(world.scim.create_user(&permit, &user).await.unwrap()["id"].clone());
+    }
+    let all: Vec<Value> = people.iter().map(|one| json!({ "value": one })).collect();
+    let put = json!([{ "op": "add", "path": "members", "value": all }]);
+    world.patch(&permit, &id, put).await.unwrap();
+    let costly = json!({ "op": "remove", "path": "members[value co \"nobody\"]" });
+    let refusal = world.patch(&permit, &id, json!(vec![costly; 1_000])).await.err().unwrap();
+    assert_eq!(refusal.scim_type(), Some("invalidValue"));
+    // The way in which directories take members out is not counted.
+    let out = |one: &Value| {
+        let one = one.as_str().unwrap();
+        json!({ "op": "remove", "path": format!("members[value eq \"{one}\"]") })
+    };
+    let gone: Vec<Value> = people.iter().take(1_000).map(out).collect();
+    world.patch(&permit, &id, json!(gone)).await.unwrap();
+    assert_eq!(world.inside(&permit, &id).await.len(), 1);
 }
