@@ -101,20 +101,31 @@ impl OwnKeys {
             let stored = db!(conn, signing_key::list(*purpose))?;
             drop(conn);
             for key in stored {
+                // A retired key is opened too: only a row whose seal opens to the public key's
+                // other half was written by Causeway, and not by somebody with the database.
+                let place = Place::SigningKey(key.id);
+                let secret = vault.open(INSTALLATION, &place, &key.secret).await?;
+                let active = key.retired_at.is_none();
+                let signer = match purpose {
+                    KeyPurpose::TokenDigest => {
+                        if active {
+                            token = Some(TokenKey::new(secret.expose()));
+                        }
+                        continue;
+                    }
+                    KeyPurpose::AccessToken | KeyPurpose::Audit => {
+                        Signer::read(&key, secret.expose())?
+                    }
+                };
                 verifiers.push(Verifier {
                     id: key.id,
                     purpose: key.purpose,
-                    public_key: key.public_key.clone(),
+                    public_key: key.public_key,
                 });
-                if key.retired_at.is_some() {
-                    continue;
-                }
-                let place = Place::SigningKey(key.id);
-                let secret = vault.open(INSTALLATION, &place, &key.secret).await?;
                 match purpose {
-                    KeyPurpose::TokenDigest => token = Some(TokenKey::new(secret.expose())),
-                    KeyPurpose::AccessToken => access = Some(Signer::read(&key, secret.expose())?),
-                    KeyPurpose::Audit => audit = Some(Signer::read(&key, secret.expose())?),
+                    KeyPurpose::AccessToken if active => access = Some(signer),
+                    KeyPurpose::Audit if active => audit = Some(signer),
+                    _ => {}
                 }
             }
         }
