@@ -27,7 +27,13 @@ impl<A: Action + 'static> FromRequestParts<Api> for Authorized<A> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let caller = caller(parts, api).await?;
-        Ok(Self(authorize::<A>(&caller, api.clock().now())?))
+        match authorize::<A>(&caller, api.clock().now()) {
+            Ok(permit) => Ok(Self(permit)),
+            Err(denied) => {
+                api.denials().note(&denied, caller.workspace()).await;
+                Err(denied.into())
+            }
+        }
     }
 }
 

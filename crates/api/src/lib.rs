@@ -50,7 +50,7 @@ use causeway_connect::Connect;
 use causeway_disclosure::Disclosure;
 use causeway_flow::Flow;
 use causeway_identity::scim::Scim;
-use causeway_identity::{Authenticator, MachineAccess, Members, SignIn, StaffAccess};
+use causeway_identity::{Authenticator, Denials, MachineAccess, Members, SignIn, StaffAccess};
 use causeway_store::Store;
 use causeway_types::{Clock, Randomness};
 use causeway_vault::Vault;
@@ -92,6 +92,8 @@ pub struct ApiParts {
     pub audit: AuditLog,
     /// The staff's requests for access.
     pub staff: StaffAccess,
+    /// Writes down who was denied what.
+    pub denials: Denials,
     /// Members, groups, roles, invitations, workspaces and projects.
     pub members: Members,
     /// The time.
@@ -157,6 +159,10 @@ impl Api {
 
     pub(crate) fn audit(&self) -> &AuditLog {
         &self.parts.audit
+    }
+
+    pub(crate) fn denials(&self) -> &Denials {
+        &self.parts.denials
     }
 
     pub(crate) fn staff(&self) -> &StaffAccess {

@@ -13,8 +13,8 @@ use causeway_disclosure::{Disclosure, DisclosureConfig, DisclosureParts};
 use causeway_flow::{Flow, FlowConfig, FlowParts};
 use causeway_identity::token::{self, Plain};
 use causeway_identity::{
-    Bootstrap, MachineAccess, MachineParts, Members, MembersParts, OwnKeys, Scopes, SignIn,
-    SignInParts, StaffAccess, bootstrap,
+    Bootstrap, Denials, MachineAccess, MachineParts, Members, MembersParts, OwnKeys, Scopes,
+    SignIn, SignInParts, StaffAccess, bootstrap,
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
 use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig};
@@ -178,6 +178,7 @@ impl World {
             machine,
             sign_in,
             audit: AuditLog::new(store.clone(), own_keys.clone(), clock.clone()),
+            denials: Denials::new(store.clone(), clock.clone()),
             staff: StaffAccess::new(store.clone(), clock.clone(), random.clone()),
             members: Members::new(MembersParts {
                 store: store.clone(),

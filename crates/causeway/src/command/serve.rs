@@ -146,7 +146,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     let keeper = Keeper::new(
         store.clone(),
         own_keys.clone(),
-        denials,
+        denials.clone(),
         Arc::clone(&clock),
         Actor::Node(flow.node()),
     );
@@ -173,6 +173,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         machine,
         sign_in,
         audit: AuditLog::new(store.clone(), own_keys.clone(), Arc::clone(&clock)),
+        denials,
         staff: StaffAccess::new(store.clone(), Arc::clone(&clock), Arc::clone(&random)),
         disclosure,
         trusted_proxies: config.edge.trusted_proxies.clone(),
