@@ -14,6 +14,10 @@ NODE_RUN := runners/node
 NODE_TEST := $(patsubst %/package-lock.json,%,$(wildcard \
 	testing/*/package-lock.json crates/*/tests/fixtures/*/package-lock.json))
 installed = $(addsuffix /node_modules/.package-lock.json,$(1))
+# The pages for browsers, which the binary carries.
+CONSOLE := console/dist/connect.html
+CONSOLE_SOURCES := $(wildcard console/*.html console/*.json console/*.mjs console/*.ts) \
+	$(shell find console/src console/types -type f)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,9 +60,9 @@ deny: ## Check packages with cargo-deny, advisories included (needs the network)
 
 clean: ## Remove what was built and installed here
 	@cargo clean
-	@rm -rf $(addsuffix /node_modules,$(NODE_RUN) $(NODE_TEST))
+	@rm -rf $(addsuffix /node_modules,console $(NODE_RUN) $(NODE_TEST)) console/dist
 
-deps-run: $(STAMPS)/debian-run $(call installed,$(NODE_RUN))
+deps-run: $(STAMPS)/debian-run $(call installed,$(NODE_RUN)) $(CONSOLE)
 
 deps-bench: $(STAMPS)/debian-bench
 
@@ -70,6 +74,11 @@ $(STAMPS)/debian-%: .ci/debian-packages
 	@echo "Installing the npm packages of $*"
 	@cd $* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@mkdir -p $(@D) && touch $@
+
+$(CONSOLE): $(CONSOLE_SOURCES) | $(call installed,console)
+	@echo "Building the console"
+	@cd console && npm run --silent build
+	@touch $@
 
 target/testing-venv/installed: testing/requirements.txt | $(STAMPS)/debian-test
 	@echo "Installing the Python packages of the tests"

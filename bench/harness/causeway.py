@@ -48,9 +48,9 @@ class Causeway:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self):
+    def start(self, *more):
         """Starts the server; it may not listen yet."""
-        command = [CAUSEWAY, "serve", *self.place(), "--listen", f"127.0.0.1:{self.port}"]
+        command = [CAUSEWAY, "serve", *self.place(), "--listen", f"127.0.0.1:{self.port}", *more]
         return Server("causeway", command, self.folder / "causeway.log", self.env)
 
     def deploy(self, folder):

@@ -22,9 +22,18 @@ class Load:
 
 def post(url, seconds):
     """Posts events for some seconds over 16 connections, each waiting for its answer."""
+    return _wrk("post.lua", url, seconds)
+
+
+def get(url, seconds, header=None):
+    """Reads for some seconds over 16 connections, each waiting for its answer."""
+    return _wrk("get.lua", url, seconds, *([header] if header else []))
+
+
+def _wrk(script, url, seconds, *arguments):
     output = run(
         ["wrk", "--threads", "1", "--connections", CONNECTIONS, "--duration", f"{seconds}s",
-         "--timeout", "30s", "--script", BENCH / "load/post.lua", url],
+         "--timeout", "30s", "--script", BENCH / "load" / script, url, "--", *arguments],
         limit=seconds + 60,
     )
     line = next(line for line in output.splitlines() if line.startswith("FIGURES "))

@@ -8,13 +8,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import acks, cold, idle, keys, machine, n8n, report, runs, seals
+from . import acks, cold, idle, keys, machine, n8n, proxy, report, runs, seals
 from .causeway import Causeway, build
 from .paths import RESULTS, WORK
 from .processes import BenchError
 
 # In this order: what needs quiet memory first, what fills databases last.
-BENCHMARKS = {module.NAME: module for module in (seals, keys, idle, cold, runs, acks)}
+BENCHMARKS = {module.NAME: module for module in (seals, keys, idle, cold, proxy, runs, acks)}
 
 
 class Bench:
@@ -25,7 +25,7 @@ class Bench:
         self.quick = quick
         self.loads = []
         self._rounds = rounds
-        self._cleanup = cleanup
+        self.cleanup = cleanup
         self._causeway = None
         self._n8n = None
 
@@ -40,7 +40,7 @@ class Bench:
         """The Causeway that the benchmarks load, started when the first of them asks."""
         if self._causeway is None:
             self._causeway = Causeway(self.folder / "causeway")
-            server = self._cleanup.enter_context(self._causeway.start())
+            server = self.cleanup.enter_context(self._causeway.start())
             server.await_http(f"{self._causeway.url}/healthz")
         return self._causeway
 
@@ -48,7 +48,7 @@ class Bench:
         """The n8n that the benchmarks load, started when the first of them asks."""
         if self._n8n is None:
             self._n8n = n8n.N8n(self.folder / "n8n")
-            self._n8n.await_ready(self._cleanup.enter_context(self._n8n.start()))
+            self._n8n.await_ready(self.cleanup.enter_context(self._n8n.start()))
         return self._n8n
 
 

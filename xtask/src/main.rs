@@ -1,5 +1,6 @@
 //! The project's own chores: `cargo xtask --help`.
 
+mod catalogue;
 mod sqlx_metadata;
 mod test;
 mod tidy;
@@ -18,6 +19,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Check every row of the catalogue, drive every app by every scheme against a stand-in, compare
+    /// what goes over the wire with the vendors' examples, and print what passed.
+    Catalogue {
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Check every query against both databases and write the metadata that builds use.
     Sqlx {
         /// Fail if the committed metadata is not what comes out.
@@ -45,6 +53,7 @@ fn main() -> ExitCode {
 
 fn run(chore: Chore) -> anyhow::Result<()> {
     match chore {
+        Chore::Catalogue { json } => catalogue::run(json),
         Chore::Sqlx { check } => sqlx_metadata::run(check),
         Chore::Tidy => tidy::run(),
         Chore::Test { nextest } => test::run(&nextest),

@@ -1,7 +1,7 @@
 //! Cookies: reading them without trust, and setting them as narrowly as browsers allow.
 
 use crate::Api;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use causeway_identity::token::{Browser, Plain};
 use causeway_types::SecretString;
@@ -14,8 +14,10 @@ pub(crate) const MAX_COOKIES: usize = 8 << 10;
 /// A cookie of ours.
 #[derive(Clone, Copy)]
 pub(crate) struct Cookie {
-    /// Its name. Over TLS `__Host-` stands before it, so that no other host can set it
-    /// (RFC 6265bis section 4.1.3.2).
+    /// The name's middle. Over TLS `__Host-` stands before it, so that no other host can set it
+    /// (RFC 6265bis section 4.1.3.2). If the public URL names a port, that stands after it, because
+    /// browsers send a host's cookies to all of its ports (RFC 6265 section 8.5): two servers on
+    /// one machine would sign each other's people out.
     name: &'static str,
 }
 
@@ -25,6 +27,8 @@ pub(crate) const SESSION: Cookie = Cookie { name: "causeway" };
 pub(crate) const SIGN_IN: Cookie = Cookie { name: "causeway_sign_in" };
 /// The cookie that binds a connect link to one browser.
 pub(crate) const CONNECT: Cookie = Cookie { name: "causeway_connect" };
+/// By what a connect page in another site's frame proves that it is the same one.
+const PAGE: HeaderName = HeaderName::from_static("causeway-browser");
 
 /// The text of a session's cookie, as a browser brought it.
 pub(crate) struct SessionCookie(SecretString);
@@ -49,7 +53,8 @@ pub(crate) enum Brought {
 impl Cookie {
     fn full_name(self, api: &Api) -> String {
         let prefix = if api.is_https() { "__Host-" } else { "" };
-        format!("{prefix}{}", self.name)
+        let port = api.port().map(|port| format!("_{port}")).unwrap_or_default();
+        format!("{prefix}{}{port}", self.name)
     }
 
     /// Every value of this name that a request brought. What is no text is no value of ours.
@@ -117,8 +122,8 @@ pub(crate) fn clear_session(api: &Api, response: &mut Response) {
 /// A browser, by a cookie that tells nothing but that it is the same one.
 pub(crate) struct Visitor {
     pub(crate) browser: Plain<Browser>,
-    /// The cookie to set, if the browser brought none.
-    set: Option<HeaderValue>,
+    /// What the browser is told, if it brought none: a cookie, or the header of a page without.
+    set: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Visitor {
@@ -135,7 +140,7 @@ impl Visitor {
             return Self { browser, set: None };
         }
         let text: SecretString = Plain::<Browser>::generate(api.random()).reveal();
-        let set = cookie.set(api, text.expose(), lives);
+        let set = cookie.set(api, text.expose(), lives).map(|set| (header::SET_COOKIE, set));
         // What was generated just now reads back.
         match Plain::parse(text.expose()) {
             Ok(browser) => Self { browser, set },
@@ -143,10 +148,32 @@ impl Visitor {
         }
     }
 
-    /// Adds the cookie to the answer, if the browser has none yet.
+    /// The browser of a page that may have no cookie and proves itself by a header; `None` if the
+    /// request has no such header. A page that has no proof yet is given one.
+    pub(crate) fn of_page(api: &Api, headers: &HeaderMap) -> Option<Self> {
+        let proof = headers.get(PAGE)?.to_str().unwrap_or_default();
+        if let Ok(browser) = Plain::parse(proof) {
+            return Some(Self { browser, set: None });
+        }
+        let text: SecretString = Plain::<Browser>::generate(api.random()).reveal();
+        let browser = Plain::parse(text.expose()).ok()?;
+        let mut set = HeaderValue::try_from(text.expose().as_str()).ok()?;
+        set.set_sensitive(true);
+        Some(Self { browser, set: Some((PAGE, set)) })
+    }
+
+    /// A window that is opened by such a page: the page's proof becomes the window's cookie.
+    /// `None` if it is none.
+    pub(crate) fn of_window(api: &Api, proof: &SecretString, lives: Duration) -> Option<Self> {
+        let browser = Plain::parse(proof.expose()).ok()?;
+        let set = CONNECT.set(api, proof.expose(), Some(lives))?;
+        Some(Self { browser, set: Some((header::SET_COOKIE, set)) })
+    }
+
+    /// Adds what the browser is told to the answer.
     pub(crate) fn attach(self, mut response: Response) -> Response {
-        if let Some(cookie) = self.set {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
+        if let Some((name, value)) = self.set {
+            response.headers_mut().append(name, value);
         }
         response
     }

@@ -9,8 +9,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use causeway_identity::action::Action;
-use causeway_identity::{Caller, Permit, WantedPlace, authorize};
-use causeway_types::Code;
+use causeway_identity::{Caller, Permit, Recorder, WantedPlace, authorize};
+use causeway_types::{Code, WorkspaceId};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::str::FromStr;
 
@@ -27,13 +27,7 @@ impl<A: Action + 'static> FromRequestParts<Api> for Authorized<A> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let caller = caller(parts, api).await?;
-        match authorize::<A>(&caller, api.clock().now()) {
-            Ok(permit) => Ok(Self(permit)),
-            Err(denied) => {
-                api.denials().note(&denied, caller.workspace()).await;
-                Err(denied.into())
-            }
-        }
+        Ok(Self(authorize::<A>(&caller, api.clock().now())?))
     }
 }
 
@@ -112,15 +106,60 @@ pub(crate) async fn caller(parts: &mut Parts, api: &Api) -> Result<Caller, Probl
         api.authenticator().authenticate(header.and_then(|value| value.to_str().ok())).await?
     };
     rate_limit::charge(parts, api, &caller)?;
+    let caller = match parts.extensions.get::<Recorder>() {
+        Some(recorder) => caller.recorded_by(recorder.clone()),
+        None => caller,
+    };
     parts.extensions.insert(caller.clone());
     Ok(caller)
 }
 
+/// What a request proved itself with: for an answer that lasts longer than what it was let in by
+/// may.
+pub(crate) enum Proof {
+    /// The `Authorization` header of a program.
+    Program(Option<HeaderValue>),
+    /// The session of a person, and where he acts.
+    Person(SessionCookie, Option<WantedPlace>),
+}
+
+impl FromRequestParts<Api> for Proof {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(match session(parts, api)? {
+            Some(cookie) => Self::Person(cookie, place_in(&parts.headers)?),
+            None => Self::Program(parts.headers.get(header::AUTHORIZATION).cloned()),
+        })
+    }
+}
+
+impl Proof {
+    /// The permit, if the request would be let in now as it was.
+    pub(crate) async fn again<A: Action>(&self, api: &Api) -> Result<Permit<A>, Problem> {
+        let caller = match self {
+            Self::Program(header) => {
+                let header = header.as_ref().and_then(|value| value.to_str().ok());
+                api.authenticator().authenticate(header).await?
+            }
+            Self::Person(cookie, place) => {
+                api.sign_in().sessions().authenticate_again(cookie.text(), *place).await?
+            }
+        };
+        Ok(authorize::<A>(&caller, api.clock().now())?)
+    }
+}
+
+/// Where the headers say that a person acts.
+fn place_in(headers: &HeaderMap) -> Result<Option<WantedPlace>, Problem> {
+    let environment = id_in(headers, ENVIRONMENT)?.map(WantedPlace::Environment);
+    Ok(environment.or(id_in(headers, WORKSPACE)?.map(WantedPlace::Workspace)))
+}
+
 /// A person, where the headers say that he acts.
 async fn person(cookie: &SessionCookie, headers: &HeaderMap, api: &Api) -> Result<Caller, Problem> {
-    let environment = id_in(headers, ENVIRONMENT)?;
-    let workspace = id_in(headers, WORKSPACE)?;
-    let place = environment.map(WantedPlace::Environment).or(workspace.map(WantedPlace::Workspace));
+    let workspace: Option<WorkspaceId> = id_in(headers, WORKSPACE)?;
+    let place = place_in(headers)?;
     let caller = api.sign_in().sessions().authenticate(cookie.text(), place).await?;
     if workspace.is_some_and(|workspace| workspace != caller.workspace()) {
         return Err(Problem::new(

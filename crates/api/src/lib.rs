@@ -4,8 +4,10 @@
 //!   code ([`openapi`]).
 //! - `/v1/oauth/…` and two of `/.well-known/…` are the authorization server for programs
 //!   ([`oauth_server`]).
+//! - `/v1/connect/…` is the Pipedream Connect contract ([`pipedream`]).
 //! - `/t/…` takes the requests that start workflows ([`ingress`]).
-//! - `/connect/…` is the page on which a customer adds a connection ([`connect_page`]).
+//! - `/connect/…` is the page on which a customer adds a connection ([`connect_page`]), and what a
+//!   page with a script asks for the same ([`connect_json`]).
 //! - `/scim/v2` is for the company's directory ([`scim`]).
 //! - `/auth/…` and `/account` are the pages on which people come in ([`auth`]).
 //! - `/security/…` and `/.well-known/security.txt` take reports of vulnerabilities ([`security`]).
@@ -17,9 +19,13 @@
 
 mod auth;
 mod client_address;
+mod connect_json;
 mod connect_page;
+mod connect_shell;
+mod console;
 mod cookies;
 mod cross_site;
+mod denials;
 mod extract;
 mod harden;
 mod html;
@@ -28,6 +34,7 @@ mod ingress;
 mod oauth_server;
 mod ops;
 mod page;
+mod pipedream;
 mod problem;
 mod problem_pages;
 mod rate_limit;
@@ -39,6 +46,7 @@ mod v1;
 
 pub use client_address::{ForwardedBy, TrustedProxies, UnknownHeader};
 pub use ops::install_metrics;
+pub use pipedream::ConnectionEvent;
 pub use problem::Problem;
 pub use rate_limit::{Quota, RateLimitConfig, RateLimits, Standing};
 pub use routes::{Routers, Split, openapi};
@@ -54,6 +62,7 @@ use causeway_identity::{Authenticator, Denials, MachineAccess, Members, SignIn, 
 use causeway_store::Store;
 use causeway_types::{Clock, Randomness};
 use causeway_vault::Vault;
+use causeway_webhooks::Webhooks;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +85,8 @@ pub struct ApiParts {
     pub flow: Flow,
     /// Connections.
     pub connect: Connect,
+    /// Webhooks out.
+    pub webhooks: Webhooks,
     /// Keys.
     pub vault: Vault,
     /// Apps.
@@ -122,6 +133,11 @@ pub struct Api {
 impl Api {
     /// Puts the parts together.
     pub fn new(parts: ApiParts) -> Self {
+        if !console::is_built() {
+            tracing::warn!(
+                "this binary was built without the console: customers get the plain connect page; `make build` builds both"
+            );
+        }
         Self { parts: Arc::new(parts) }
     }
 
@@ -131,6 +147,10 @@ impl Api {
 
     pub(crate) fn connect(&self) -> &Connect {
         &self.parts.connect
+    }
+
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.parts.webhooks
     }
 
     pub(crate) fn vault(&self) -> &Vault {
@@ -216,6 +236,11 @@ impl Api {
     /// What browsers call pages of this server (RFC 6454 section 6.2).
     pub(crate) fn origin(&self) -> String {
         self.parts.public_url.origin().ascii_serialization()
+    }
+
+    /// The port in the public URL, if it is not the usual one of its scheme.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.parts.public_url.port()
     }
 
     /// Whether people may sign in: their cookie travels over TLS, or stays on this machine.

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use causeway_catalog::Catalog;
 use causeway_flow::Manifest;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -41,6 +42,11 @@ pub(crate) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     metrics::counter!("causeway_sandboxes_warm_total").absolute(pool.warm_hits);
     let text = api.metrics().render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// The JSON Schema of a row of the catalogue, `app.yaml`.
+pub(crate) async fn app_schema() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/schema+json")], Json(Catalog::schema()))
 }
 
 /// The JSON Schema of `workflow.yaml`.

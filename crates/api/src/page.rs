@@ -56,7 +56,11 @@ pub(crate) fn short_limit(asked: Option<u32>) -> Result<u16, Problem> {
 
 /// The id that a cursor stands for; `start` without one.
 pub(crate) fn cursor<I: FromStr>(cursor: Option<&str>, start: I) -> Result<I, Problem> {
-    let Some(cursor) = cursor else { return Ok(start) };
+    cursor.map_or(Ok(start), known_cursor)
+}
+
+/// The id that a cursor stands for.
+pub(crate) fn known_cursor<I: FromStr>(cursor: &str) -> Result<I, Problem> {
     BASE64URL_NOPAD
         .decode(cursor.as_bytes())
         .ok()

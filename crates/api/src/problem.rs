@@ -1,5 +1,6 @@
 //! The one form of an error answer: `application/problem+json` (RFC 9457).
 
+use crate::denials::Answered;
 use crate::request_id;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -29,6 +30,9 @@ pub struct Problem {
     code: &'static str,
     /// What happened here.
     detail: Cow<'static, str>,
+    /// The field of a form that is wrong, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
     /// The request's id, as in `x-request-id`: the server's log has its lines under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -46,9 +50,16 @@ impl Problem {
             status: status(code).as_u16(),
             code: code.as_str(),
             detail: detail.into(),
+            field: None,
             request_id: request_id::current(),
             of: code,
         }
+    }
+
+    /// The same, about one field of a form.
+    #[must_use]
+    pub(crate) fn about(self, field: Option<String>) -> Self {
+        Self { field, ..self }
     }
 
     /// Its code.
@@ -125,9 +136,10 @@ impl<E: Coded + 'static> From<E> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, kind) = (self.status(), self.of.kind());
+        let (status, of, kind) = (self.status(), self.of, self.of.kind());
         metrics::counter!("causeway_problems_total", "code" => self.code).increment(1);
         let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(Answered(of));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(kind, Kind::Limited | Kind::Unavailable) {

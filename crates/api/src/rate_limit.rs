@@ -4,6 +4,8 @@
 //!   ([`layer`]). An IPv6 address counts as its /64, which is what one customer gets.
 //! - Once the caller is known, the *key* counts and the *workspace* ([`charge`]). A key is an API
 //!   key, a program's OAuth client, or a person, however many sessions he has.
+//! - A *client* that obtains and revokes tokens counts once it has proved itself
+//!   ([`charge_client`]): its id is no secret, so nobody else may use its quota up.
 //!
 //! The triggers, `/healthz`, `/readyz` and `/metrics` are not limited by this: queues bound the
 //! first, and the others are for whoever operates the server.
@@ -24,7 +26,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bucket::Buckets;
 use causeway_identity::Caller;
-use causeway_types::{Actor, Code, Timestamp, WorkspaceId};
+use causeway_types::{Actor, Code, MachineClientId, Timestamp, WorkspaceId};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -39,6 +41,8 @@ const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 const KEY: u32 = 6_000;
 const WORKSPACE: u32 = 30_000;
 const ADDRESS: u32 = 12_000;
+/// Tokens a minute that one OAuth client obtains or revokes. One lasts for an hour.
+const CLIENT: u32 = 600;
 /// Refused requests a minute from one address.
 const REFUSED: u32 = 300;
 /// Reports of vulnerabilities an hour from one address.
@@ -53,6 +57,8 @@ pub struct RateLimitConfig {
     pub workspace: Option<Quota>,
     /// Of one address, whoever calls from there.
     pub address: Option<Quota>,
+    /// Of one OAuth client, for obtaining and revoking tokens.
+    pub client: Option<Quota>,
     /// Of one address for requests that are refused because nobody knows the caller.
     pub refused: Option<Quota>,
     /// Of one address for reports of vulnerabilities.
@@ -81,6 +87,7 @@ impl Default for RateLimitConfig {
             key: Quota::per_minute(KEY),
             workspace: Quota::per_minute(WORKSPACE),
             address: Quota::per_minute(ADDRESS),
+            client: Quota::per_minute(CLIENT),
             refused: Quota::per_minute(REFUSED),
             reports: Quota::per_hour(REPORTS),
         }
@@ -90,7 +97,14 @@ impl Default for RateLimitConfig {
 impl RateLimitConfig {
     /// Without any limit.
     pub fn unlimited() -> Self {
-        Self { key: None, workspace: None, address: None, refused: None, reports: None }
+        Self {
+            key: None,
+            workspace: None,
+            address: None,
+            client: None,
+            refused: None,
+            reports: None,
+        }
     }
 }
 
@@ -99,6 +113,7 @@ pub struct RateLimits {
     key: Option<Buckets<(u8, [u8; 16])>>,
     workspace: Option<Buckets<WorkspaceId>>,
     address: Option<Buckets<IpAddr>>,
+    client: Option<Buckets<MachineClientId>>,
     refused: Option<Buckets<IpAddr>>,
     reports: Option<Buckets<IpAddr>>,
 }
@@ -113,6 +128,7 @@ impl RateLimits {
             key: config.key.map(Buckets::new),
             workspace: config.workspace.map(Buckets::new),
             address: config.address.map(Buckets::new),
+            client: config.client.map(Buckets::new),
             refused: config.refused.map(Buckets::new),
             reports: config.reports.map(Buckets::new),
         }
@@ -148,6 +164,12 @@ impl RateLimits {
         let allowed = key.is_none_or(|(_, standing)| standing.wait.is_none());
         let shared = self.workspace.as_ref().filter(|_| allowed);
         [key, shared.map(|buckets| ("workspace", buckets.take(workspace, now)))]
+    }
+
+    /// Counts a token that a client obtains or revokes.
+    pub fn proves(&self, client: MachineClientId, now: Timestamp) -> [Option<Charged>; 2] {
+        let standing = self.client.as_ref().map(|buckets| buckets.take(client, now));
+        [standing.map(|standing| ("client", standing)), None]
     }
 
     /// Counts a report of a vulnerability.
@@ -230,6 +252,7 @@ fn too_many(name: &str, quota: Quota, wait: u64) -> Problem {
     let whose = match name {
         "key" => "with this credential",
         "workspace" => "in this workspace",
+        "client" => "from this client for tokens",
         "refused" => "from this address whose caller is not known",
         "reports" => "from this address with a report",
         _ => "from this address",
@@ -266,6 +289,25 @@ pub(crate) async fn layer(State(api): State<Api>, mut request: Request, next: Ne
 pub(crate) fn charge(parts: &Parts, api: &Api, caller: &Caller) -> Result<(), Problem> {
     let now = api.clock().now();
     charged(parts, api.rate_limits().calls(caller.actor(), caller.workspace(), now))
+}
+
+/// Counts a request of somebody who is known otherwise than as a caller.
+pub(crate) fn charge_actor(
+    parts: &Parts,
+    api: &Api,
+    actor: Actor,
+    workspace: WorkspaceId,
+) -> Result<(), Problem> {
+    charged(parts, api.rate_limits().calls(actor, workspace, api.clock().now()))
+}
+
+/// Counts a request of an OAuth client that has proved itself.
+pub(crate) fn charge_client(
+    parts: &Parts,
+    api: &Api,
+    client: MachineClientId,
+) -> Result<(), Problem> {
+    charged(parts, api.rate_limits().proves(client, api.clock().now()))
 }
 
 /// Counts a report of a vulnerability.

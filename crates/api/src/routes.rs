@@ -9,10 +9,11 @@
 //! private network.
 
 use crate::{
-    Api, FORM_BODY_LIMIT, Problem, TRIGGER_BODY_LIMIT, auth, client_address, connect_page, harden,
-    idempotency, ingress, oauth_server, ops, problem_pages, rate_limit, request_id, scim, security,
-    v1,
+    Api, FORM_BODY_LIMIT, Problem, TRIGGER_BODY_LIMIT, auth, client_address, connect_json,
+    connect_page, connect_shell, console, denials, harden, idempotency, ingress, oauth_server, ops,
+    pipedream, problem_pages, rate_limit, request_id, scim, security, v1,
 };
+use crate::pipedream::For;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn_with_state, map_response_with_state};
@@ -49,13 +50,17 @@ impl Api {
 
     /// What each listener answers.
     pub fn routers(self, split: Split) -> Routers {
-        let mut public = public().merge(limited(&self, connect()));
+        let mut public = public().merge(limited(&self, connect(&self)));
         let (mut api, mut metrics) = (None, None);
         let private = limited(&self, private(&self));
+        let contract = |whom| pipedream::router(&self, whom);
         if split.api {
-            api = Some(finish(&self, private.merge(common()), Router::new()));
+            let private = private.merge(contract(For::Everybody)).merge(common());
+            api = Some(finish(&self, private, Router::new()));
+            // Customers call from their browsers, which reach the public ingress only.
+            public = public.merge(contract(For::Browsers));
         } else {
-            public = public.merge(private);
+            public = public.merge(private).merge(contract(For::Everybody));
         }
         if split.metrics {
             metrics = Some(finish(&self, operators().merge(alive()), Router::new()));
@@ -76,13 +81,17 @@ fn documented(
 ) -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(v1::Document::openapi())
         .nest("/api/v1", v1::router(limited))
+        .nest("/api/v1", v1::proxy::router())
         .nest("/scim/v2", scim::router())
         .merge(oauth_server::documented())
 }
 
 /// What anybody may ask, on the public ingress.
 fn public() -> Router<Api> {
-    common().merge(alive())
+    common()
+        .merge(alive())
+        .route("/connect.js", get(console::script))
+        .route("/connect/assets/{file}", get(console::asset))
 }
 
 /// What stands beside both the public ingress and the API: the explanations of problems, which
@@ -98,12 +107,25 @@ fn alive() -> Router<Api> {
 }
 
 /// Pages for customers, and for finders of vulnerabilities.
-fn connect() -> Router<Api> {
-    Router::new()
+fn connect(api: &Api) -> Router<Api> {
+    let pages = Router::new()
         .route("/connect/callback", get(connect_page::callback))
-        .route("/connect/{token}", get(connect_page::open))
+        .route("/connect/{token}", get(connect_shell::open))
+        .route("/connect/{token}/window", post(connect_shell::window))
         .route("/connect/{token}/authorize", post(connect_page::authorize))
         .route("/connect/{token}/key", post(connect_page::submit_key))
+        .route("/connect/{token}/waiting", get(connect_page::waiting))
+        .layer(from_fn_with_state(api.clone(), connect_page::own_forms));
+    let json = Router::new()
+        .route("/connect/{token}/session", get(connect_json::session))
+        .route("/connect/{token}/start", post(connect_json::start))
+        .route("/connect/{token}/submit", post(connect_json::submit))
+        .route("/connect/{token}/progress", get(connect_json::progress))
+        .route("/oauth/client-metadata/{environment}", get(connect_json::client_metadata))
+        .layer(from_fn_with_state(api.clone(), connect_json::own_requests));
+    pages
+        .merge(json)
+        .merge(pipedream::pages())
         .layer(DefaultBodyLimit::max(FORM_BODY_LIMIT))
         .merge(security::router())
 }
@@ -122,6 +144,7 @@ fn private(api: &Api) -> Router<Api> {
         .merge(auth::router(api))
         .merge(oauth_server::well_known())
         .route("/api/v1/openapi.json", get(|| async move { axum::Json(document) }))
+        .route("/schemas/app.json", get(ops::app_schema))
         .route("/schemas/workflow.json", get(ops::workflow_schema))
 }
 
@@ -154,6 +177,7 @@ fn finish(api: &Api, router: Router<Api>, bare: Router<Api>) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::WrongMethod, "This address does not take this method.")
         })
+        .layer(from_fn_with_state(api.clone(), denials::layer))
         .layer(map_response_with_state(api.clone(), harden::own))
         // A failed request has its line already, where its problem was made.
         .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))

@@ -6,6 +6,7 @@ mod api_keys;
 mod apps;
 mod audit;
 mod connect_sessions;
+mod connect_settings;
 mod connections;
 mod deployments;
 mod groups;
@@ -18,11 +19,15 @@ mod me;
 mod members;
 mod oauth_clients;
 mod projects;
+pub(crate) mod proxy;
 mod role_grants;
 mod security_reports;
 mod sessions;
 mod sso_policy;
 mod staff_access_requests;
+mod webhook_deliveries;
+mod webhook_endpoints;
+mod webhook_messages;
 mod workflows;
 mod workspace;
 mod workspaces;
@@ -58,7 +63,7 @@ impl Modify for Credentials {
         components.add_security_scheme("oauth_client", SecurityScheme::Http(client.build()));
         let session = ApiKeyValue::with_description(
             "__Host-causeway",
-            "The session of a person; over plain HTTP on the machine itself it is `causeway`.",
+            "The session of a person. Over plain HTTP on the machine itself it has no `__Host-`; if the public URL names a port, `_` and the port follow, as in `causeway_8400`.",
         );
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
         let requirement =
@@ -86,10 +91,26 @@ pub(crate) fn router(
         .routes(routes!(invocations::replay::replay))
         .routes(routes!(connections::list::list, connections::create::create))
         .routes(routes!(connections::show::show, connections::delete::delete))
+        .routes(routes!(connections::policy::show, connections::policy::set))
         .routes(routes!(connect_sessions::create::create))
         .routes(routes!(connect_sessions::show::show))
+        .routes(routes!(connect_settings::show::show, connect_settings::set::set))
         .routes(routes!(oauth_clients::list::list, oauth_clients::set::set))
         .routes(routes!(oauth_clients::delete::delete))
+        .routes(routes!(
+            webhook_endpoints::show::show,
+            webhook_endpoints::change::change,
+            webhook_endpoints::delete::delete
+        ))
+        .routes(routes!(webhook_endpoints::enable::enable))
+        .routes(routes!(webhook_endpoints::disable::disable))
+        .routes(routes!(webhook_endpoints::replay::replay))
+        .routes(routes!(webhook_messages::list::list))
+        .routes(routes!(webhook_messages::show::show))
+        .routes(routes!(webhook_deliveries::list::list))
+        .routes(routes!(webhook_deliveries::show::show))
+        .routes(routes!(webhook_deliveries::attempts::attempts))
+        .routes(routes!(webhook_deliveries::replay::replay))
         .routes(routes!(apps::list::list))
         .routes(routes!(apps::show::show))
         .routes(routes!(keys::show::show))
@@ -140,6 +161,9 @@ pub(crate) fn router(
         .routes(routes!(machine_clients::list::list, machine_clients::create::create))
         .routes(routes!(machine_clients::show::show, machine_clients::revoke::revoke))
         .routes(routes!(machine_clients::rotate::rotate))
+        .routes(routes!(machine_clients::set_keys::set_keys))
+        .routes(routes!(webhook_endpoints::list::list, webhook_endpoints::create::create))
+        .routes(routes!(webhook_endpoints::rotate::rotate))
         .routes(routes!(invitations::list::list, invitations::create::create))
         .routes(routes!(invitations::revoke::revoke))
         .routes(routes!(workspaces::list::list, workspaces::create::create))

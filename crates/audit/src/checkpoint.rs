@@ -85,7 +85,7 @@ pub(crate) fn sign(
         hash: reached.hash,
         at: now,
         signing_key_id: signer.id(),
-        signature: statement.sign(signer),
+        signature: statement.sign(&signer),
     }
 }
 

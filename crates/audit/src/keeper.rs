@@ -108,6 +108,10 @@ impl Inner {
         if let Err(error) = self.denials.flush(everything).await {
             tracing::warn!(error = chain(&error), "denied attempts are not in the audit chain yet");
         }
+        // Checkpoints of other nodes may be signed with a key that is new.
+        if let Err(error) = self.keys.renew().await {
+            tracing::error!(error = chain(&error), "Causeway's own keys cannot be read again");
+        }
         let now = self.clock.now();
         let mut state = self.state.lock().await;
         let mut after: Option<WorkspaceId> = None;

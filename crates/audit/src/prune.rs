@@ -96,7 +96,7 @@ impl Chain<'_> {
         db!(tx, audit::prune_checkpoints(self.workspace, floor.seq))?;
         let (through, key) = (floor.seq, signer.id());
         let statement = Statement::floor(self.workspace, (through, &hash), rows, days, now, key);
-        let signature = statement.sign_hex(signer);
+        let signature = statement.sign_hex(&signer);
         let event = Audit::AuditPruned { through, rows, hash, days, signing_key: key, signature };
         tx.commit(self.workspace, now, event).await?;
         Ok(rows)

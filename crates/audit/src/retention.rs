@@ -49,7 +49,7 @@ impl AuditLog {
         let event = Audit::AuditRetentionChanged {
             days,
             signing_key: signer.id(),
-            signature: statement.sign_hex(signer),
+            signature: statement.sign_hex(&signer),
         };
         let mut tx = self.store.write(permit.actor()).await?;
         db!(tx, audit::set_retention(workspace, days))?;

@@ -3,7 +3,6 @@
 //! feed. The signature is Ed25519 (RFC 8032) over these bytes.
 
 use causeway_identity::{OwnKeys, Signer};
-use causeway_types::entity::KeyPurpose;
 use causeway_types::{SigningKeyId, Timestamp, WorkspaceId};
 use data_encoding::HEXLOWER;
 
@@ -86,7 +85,7 @@ impl Statement {
 
     /// Whether the key that it names signed it.
     pub(crate) fn check(&self, keys: &OwnKeys, signature: &[u8]) -> Result<(), Unproven> {
-        let key = keys.verifier(KeyPurpose::Audit, self.key).ok_or(Unproven::Key(self.key))?;
+        let key = keys.audit_verifier(self.key).ok_or(Unproven::Key(self.key))?;
         if key.verifies(self.text.as_bytes(), signature) {
             Ok(())
         } else {

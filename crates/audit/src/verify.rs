@@ -4,7 +4,7 @@ mod claims;
 
 use crate::statement::Statement;
 use crate::{AuditLog, Broken, Checkpoint, PAGE};
-use causeway_identity::{OwnKeys, Permit, action};
+use causeway_identity::{OwnKeys, OwnKeysError, Permit, action};
 use causeway_store::{AuditBreak, Link, Store, db};
 use causeway_types::entity::{AuditFilter, AuditHead, AuditRow};
 use causeway_types::{Code, Coded, SigningKeyId, WorkspaceId};
@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// How often a check begins anew because rows were pruned under it.
+/// How often a check begins anew because rows were pruned under it, or signed with a new key.
 const ATTEMPTS: usize = 4;
 
 /// A chain that holds, and what that was found by.
@@ -46,6 +46,9 @@ pub enum VerifyError {
     /// The store failed.
     #[error("reading the audit chain")]
     Store(#[from] causeway_store::Error),
+    /// The keys that checkpoints are checked with could not be read again.
+    #[error("looking for the key of a checkpoint")]
+    Keys(#[from] OwnKeysError),
     /// The chain does not hold.
     #[error("checking the audit chain of {workspace}: {broken}")]
     Broken {
@@ -60,6 +63,7 @@ impl Coded for VerifyError {
     fn code(&self) -> Code {
         match self {
             Self::Store(source) => source.code(),
+            Self::Keys(source) => source.code(),
             Self::Broken { .. } => Code::AuditBroken,
         }
     }
@@ -67,6 +71,7 @@ impl Coded for VerifyError {
     fn public(&self) -> Cow<'static, str> {
         match self {
             Self::Store(source) => source.public(),
+            Self::Keys(source) => source.public(),
             Self::Broken { workspace, broken } => {
                 format!("The audit chain of {workspace} does not hold: {broken}.").into()
             }
@@ -106,15 +111,17 @@ pub async fn verify(
     loop {
         attempt += 1;
         let begun_at = chain.first().await?.map(|row| row.seq);
-        let failure = match chain.walk(kept).await {
+        let broken = match chain.walk(kept).await {
             Ok(verified) => return Ok(verified),
             Err(Stop::Store(error)) => return Err(error.into()),
-            Err(Stop::Broken(broken)) => VerifyError::Broken { workspace, broken },
+            Err(Stop::Broken(broken)) => broken,
         };
         // Rows pruned under the walk look like rows taken out; then the first row is another one.
         let pruned = chain.first().await?.map(|row| row.seq) != begun_at;
-        if !pruned || attempt == ATTEMPTS {
-            return Err(failure);
+        // A key that is not known here may be one that another node signs with since a moment ago.
+        let renewed = matches!(broken, Broken::Key { .. }) && keys.renew().await?;
+        if !(pruned || renewed) || attempt == ATTEMPTS {
+            return Err(VerifyError::Broken { workspace, broken });
         }
     }
 }

@@ -6,14 +6,27 @@
 //! operator adds or replaces rows with a folder of the same form. Rows are data: they hold no
 //! code and no secrets.
 
+mod category;
+mod check;
 mod embedded;
 mod load;
 mod row;
+mod search;
 mod values;
 
-pub use load::{Catalog, CatalogError};
+pub use category::Category;
+pub use load::{Catalog, CatalogError, Checked};
 pub use row::{
-    ApiKey, App, AuthSchemes, Basic, ClientAuth, Introspection, KeyField, OAuth2, Pkce, Refresh,
-    Revoke, RevokeMethod, Scopes, TokenKind, TokenPlace, Verify, VerifyMethod,
+    AccountAt, Api, ApiKey, App, AuthSchemes, AwsSigV4, Basic, BodyForm, ClientAuth,
+    ClientCredentials, Device, ExpiryForm, Field, FieldFormat, FieldOption, HmacAlgorithm,
+    HmacSignature, Installation, Introspection, Jwt, JwtAlgorithm, JwtExchange, Keep, KeepPart,
+    KeyForm, Mcp, McpRegistration, Method, OAuth1, OAuth1Method, OAuth2, Open, Pagination, Pkce,
+    RateHeaders, RateLimit, RateScope, Refresh, ResetForm, Revoke, RevokeMethod, RowRequest,
+    ScopeProfile, Scopes, Send, SendBasic, Signature, TextForm, TokenAnswer, TokenBasedOAuth1,
+    TokenExchange, TokenKind, TokenPlace, Verify, WebhookSecret, WebhookSignature, Webhooks,
+    matches,
 };
-pub use values::{AppUrl, FieldName, HostPattern, JsonPointer, Slug, Template, UrlTemplate};
+pub use search::AppFilter;
+pub use values::{
+    AppUrl, FieldName, HostPattern, HostTemplate, JsonPointer, PageUrl, Slug, Template, UrlTemplate,
+};

@@ -1,7 +1,8 @@
 //! Reading rows, from the binary and from an operator's folder.
 
+use crate::check::{Part, check};
 use crate::embedded;
-use crate::row::{App, OAuth2, Refresh};
+use crate::row::App;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
@@ -18,6 +19,15 @@ const MOST_ROWS: usize = 5_000;
 #[derive(Debug)]
 pub struct Catalog {
     apps: BTreeMap<String, App>,
+}
+
+/// What is in a folder of rows.
+#[derive(Debug)]
+pub struct Checked {
+    /// How many rows there are.
+    pub rows: usize,
+    /// The first fault of each row that is wrong.
+    pub faults: Vec<CatalogError>,
 }
 
 /// The catalogue could not be read.
@@ -78,6 +88,19 @@ impl Catalog {
         Ok(Self { apps })
     }
 
+    /// Reads the rows of a folder without using them.
+    pub fn check(folder: &Path) -> Checked {
+        let files = match row_files(folder) {
+            Ok(files) => files,
+            Err(error) => return Checked { rows: 0, faults: vec![error] },
+        };
+        let rows = files.len();
+        let read = |(slug, path): (String, PathBuf)| {
+            read_text(&path).and_then(|text| read_row(&path, &slug, &text)).err()
+        };
+        Checked { rows, faults: files.into_iter().filter_map(read).collect() }
+    }
+
     /// The app of this slug.
     pub fn get(&self, slug: &str) -> Option<&App> {
         self.apps.get(slug)
@@ -127,17 +150,32 @@ fn read_text(path: &Path) -> Result<String, CatalogError> {
 #[derive(Deserialize)]
 struct Places {
     slug: Spanned<IgnoredAny>,
-    auth: Spanned<IgnoredAny>,
+    #[serde(default)]
+    categories: Option<Spanned<IgnoredAny>>,
     hosts: Spanned<IgnoredAny>,
+    #[serde(default)]
+    fields: Option<Spanned<IgnoredAny>>,
+    auth: Spanned<IgnoredAny>,
     verify: Spanned<IgnoredAny>,
+    #[serde(default)]
+    api: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    webhooks: Option<Spanned<IgnoredAny>>,
 }
 
-/// Which part of a row is at fault.
-enum Part {
-    Slug,
-    Auth,
-    Hosts,
-    Verify,
+impl Places {
+    fn of(self, part: Part) -> Option<Spanned<IgnoredAny>> {
+        match part {
+            Part::Slug => Some(self.slug),
+            Part::Categories => self.categories,
+            Part::Hosts => Some(self.hosts),
+            Part::Fields => self.fields,
+            Part::Auth => Some(self.auth),
+            Part::Verify => Some(self.verify),
+            Part::Api => self.api,
+            Part::Webhooks => self.webhooks,
+        }
+    }
 }
 
 fn read_row(path: &Path, folder: &str, text: &str) -> Result<App, CatalogError> {
@@ -152,12 +190,7 @@ fn read_row(path: &Path, folder: &str, text: &str) -> Result<App, CatalogError> 
     })?;
     check(&app, folder).map_err(|(part, message)| {
         let places: Option<Places> = serde_saphyr::from_str(text).ok();
-        let at = places.map(|places| match part {
-            Part::Slug => places.slug.referenced,
-            Part::Auth => places.auth.referenced,
-            Part::Hosts => places.hosts.referenced,
-            Part::Verify => places.verify.referenced,
-        });
+        let at = places.and_then(|places| places.of(part)).map(|place| place.referenced);
         CatalogError::Row {
             path: path.to_owned(),
             line: at.map_or(0, |at| at.line()),
@@ -175,88 +208,6 @@ fn message(refused: &serde_saphyr::Error) -> String {
     // A hint for programmers, not for whoever writes rows.
     let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
-}
-
-/// What a row's values must satisfy together.
-fn check(app: &App, folder: &str) -> Result<(), (Part, String)> {
-    if app.slug.as_str() != folder {
-        return Err((Part::Slug, format!("the slug must be the folder's name, `{folder}`")));
-    }
-    if app.hosts.is_empty() {
-        return Err((Part::Hosts, "name at least one host that may receive the credential".into()));
-    }
-    if app.auth.is_empty() {
-        return Err((Part::Auth, "name at least one of oauth2, api_key, basic".into()));
-    }
-    let sent = |part, what: &str, url: &url::Url| {
-        if app.may_receive(url) {
-            return Ok(());
-        }
-        let host = url.host_str().unwrap_or_default();
-        let port = url.port().map_or(String::new(), |port| format!(":{port}"));
-        Err((part, format!("{what} would send the credential to {host}{port}; add it to `hosts`")))
-    };
-    sent(Part::Verify, "verify", app.verify.url.as_url())?;
-    if let Some(oauth2) = &app.auth.oauth2 {
-        if let Some(userinfo) = &oauth2.userinfo_url {
-            sent(Part::Auth, "userinfo_url", userinfo.as_url())?;
-        }
-        if oauth2
-            .refresh
-            .as_ref()
-            .is_some_and(|refresh| !refresh.rotates && refresh.retry_old_token)
-        {
-            let text = "retry_old_token says nothing where tokens do not rotate; leave it out";
-            return Err((Part::Auth, text.into()));
-        }
-        check_introspection(app, oauth2).map_err(|text| (Part::Auth, text))?;
-    }
-    if let Some(keys) = &app.auth.api_key {
-        check_keys(keys).map_err(|text| (Part::Auth, text))?;
-    }
-    Ok(())
-}
-
-/// The endpoint gets a refresh token, so it is where the token endpoint is, or where credentials
-/// may go.
-fn check_introspection(app: &App, oauth2: &OAuth2) -> Result<(), String> {
-    let Some(introspection) = &oauth2.introspection else { return Ok(()) };
-    if oauth2.refresh.as_ref().is_none_or(Refresh::may_repeat) {
-        return Err("introspection is for refresh tokens that rotate and are then refused; where there are none or the old one may be sent again, leave it out".into());
-    }
-    let url = introspection.url.as_url();
-    if url.origin() == oauth2.token_url.as_url().origin() || app.may_receive(url) {
-        return Ok(());
-    }
-    let host = url.host_str().unwrap_or_default();
-    Err(format!(
-        "introspection would send the refresh token to {host}; only the host of token_url and those in `hosts` may get it"
-    ))
-}
-
-fn check_keys(keys: &crate::row::ApiKey) -> Result<(), String> {
-    let names: Vec<&str> = keys.auth_fields().collect();
-    if names.is_empty() {
-        return Err("api_key needs at least one field".into());
-    }
-    for (index, name) in names.iter().enumerate() {
-        if names.iter().take(index).any(|earlier| earlier == name) {
-            return Err(format!("the api_key field `{name}` stands there twice"));
-        }
-    }
-    if keys.headers.is_empty() && keys.query.is_empty() {
-        return Err("api_key needs a header or a query parameter that carries it".into());
-    }
-    let header_form = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if let Some(name) = keys.headers.keys().find(|name| !name.bytes().all(header_form)) {
-        return Err(format!("`{name}` is not a header name"));
-    }
-    for template in keys.headers.values().chain(keys.query.values()) {
-        if let Some(unknown) = template.fields().find(|field| !names.contains(field)) {
-            return Err(format!("`{template}` names `{unknown}`, which is not among the fields"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

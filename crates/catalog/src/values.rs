@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use url::{Host, Url};
 
@@ -41,6 +42,13 @@ macro_rules! text_value {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slug(String);
 text_value!(Slug, "1 to 40 of a-z, 0-9 and -, starting with a letter");
+
+impl std::str::FromStr for Slug {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text)
+    }
+}
 
 impl Slug {
     /// The text.
@@ -115,6 +123,25 @@ impl AppUrl {
     }
 }
 
+/// A page for people: https, or a page of this project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageUrl(Url);
+text_value!(PageUrl, "an https URL of a page");
+
+impl PageUrl {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    fn read(text: &str) -> Result<Self, Refused> {
+        match Url::parse(text) {
+            Ok(url) if url.scheme() == "https" => Ok(Self(url)),
+            _ => Err(format!("`{text}` is not the https URL of a page")),
+        }
+    }
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(v4)) => v4.is_loopback(),
@@ -123,13 +150,11 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A URL with `{client_id}` in it, for calls that name the OAuth client in their path.
+/// A URL in which `{field}` stands for a value of the connection, percent-encoded in its path and
+/// query. In the host, only values that are a host's label, or a whole host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlTemplate(String);
-text_value!(UrlTemplate, "as AppUrl, and `{client_id}` stands for the OAuth client's id");
-
-/// The one placeholder of a [`UrlTemplate`].
-const CLIENT_ID: &str = "{client_id}";
+text_value!(UrlTemplate, "as AppUrl, and {field} stands for a value of the connection");
 
 impl UrlTemplate {
     /// The text.
@@ -137,31 +162,157 @@ impl UrlTemplate {
         &self.0
     }
 
-    /// The URL for one OAuth client; the id is percent-encoded. `None` if the result is not a URL.
-    pub fn fill(&self, client_id: &str) -> Option<Url> {
-        let encoded: String = client_id
-            .bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                    char::from(byte).to_string()
-                }
-                other => format!("%{other:02X}"),
-            })
-            .collect();
-        Url::parse(&self.0.replace(CLIENT_ID, &encoded)).ok()
+    /// The fields that it names.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        names(&self.0)
+    }
+
+    /// The fields that it names in its host.
+    pub fn host_fields(&self) -> impl Iterator<Item = &str> {
+        names(self.authority())
+    }
+
+    /// The fields that are its whole host, so that whoever gives them chooses where it leads.
+    pub fn whole_host_field(&self) -> Option<&str> {
+        let name = self.authority().strip_prefix('{')?.strip_suffix('}')?;
+        (!name.contains('{')).then_some(name)
+    }
+
+    /// The URL, if it names no field.
+    pub fn as_fixed(&self) -> Option<Url> {
+        if self.fields().next().is_some() { None } else { Url::parse(&self.0).ok() }
+    }
+
+    /// The URL with each field replaced by its value; `None` if a field has none, or one that
+    /// cannot stand in a host, or if what comes out is no URL of this template's scheme.
+    pub fn fill<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Option<Url> {
+        let (scheme, rest) = self.0.split_once("://")?;
+        let authority = self.authority();
+        let tail = rest.get(authority.len()..)?;
+        let host = fill(authority, |name| value(name).filter(|v| is_host(v)).map(Cow::Borrowed))?;
+        let tail = fill(tail, |name| value(name).and_then(percent_encoded))?;
+        let url = Url::parse(&format!("{scheme}://{host}{tail}")).ok()?;
+        // A value must not have become user info, or moved the host's end.
+        let whole = url.username().is_empty() && url.password().is_none();
+        (whole && url.scheme() == scheme && url.host().is_some()).then_some(url)
+    }
+
+    fn authority(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
     }
 
     fn read(text: &str) -> Result<Self, Refused> {
-        let filled = text.replace(CLIENT_ID, "id");
-        if filled.contains(['{', '}']) {
-            return Err(format!("`{text}` has a placeholder other than {CLIENT_ID}"));
+        check_names(text)?;
+        let filled = fill(text, |_| Some(Cow::Borrowed("x"))).unwrap_or_default();
+        AppUrl::read(&filled)?;
+        if !text.starts_with("https://") && !text.starts_with("http://") {
+            return Err(format!("`{text}` must begin with https://"));
         }
-        // A client id in the host would let whoever configures the client choose the host.
-        let url = AppUrl::read(&filled)?;
-        let host = text.split('/').nth(2).unwrap_or_default();
-        if host.contains(CLIENT_ID) || url.as_url().host().is_none() {
-            return Err(format!("`{text}` must not have {CLIENT_ID} in its host"));
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Whether a value may stand in a host: labels of letters, digits and hyphens, with an optional
+/// port.
+pub(crate) fn is_host(value: &str) -> bool {
+    let (name, port) = value.rsplit_once(':').unwrap_or((value, "443"));
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    name.len() <= 253 && name.split('.').all(label) && port.parse::<u16>().is_ok_and(|p| p > 0)
+}
+
+/// As a part of a path or query. A `:` stays: both allow it (RFC 3986, section 3.3), and tokens in
+/// paths have it. `None` for a value that would climb: the URL standard takes `%2E%2E` for `..`, too.
+fn percent_encoded(text: &str) -> Option<Cow<'_, str>> {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b':');
+    if matches!(text, "." | "..") {
+        return None;
+    }
+    if text.bytes().all(plain) {
+        return Some(Cow::Borrowed(text));
+    }
+    let encoded = text.bytes().map(|byte| {
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    });
+    Some(Cow::Owned(encoded.collect()))
+}
+
+/// The names in braces.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name)
+}
+
+/// The text with each name in braces replaced; `None` if one has no value.
+fn fill<'v>(text: &str, value: impl Fn(&str) -> Option<Cow<'v, str>>) -> Option<String> {
+    let mut parts = text.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}')?;
+        filled.push_str(&value(name)?);
+        filled.push_str(rest);
+    }
+    Some(filled)
+}
+
+/// Whether braces come in pairs with a field's name in each.
+fn check_names(text: &str) -> Result<(), Refused> {
+    for (index, part) in text.split('{').enumerate() {
+        let rest = match part.split_once('}') {
+            Some((name, rest)) if index > 0 => {
+                FieldName::read(name)?;
+                rest
+            }
+            _ if index > 0 => return Err(format!("`{text}` has a `{{` without its `}}`")),
+            _ => part,
+        };
+        if rest.contains('}') {
+            return Err(format!("`{text}` has a `}}` without its `{{`"));
         }
+    }
+    Ok(())
+}
+
+/// A [`HostPattern`] in which `{field}` stands for a value of the connection: a label, like
+/// `{subdomain}.example.com`, or the whole host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostTemplate(String);
+text_value!(
+    HostTemplate,
+    "api.example.com, *.example.com, {subdomain}.example.com, with :port if not 443; or {host}"
+);
+
+impl HostTemplate {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The fields that it names.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        names(&self.0)
+    }
+
+    /// The pattern for a connection; `None` if a value is missing or cannot stand in a host.
+    pub fn fill<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Option<HostPattern> {
+        let text = fill(&self.0, |name| value(name).filter(|v| is_host(v)).map(Cow::Borrowed))?;
+        HostPattern::read(&text.to_ascii_lowercase()).ok()
+    }
+
+    fn read(text: &str) -> Result<Self, Refused> {
+        check_names(text)?;
+        if text.starts_with("*.{") {
+            return Err(format!("`{text}` leaves open which domain it is in"));
+        }
+        let filled = fill(text, |_| Some(Cow::Borrowed("x"))).unwrap_or_default();
+        HostPattern::read(&filled)?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -176,6 +327,13 @@ pub struct HostPattern {
     port: u16,
 }
 text_value!(HostPattern, "api.example.com, *.example.com, either with :port");
+
+impl std::str::FromStr for HostPattern {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text)
+    }
+}
 
 impl HostPattern {
     /// The text.
@@ -231,10 +389,10 @@ impl HostPattern {
     }
 }
 
-/// A text with credential fields in braces: `Bearer {token}`.
+/// A text with fields of the connection in braces: `Bearer {token}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(String);
-text_value!(Template, "text in which {field} stands for a field of the credential");
+text_value!(Template, "text in which {field} stands for a value of the connection");
 
 impl Template {
     /// The text.
@@ -244,41 +402,18 @@ impl Template {
 
     /// The fields that it names.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.0.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name)
+        names(&self.0)
     }
 
     /// The text with each field replaced by its value; `None` if a field has none.
     pub fn fill<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
-        let mut parts = self.0.split('{');
-        let mut filled = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let (name, rest) = part.split_once('}')?;
-            filled.push_str(value(name)?);
-            filled.push_str(rest);
-        }
-        Some(filled)
+        fill(&self.0, |name| value(name).map(Cow::Borrowed))
     }
 
-    fn read(text: &str) -> Result<Self, Refused> {
-        let mut outside = String::new();
-        let mut names = 0;
-        for (index, part) in text.split('{').enumerate() {
-            let rest = match part.split_once('}') {
-                Some((name, rest)) if index > 0 => {
-                    FieldName::read(name)?;
-                    names += 1;
-                    rest
-                }
-                _ if index > 0 => return Err(format!("`{text}` has a `{{` without its `}}`")),
-                _ => part,
-            };
-            outside.push_str(rest);
-        }
-        if outside.contains('}') {
-            return Err(format!("`{text}` has a `}}` without its `{{`"));
-        }
-        if names == 0 || outside.contains(|letter: char| letter.is_control()) {
-            return Err(format!("`{text}` must name a field of the credential, like {{api_key}}"));
+    pub(crate) fn read(text: &str) -> Result<Self, Refused> {
+        check_names(text)?;
+        if text.contains(|letter: char| letter.is_control() && letter != '\n') {
+            return Err(format!("`{text}` holds control characters"));
         }
         Ok(Self(text.to_owned()))
     }

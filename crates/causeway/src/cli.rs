@@ -1,14 +1,20 @@
 //! The command line, declared.
 
 mod audit;
+mod connect;
 mod edge;
 mod machine;
 mod members;
+mod webhooks;
 
 pub(crate) use audit::{AuditCommand, ChainArgs, ExportFormat};
+pub(crate) use connect::{
+    ConnectArgs, ConnectSettingsCommand, OauthClientArgs, OauthClientsCommand, SettingsArgs,
+};
 pub(crate) use edge::EdgeArgs;
 pub(crate) use machine::{ApiKeysCommand, ClientsCommand, ScopeArgs};
 pub(crate) use members::{MembersCommand, ProjectsCommand, RoleArgs, RolesCommand};
+pub(crate) use webhooks::{EndpointArgs, PageArgs, SpanArgs, WebhooksCommand};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -56,12 +62,18 @@ pub(crate) enum Command {
     Workflows(WorkflowsCommand),
     /// Make a link on which a customer connects an account.
     Connect(ConnectArgs),
+    /// Show and set what concerns your customers' connect pages.
+    #[command(subcommand)]
+    ConnectSettings(ConnectSettingsCommand),
     /// List, show, add and delete connections.
     #[command(subcommand)]
     Connections(ConnectionsCommand),
     /// Set your own OAuth clients at apps.
     #[command(subcommand)]
     OauthClients(OauthClientsCommand),
+    /// Set up the endpoints that webhooks are sent to, look at what was sent, and send it again.
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
     /// List and show the apps of the catalogue.
     #[command(subcommand)]
     Apps(AppsCommand),
@@ -318,27 +330,6 @@ pub(crate) enum WorkflowsCommand {
     },
 }
 
-#[derive(Args)]
-pub(crate) struct ConnectArgs {
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-    /// The app.
-    #[arg(long)]
-    pub(crate) app: String,
-    /// Your own id of the customer.
-    #[arg(long)]
-    pub(crate) customer: String,
-    /// The name by which workflows refer to the connection.
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// The connection to renew.
-    #[arg(long, value_name = "ID")]
-    pub(crate) reconnect: Option<String>,
-    /// Where the customer goes afterwards.
-    #[arg(long)]
-    pub(crate) return_url: Option<String>,
-}
-
 #[derive(Subcommand)]
 pub(crate) enum ConnectionsCommand {
     /// List connections.
@@ -383,41 +374,24 @@ pub(crate) enum ConnectionsCommand {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum OauthClientsCommand {
-    /// List your OAuth clients.
-    List {
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Set your OAuth client at an app.
-    Set {
-        #[command(flatten)]
-        client: ClientArgs,
-        /// The app.
-        #[arg(long)]
-        app: String,
-        /// The client id that the app gave you.
-        #[arg(long)]
-        client_id: String,
-        /// The client secret that the app gave you: @FILE, or - for standard input.
-        #[arg(long, value_name = "@FILE|-")]
-        client_secret: Option<String>,
-    },
-    /// Delete an OAuth client.
-    Delete {
-        #[command(flatten)]
-        client: ClientArgs,
-        /// Its id.
-        id: String,
-    },
-}
-
-#[derive(Subcommand)]
 pub(crate) enum AppsCommand {
     /// List apps.
     List {
         #[command(flatten)]
         client: ClientArgs,
+        /// Those in whose name, description or categories each of these words stands.
+        words: Vec<String>,
+        /// Those of this category, like `crm`.
+        #[arg(long)]
+        category: Option<String>,
+        /// Those that connect this way, like `oauth2` or `api_key`.
+        #[arg(long)]
+        scheme: Option<String>,
+    },
+    /// Check the rows of a folder, as `apps_dir` is one, without a server.
+    Check {
+        /// The folder, with a folder for each app and an `app.yaml` in each.
+        folder: PathBuf,
     },
     /// Show an app and what it asks for.
     Show {
@@ -443,6 +417,12 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Let new keys sign access tokens and the audit's checkpoints, on the server's own machine.
+    /// Servers that run take them up by themselves.
+    RotateSigning {
+        #[command(flatten)]
+        server: Box<ServerArgs>,
+    },
     /// Wrap the data keys under another root key. The server must not run meanwhile.
     Rewrap {
         #[command(flatten)]
@@ -452,3 +432,6 @@ pub(crate) enum KeysCommand {
         to: String,
     },
 }
+
+#[cfg(test)]
+mod tests;

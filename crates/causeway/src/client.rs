@@ -57,6 +57,10 @@ impl Client {
         self.call("PUT", path, &[], Some(body)).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call("PATCH", path, &[], Some(body)).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<()> {
         self.call("DELETE", path, &[], None).await.map(|_| ())
     }

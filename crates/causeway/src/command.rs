@@ -19,6 +19,7 @@ mod projects;
 mod providers;
 mod render;
 mod serve;
+mod webhooks;
 mod workflows;
 
 use crate::cli::{Cli, Command};
@@ -40,8 +41,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Replay(args) => invocations::replay(args, output).await,
         Command::Workflows(command) => workflows::run(command, output).await,
         Command::Connect(args) => connections::connect(args, output).await,
+        Command::ConnectSettings(command) => connections::settings(command, output).await,
         Command::Connections(command) => connections::run(command, output).await,
         Command::OauthClients(command) => connections::oauth_clients(command, output).await,
+        Command::Webhooks(command) => webhooks::run(command, output).await,
         Command::Apps(command) => catalogue::run(command, output).await,
         Command::Keys(command) => Box::pin(keys::run(command, output)).await,
         Command::ApiKeys(command) => api_keys::run(command, output).await,

@@ -245,6 +245,31 @@ mod tests {
     }
 
     #[test]
+    fn the_files_that_the_docs_show_can_be_read() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let folder = tempfile::tempdir().unwrap();
+        for (page, files) in
+            [("configuration.md", 1), ("hardening.md", 3), ("vulnerability-reports.md", 2)]
+        {
+            let text = std::fs::read_to_string(docs.join(page)).unwrap();
+            let shown: Vec<&str> = text.split("```toml").skip(1).collect();
+            assert_eq!(shown.len(), files, "{page}");
+            for file in shown {
+                let path = folder.path().join("causeway.toml");
+                std::fs::write(&path, file.split("```").next().unwrap()).unwrap();
+                let args = ServerArgs {
+                    config: Some(path),
+                    data_dir: Some(folder.path().join("data")),
+                    root_key: Some("file:/nowhere/root.key".to_owned()),
+                    ..ServerArgs::default()
+                };
+                let read = Config::read(args);
+                assert!(read.is_ok(), "{page}: {:#}", read.err().unwrap());
+            }
+        }
+    }
+
+    #[test]
     fn an_unknown_field_in_the_file_is_refused() {
         let read = toml::from_str::<File>("listen = \"127.0.0.1:1\"\nlisten_on = 1\n");
         let error = read.err().unwrap();

@@ -7,7 +7,7 @@
 mod connection;
 mod doors;
 
-pub(crate) use doors::Doors;
+pub(crate) use doors::{Doors, Serving};
 
 use connection::Bounds;
 
@@ -67,13 +67,13 @@ impl Door {
     /// # Errors
     /// If that cannot be listened on.
     async fn confine(self) -> anyhow::Result<Self> {
-        let Self { flag, wanted, listener, .. } = self;
-        if wanted.ip().to_canonical().is_loopback() {
-            return Ok(Self { flag, wanted, at: wanted, listener });
+        let at = confined(self.wanted);
+        if at == self.wanted {
+            return Ok(self);
         }
+        let Self { flag, wanted, listener, .. } = self;
         // Two sockets cannot listen on one port if one of them has every address.
         drop(listener);
-        let at = loopback(wanted);
         let listener = TcpListener::bind(at).await.with_context(|| {
             format!("listening on {at}, as long as nobody has claimed the installation")
         })?;
@@ -172,6 +172,19 @@ fn without_delay(connection: &TcpStream) {
 fn is_its_own(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Where is listened instead of `wanted` until the installation is claimed.
+pub(crate) fn confined(wanted: SocketAddr) -> SocketAddr {
+    if wanted.ip().to_canonical().is_loopback() { wanted } else { loopback(wanted) }
+}
+
+/// What is listened at as a URL, for who was told no better one.
+pub(crate) fn url(at: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    // "Every address" is none that a browser could go to, and one that this machine has.
+    let at = if at.ip().to_canonical().is_unspecified() { loopback(at) } else { at };
+    format!("{scheme}://{at}")
 }
 
 /// The same port on the loopback of the same family.

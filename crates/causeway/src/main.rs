@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Err(error) => return output::failure(&error.into(), json),
     };
     match runtime.block_on(command::run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => output::success(json),
         Err(error) => output::failure(&error, json),
     }
 }

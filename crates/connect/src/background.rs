@@ -1,9 +1,9 @@
-//! What Causeway does for connections without being asked: refreshes ahead of expiry, deletions
-//! that were left unfinished, and connect sessions that are over.
+//! What Causeway does for connections without being asked: refreshes ahead of expiry, tests of
+//! those that are in doubt, deletions that were left unfinished, and connect sessions that are
+//! over.
 
-use crate::credential::Stored;
 use crate::error::CredentialError;
-use crate::refresh::{Due, UNCONFIGURED};
+use crate::refresh::UNCONFIGURED;
 use crate::{Connect, Inner};
 use causeway_store::{Audit, Bookkeeping, db};
 use causeway_types::entity::{Connection, ConnectionState, DueConnection};
@@ -36,6 +36,13 @@ impl Connect {
             }
             if let Err(error) = self.write_uses(false).await {
                 tracing::warn!(error = chain(&error), "the use of credentials is not audited yet");
+            }
+            self.inner.remembered.wipe(self.inner.clock.now());
+            if let Err(error) = self.inner.write_usage().await {
+                tracing::warn!(error = chain(&error), "the number of calls is not written yet");
+            }
+            if let Err(error) = self.inner.forget_budgets().await {
+                tracing::warn!(error = chain(&error), "forgetting budgets whose time is over");
             }
             if let Err(error) = self.forget_sessions().await {
                 tracing::warn!(error = %error, "forgetting connect sessions that are over");
@@ -98,12 +105,12 @@ impl Inner {
         }
         // Somebody here is at it.
         let Some(_flight) = self.flights.try_enter(one.id) else { return };
-        if let Err(error) = self.refresh_ahead(tenant, one).await {
-            tracing::warn!(connection = %one.id, error = %error, "refreshing ahead of expiry");
+        if let Err(error) = self.take_care(tenant, one).await {
+            tracing::warn!(connection = %one.id, error = %error, "looking after a connection");
         }
     }
 
-    async fn refresh_ahead(
+    async fn take_care(
         &self,
         tenant: Tenant,
         one: DueConnection,
@@ -115,18 +122,11 @@ impl Inner {
         if connection.refresh_at.is_none_or(|at| now < at) {
             return Ok(());
         }
-        let begun = match self.open_stored(tenant, &connection).await {
-            Ok(Stored::OAuth2(tokens)) => {
-                let due = Due { connection: connection.clone(), tokens };
-                self.attempt(tenant, due).await.map(|_| ())
-            }
-            Ok(Stored::Fields(_)) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let begun = self.look_after(tenant, connection.clone()).await;
         match begun {
             Ok(()) => Ok(()),
             Err(error) => {
-                tracing::warn!(connection = %one.id, error = %error, "a refresh could not begin");
+                tracing::warn!(connection = %one.id, error = %error, "a connection could not be looked after");
                 self.put_off(connection, &error).await
             }
         }

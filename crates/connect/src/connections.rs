@@ -1,13 +1,18 @@
 //! Listing, showing and deleting connections.
 
-use crate::credential::Stored;
+use crate::apply::Values;
+use crate::flow::mcp;
+use crate::news::{News, announce};
+use crate::refresh::Purpose;
 use crate::refresh::lease::Taken;
 use crate::revoke::Revocation;
 use crate::{Connect, Inner, Page};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
-use causeway_types::entity::{Connection, ConnectionOverview, RefreshPhase};
-use causeway_types::{Actor, Code, Coded, ConnectionId, Place, Tenant};
+use causeway_types::entity::{
+    Connection, ConnectionOverview, ConnectionState, RefreshPhase, Scheme,
+};
+use causeway_types::{Actor, Code, Coded, ConnectionId, Tenant};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,7 +99,7 @@ impl Connect {
     ) -> Result<ConnectionOverview, ConnectionError> {
         let mut conn = self.inner.store.read().await?;
         db!(conn, connection::overview(permit.tenant(), id))?
-            .filter(|one| permit.shows_app(&one.app))
+            .filter(|one| permit.covers_app(&one.app).is_ok())
             .ok_or(ConnectionError::Unknown)
     }
 
@@ -108,12 +113,16 @@ impl Connect {
         let (inner, tenant, actor) = (&self.inner, permit.tenant(), permit.actor());
         let now = inner.clock.now();
         let mut tx = inner.store.write(actor).await?;
-        let present = db!(tx, connection::get(tenant, id))?;
-        if !present.is_some_and(|one| permit.shows_app(&one.app)) {
-            return Err(ConnectionError::Unknown);
-        }
+        let present = db!(tx, connection::get(tenant, id))?
+            .filter(|one| permit.covers_app(&one.app).is_ok())
+            .ok_or(ConnectionError::Unknown)?;
         if !db!(tx, connection::mark_revoked(tenant, id, now.plus(TAKEN_UP_AFTER)))? {
             return Err(ConnectionError::Unknown);
+        }
+        if present.state != ConnectionState::Revoked {
+            let revoked =
+                Connection { state: ConnectionState::Revoked, state_reason: None, ..present };
+            announce(&mut tx, tenant, &revoked, News::Revoked).await?;
         }
         let event = Audit::ConnectionStateChanged {
             connection: id,
@@ -121,6 +130,7 @@ impl Connect {
             reason: "deleted".into(),
         };
         tx.commit(tenant.workspace, now, event).await?;
+        inner.remembered.forget(tenant, id);
         // Not cut off if the caller goes away.
         let own = Arc::clone(inner);
         let task = inner.tasks.spawn(async move { own.end(tenant, actor, id).await });
@@ -173,28 +183,29 @@ impl Inner {
 
     /// Asks the app to end the grant of a connection, if it has one.
     async fn give_back(&self, tenant: Tenant, connection: &Connection) -> Revocation {
-        let Some(client_id) = connection.oauth_client_id else { return Revocation::NotOffered };
         let unreadable = |what: &str| Revocation::Failed(format!("{what} cannot be read"));
         let Some(app) = self.catalog.get(&connection.app) else {
             return Revocation::Failed("the app's row is gone".into());
         };
-        let Some(row) = &app.auth.oauth2 else { return Revocation::NotOffered };
-        let client = match self.store.read().await {
-            Ok(mut conn) => db!(conn, connection::oauth_client_by_id(tenant, client_id)),
-            Err(error) => Err(error),
-        };
-        let Ok(Some(client)) = client else { return unreadable("the OAuth client") };
-        let Ok(client) = self.open_client(&client).await else {
-            return unreadable("the OAuth client's secret");
-        };
-        let place = Place::ConnectionCredential(connection.id);
-        let opened = self.vault.open(tenant.workspace, &place, &connection.credential).await;
-        if opened.is_ok() {
-            self.count_use(tenant.workspace, connection.id).await;
+        if !matches!(connection.scheme, Scheme::Oauth2 | Scheme::Device | Scheme::Mcp) {
+            return Revocation::NotOffered;
         }
-        match opened.ok().as_ref().and_then(Stored::read) {
-            Some(Stored::OAuth2(tokens)) => self.revoke(app, row, &client, &tokens).await,
-            _ => unreadable("the credential"),
+        let Ok(client) = self.client_of(tenant, connection).await else {
+            return unreadable("the OAuth client");
+        };
+        let Ok(stored) = self.open_stored(tenant, connection, Purpose::Upkeep).await else {
+            return unreadable("the credential");
+        };
+        let row = match connection.scheme {
+            Scheme::Mcp => mcp::row_of(&stored).map(Cow::Owned),
+            _ => app.auth.oauth2.as_ref().map(Cow::Borrowed),
+        };
+        match (row, &client) {
+            (Some(row), Some(client)) => {
+                let values = Values { stored: &stored, client: Some(client) };
+                self.revoke(app, &row, client, values).await
+            }
+            _ => Revocation::NotOffered,
         }
     }
 }

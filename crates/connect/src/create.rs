@@ -1,11 +1,15 @@
 //! Making a connection, or giving one a new credential, in one transaction.
 
+use crate::apply::{Values, needs_client};
+use crate::client::Client;
 use crate::credential::Stored;
 use crate::error::InvalidInput;
+use crate::mint::MintError;
+use crate::news::{News, announce};
 use crate::refresh::pace;
-use crate::verify::VerifyError;
-use crate::{Connect, Inner, limits};
-use causeway_catalog::{ApiKey, App, Basic};
+use crate::verify::{Account, VerifyError};
+use crate::{Connect, Inner, form, limits};
+use causeway_catalog::App;
 use causeway_identity::{Denied, Permit, action};
 use causeway_store::{Audit, WriteTx, db};
 use causeway_types::entity::{Connection, ConnectionOverview, ConnectionState, Customer, Scheme};
@@ -17,7 +21,8 @@ use causeway_vault::VaultError;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// A connection by API key or by user name and password, made without a link.
+/// A connection from what the company holds already, made without a link: keys, a client, an
+/// account's user name and password, or nothing.
 pub struct NewConnection {
     /// The company's own id for the customer; made if it is new.
     pub customer: String,
@@ -25,9 +30,10 @@ pub struct NewConnection {
     pub app: String,
     /// The connection's name; made up if `None`.
     pub name: Option<String>,
-    /// [`Scheme::ApiKey`] or [`Scheme::Basic`].
+    /// One for which the customer types something or nothing: not those that lead through the
+    /// app's own pages.
     pub scheme: Scheme,
-    /// The fields that the scheme asks for: those of the app's row, or `username` and
+    /// The fields that the app and the scheme ask for: those of the app's row, or `username` and
     /// `password`.
     pub fields: BTreeMap<String, SecretString>,
 }
@@ -64,6 +70,9 @@ pub enum CreateError {
     /// The session was used up meanwhile.
     #[error("using up the connect session")]
     SessionUsed,
+    /// The app gives no token for the credential.
+    #[error(transparent)]
+    Mint(#[from] MintError),
     /// The app does not take the credential.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -85,6 +94,7 @@ impl Coded for CreateError {
             Self::NameTaken { .. } => Code::ConnectionNameTaken,
             Self::Gone(_) => Code::NotFound,
             Self::SessionUsed => Code::ConnectLinkSpent,
+            Self::Mint(source) => source.code(),
             Self::Verify(source) => source.code(),
             Self::Vault(source) => source.code(),
             Self::Store(source) => source.code(),
@@ -96,8 +106,8 @@ impl Coded for CreateError {
             Self::UnknownApp => {
                 "The catalogue has no app of this slug. `GET /api/v1/apps` lists them.".into()
             }
-            Self::UnsupportedScheme { app, scheme: Scheme::Oauth2 } => format!(
-                "A connection to `{app}` by OAuth needs its customer: make a connect session and send them its link."
+            Self::UnsupportedScheme { app, scheme } if needs_browser(*scheme) => format!(
+                "A connection to `{app}` by `{scheme}` needs its customer: make a connect session and send them its link."
             )
             .into(),
             Self::UnsupportedScheme { app, scheme } => {
@@ -111,6 +121,7 @@ impl Coded for CreateError {
             .into(),
             Self::Gone(id) => format!("The connection {id} has been deleted meanwhile.").into(),
             Self::SessionUsed => "This link has been used. Ask for a new one.".into(),
+            Self::Mint(source) => source.public(),
             Self::Verify(source) => source.public(),
             Self::Vault(source) => source.public(),
             Self::Store(source) => source.public(),
@@ -124,6 +135,7 @@ pub(crate) struct Verified {
     pub(crate) oauth_client: Option<OAuthClientId>,
     pub(crate) stored: Stored,
     pub(crate) scopes: String,
+    pub(crate) account: Account,
 }
 
 /// Where it goes.
@@ -153,15 +165,11 @@ impl Connect {
         let now = inner.clock.now();
         let name = new.name.unwrap_or_else(|| inner.made_up_name(&new.app, now));
         limits::connection_name(&name)?;
-        check_fields(app, new.scheme, &new.fields)?;
-        let stored = Stored::Fields(new.fields);
-        inner.verify(app, new.scheme, &stored).await?;
+        let verified = inner.typed(tenant, app, new.scheme, new.fields).await?;
 
         let customer = inner.new_customer(tenant, &new.customer, now);
         let target = Target::New { customer: customer.id, app: new.app.clone(), name };
-        let verified =
-            Verified { scheme: new.scheme, oauth_client: None, stored, scopes: String::new() };
-        let mut prepared = inner.prepare(tenant, target, verified).await?;
+        let mut prepared = inner.prepare(tenant, app, target, verified).await?;
         let mut tx = inner.store.write(permit.actor()).await?;
         prepared.connection.customer_id = have_customer(&mut tx, tenant, &customer).await?;
         let event = inner.write(&mut tx, tenant, &prepared).await?;
@@ -171,6 +179,41 @@ impl Connect {
 }
 
 impl Inner {
+    /// Takes what was typed for a scheme, gets a token for it if it has one, and tries it.
+    pub(crate) async fn typed(
+        &self,
+        tenant: Tenant,
+        app: &App,
+        scheme: Scheme,
+        given: BTreeMap<String, SecretString>,
+    ) -> Result<Verified, CreateError> {
+        let stored = Stored::of_fields(read_fields(app, scheme, given)?);
+        let client = self.usual_client(tenant, app, scheme).await?;
+        let stored = self.mint(app, scheme, stored, client.as_ref()).await?;
+        let values = Values { stored: &stored, client: client.as_ref() };
+        let account = self.verify(app, scheme, values).await?;
+        Ok(Verified { scheme, oauth_client: None, stored, scopes: String::new(), account })
+    }
+
+    /// The company's usual client at an app, if the app's calls need something of it.
+    async fn usual_client(
+        &self,
+        tenant: Tenant,
+        app: &App,
+        scheme: Scheme,
+    ) -> Result<Option<Client>, CreateError> {
+        if !needs_client(app, scheme) {
+            return Ok(None);
+        }
+        let mut conn = self.store.read().await?;
+        let row = db!(conn, connection::oauth_client(tenant, app.slug.as_str()))?;
+        drop(conn);
+        match row {
+            Some(row) => Ok(Some(self.open_client(&row).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// The record of a customer, in case that there is none yet.
     pub(crate) fn new_customer(
         &self,
@@ -198,6 +241,7 @@ impl Inner {
     pub(crate) async fn prepare(
         &self,
         tenant: Tenant,
+        row: &App,
         target: Target,
         verified: Verified,
     ) -> Result<Prepared, CreateError> {
@@ -209,7 +253,9 @@ impl Inner {
         let place = Place::ConnectionCredential(id);
         let bytes = verified.stored.to_bytes();
         let credential: Sealed = self.vault.seal(tenant.workspace, &place, &bytes).await?;
-        let (expires_at, refresh_at) = pace::schedule(&verified.stored, &*self.random);
+        let (expires_at, refresh_at) =
+            pace::schedule(verified.scheme, &verified.stored, &*self.random);
+        let hosts = own_hosts(row, &verified.stored);
         let (customer_id, app, name) = match target {
             Target::New { customer, app, name } => (customer, app, name),
             // Read from the row in the transaction that writes it.
@@ -228,8 +274,14 @@ impl Inner {
             state_reason: None,
             credential,
             scopes: verified.scopes,
+            hosts,
+            account_id: verified.account.id,
+            account_name: verified.account.name,
+            policy: None,
             expires_at,
             refresh_at,
+            refreshed_at: None,
+            used_at: None,
             fence: 0,
             created_at: now,
             updated_at: now,
@@ -252,6 +304,7 @@ impl Inner {
                 }
                 other => other.into(),
             })?;
+            announce(tx, tenant, new, News::Created).await?;
             return Ok(Audit::ConnectionCreated {
                 connection: new.id,
                 customer: new.customer_id,
@@ -263,15 +316,29 @@ impl Inner {
         let present = db!(tx, connection::get(tenant, new.id))?
             .filter(|present| present.state != ConnectionState::Revoked)
             .ok_or(CreateError::Gone(new.id))?;
-        let renewed = Connection { fence: present.fence, ..new.clone() };
+        let renewed = Connection {
+            fence: present.fence,
+            customer_id: present.customer_id,
+            app: present.app,
+            name: present.name,
+            ..new.clone()
+        };
         if !db!(tx, connection::update_credential(&renewed))? {
             return Err(CreateError::Gone(new.id));
+        }
+        if present.state != ConnectionState::Healthy {
+            announce(tx, tenant, &renewed, News::Recovered).await?;
         }
         Ok(Audit::ConnectionReconnected { connection: new.id })
     }
 }
 
 impl Prepared {
+    /// Says whose connection it becomes.
+    pub(crate) fn belong_to(&mut self, customer: CustomerId) {
+        self.connection.customer_id = customer;
+    }
+
     pub(crate) fn id(&self) -> ConnectionId {
         self.connection.id
     }
@@ -287,11 +354,25 @@ impl Prepared {
             state: made.state,
             state_reason: made.state_reason,
             scopes: made.scopes,
+            account_id: made.account_id,
+            account_name: made.account_name,
+            policy: made.policy,
             expires_at: made.expires_at,
+            refresh_at: made.refresh_at,
+            refreshed_at: made.refreshed_at,
+            used_at: made.used_at,
             created_at: made.created_at,
             updated_at: made.updated_at,
         }
     }
+}
+
+/// The hosts of this account that may receive its credential, beside those that the row names for
+/// everybody.
+pub(crate) fn own_hosts(app: &App, stored: &Stored) -> String {
+    let own = app.hosts.iter().filter(|host| host.fields().next().is_some());
+    let filled = own.filter_map(|host| host.fill(|name| stored.value(name)));
+    filled.map(|host| host.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 /// Adds the customer unless there is one of this external id, and says which it is.
@@ -305,28 +386,23 @@ pub(crate) async fn have_customer(
     Ok(found.map_or(customer.id, |found| found.id))
 }
 
-/// Whether these are the fields that the app asks for in this scheme.
-pub(crate) fn check_fields(
+/// Whether a scheme leads the customer through the app's own pages.
+fn needs_browser(scheme: Scheme) -> bool {
+    use Scheme::{Device, Installation, Mcp, Oauth1, Oauth2};
+    matches!(scheme, Oauth2 | Device | Oauth1 | Installation | Mcp)
+}
+
+/// Reads what a customer typed for a scheme that asks for no more.
+///
+/// # Errors
+/// The app does not offer the scheme, or it is not one of those; or a field is wrong.
+fn read_fields(
     app: &App,
     scheme: Scheme,
-    given: &BTreeMap<String, SecretString>,
-) -> Result<(), CreateError> {
-    let auth = &app.auth;
-    let unsupported = || CreateError::UnsupportedScheme { app: app.slug.to_string(), scheme };
-    match scheme {
-        Scheme::Oauth2 => return Err(unsupported()),
-        Scheme::ApiKey => {
-            let row: &ApiKey = auth.api_key.as_ref().ok_or_else(unsupported)?;
-            limits::fields(given, row.auth_fields())?;
-        }
-        Scheme::Basic => {
-            auth.basic.as_ref().ok_or_else(unsupported)?;
-            limits::fields(given, Basic::AUTH_FIELDS.into_iter())?;
-            // RFC 7617 section 2: the user name ends at the first colon.
-            if given.get("username").is_some_and(|user| user.expose().contains(':')) {
-                return Err(InvalidInput::new("username", "it must not contain a colon").into());
-            }
-        }
+    given: BTreeMap<String, SecretString>,
+) -> Result<BTreeMap<String, SecretString>, CreateError> {
+    if needs_browser(scheme) || !app.schemes().contains(&scheme.as_str()) {
+        return Err(CreateError::UnsupportedScheme { app: app.slug.to_string(), scheme });
     }
-    Ok(())
+    Ok(form::read(app, scheme, given)?)
 }

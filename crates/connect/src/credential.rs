@@ -1,5 +1,6 @@
 //! Credentials in clear: as the vault seals them, as an app returns them, as code gets them.
 
+use crate::form;
 use causeway_catalog::App;
 use causeway_types::entity::{Connection, Scheme};
 use causeway_types::{ConnectionId, SecretBytes, SecretString, Timestamp};
@@ -26,18 +27,28 @@ pub struct Credential {
 }
 
 /// A credential as it is sealed.
-pub(crate) enum Stored {
-    OAuth2(Tokens),
-    Fields(BTreeMap<String, SecretString>),
+#[derive(Default)]
+pub(crate) struct Stored {
+    /// What the customer typed, and what is kept of answers: the fields of app and scheme.
+    pub(crate) fields: BTreeMap<String, SecretString>,
+    /// What the app gave, if the scheme has tokens.
+    pub(crate) tokens: Option<Tokens>,
 }
 
 /// What an authorization server gave.
 pub(crate) struct Tokens {
     pub(crate) access: SecretString,
+    /// The access token's secret, in OAuth 1.0a.
+    pub(crate) secret: Option<SecretString>,
     pub(crate) refresh: Option<SecretString>,
     pub(crate) obtained_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
 }
+
+/// The access token's name among a connection's values.
+pub(crate) const ACCESS_TOKEN: &str = "oauth_access_token";
+/// The name of its secret, in OAuth 1.0a.
+pub(crate) const ACCESS_TOKEN_SECRET: &str = "oauth_access_token_secret";
 
 #[derive(Deserialize)]
 struct Read {
@@ -48,77 +59,105 @@ struct Read {
 #[derive(Deserialize)]
 struct ReadTokens {
     access_token: SecretString,
+    token_secret: Option<SecretString>,
     refresh_token: Option<SecretString>,
     obtained_at_us: i64,
     expires_at_us: Option<i64>,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Written<'a> {
-    Oauth2 {
-        access_token: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        refresh_token: Option<&'a str>,
-        obtained_at_us: i64,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        expires_at_us: Option<i64>,
-    },
-    Fields(BTreeMap<&'a str, &'a str>),
+struct Written<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oauth2: Option<WrittenTokens<'a>>,
+    /// Always: a connection by nothing has neither fields nor tokens, and is a connection.
+    fields: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct WrittenTokens<'a> {
+    access_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    obtained_at_us: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at_us: Option<i64>,
 }
 
 impl Stored {
+    /// What the customer typed.
+    pub(crate) fn of_fields(fields: BTreeMap<String, SecretString>) -> Self {
+        Self { fields, tokens: None }
+    }
+
     /// Reads what the vault opened.
     pub(crate) fn read(opened: &SecretBytes) -> Option<Self> {
         let read: Read = serde_json::from_slice(opened.expose()).ok()?;
-        match (read.oauth2, read.fields) {
-            (Some(tokens), None) => Some(Self::OAuth2(Tokens {
-                access: tokens.access_token,
-                refresh: tokens.refresh_token,
-                obtained_at: Timestamp::from_micros(tokens.obtained_at_us),
-                expires_at: tokens.expires_at_us.map(Timestamp::from_micros),
-            })),
-            (None, Some(fields)) => Some(Self::Fields(fields)),
-            _ => None,
+        if read.oauth2.is_none() && read.fields.is_none() {
+            return None;
         }
+        let tokens = read.oauth2.map(|tokens| Tokens {
+            access: tokens.access_token,
+            secret: tokens.token_secret,
+            refresh: tokens.refresh_token,
+            obtained_at: Timestamp::from_micros(tokens.obtained_at_us),
+            expires_at: tokens.expires_at_us.map(Timestamp::from_micros),
+        });
+        Some(Self { fields: read.fields.unwrap_or_default(), tokens })
     }
 
     /// The bytes to seal.
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let (written, size) = match self {
-            Self::OAuth2(tokens) => {
-                let refresh = tokens.refresh.as_ref().map(|token| token.expose().as_str());
-                let size = tokens.access.expose().len() + refresh.map_or(0, str::len);
-                let written = Written::Oauth2 {
-                    access_token: tokens.access.expose(),
-                    refresh_token: refresh,
-                    obtained_at_us: tokens.obtained_at.as_micros(),
-                    expires_at_us: tokens.expires_at.map(Timestamp::as_micros),
-                };
-                (written, size)
-            }
-            Self::Fields(fields) => (Written::Fields(shown(fields)), size(fields)),
+        let text = |token: &Option<SecretString>| token.as_ref().map_or(0, |t| t.expose().len());
+        let of_tokens = self.tokens.as_ref().map_or(0, |tokens| {
+            tokens.access.expose().len() + text(&tokens.secret) + text(&tokens.refresh)
+        });
+        let written = Written {
+            oauth2: self.tokens.as_ref().map(|tokens| WrittenTokens {
+                access_token: tokens.access.expose(),
+                token_secret: tokens.secret.as_ref().map(|token| token.expose().as_str()),
+                refresh_token: tokens.refresh.as_ref().map(|token| token.expose().as_str()),
+                obtained_at_us: tokens.obtained_at.as_micros(),
+                expires_at_us: tokens.expires_at.map(Timestamp::as_micros),
+            }),
+            fields: shown(&self.fields),
         };
-        json(&written, size)
+        json(&written, of_tokens + size(&self.fields))
+    }
+
+    /// The value of this name in the templates of a row.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        let tokens = self.tokens.as_ref();
+        match name {
+            ACCESS_TOKEN => tokens.map(|tokens| tokens.access.expose().as_str()),
+            ACCESS_TOKEN_SECRET => {
+                tokens.and_then(|tokens| tokens.secret.as_ref()).map(|s| s.expose().as_str())
+            }
+            _ => self.fields.get(name).map(|value| value.expose().as_str()),
+        }
     }
 
     /// What code and the mask get of it.
     pub(crate) fn into_credential(self, connection: &Connection, app: Option<&App>) -> Credential {
-        let (auth, secrets, expires_at) = match self {
-            Self::OAuth2(tokens) => {
-                let auth =
-                    BTreeMap::from([("oauth_access_token", tokens.access.expose().as_str())]);
-                let auth = json(&auth, tokens.access.expose().len());
-                let mut secrets = vec![bytes(tokens.access.expose())];
-                secrets.extend(tokens.refresh.iter().map(|token| bytes(token.expose())));
-                (auth, secrets, tokens.expires_at)
+        let mut secrets = masked(connection.scheme, &self.fields, app);
+        let mut auth = shown(&self.fields);
+        let mut secret_bytes = size(&self.fields);
+        let mut expires_at = None;
+        if let Some(tokens) = &self.tokens {
+            for (name, token) in [
+                (ACCESS_TOKEN, Some(&tokens.access)),
+                (ACCESS_TOKEN_SECRET, tokens.secret.as_ref()),
+            ] {
+                let Some(token) = token else { continue };
+                auth.insert(name, token.expose());
+                secret_bytes += token.expose().len();
+                secrets.push(bytes(token.expose()));
             }
-            Self::Fields(fields) => {
-                let auth = json(&shown(&fields), size(&fields));
-                (auth, masked(connection.scheme, &fields, app), None)
-            }
-        };
-        let auth = SecretBytes::new(auth.to_vec());
+            secrets.extend(tokens.refresh.iter().map(|token| bytes(token.expose())));
+            expires_at = tokens.expires_at;
+        }
+        let auth = SecretBytes::new(json(&auth, secret_bytes).to_vec());
         Credential {
             connection: connection.id,
             app: connection.app.clone(),
@@ -151,24 +190,18 @@ fn masked(
     fields: &BTreeMap<String, SecretString>,
     app: Option<&App>,
 ) -> Vec<SecretBytes> {
+    let mut secrets: Vec<SecretBytes> = fields
+        .iter()
+        .filter(|(name, _)| app.is_none_or(|app| form::is_secret(app, scheme, name)))
+        .map(|(_, value)| bytes(value.expose()))
+        .collect();
     if scheme == Scheme::Basic {
         let value = |name| fields.get(name).map_or("", |value| value.expose().as_str());
-        let (user, password) = (value("username"), value("password"));
         // The pair too: HTTP Basic encodes them together, and the encoded pair holds the password.
-        let pair = Zeroizing::new(format!("{user}:{password}"));
-        return vec![bytes(password), bytes(&pair)];
+        let pair = Zeroizing::new(format!("{}:{}", value("username"), value("password")));
+        secrets.push(bytes(&pair));
     }
-    let row = app.and_then(|app| app.auth.api_key.as_ref());
-    let public = |name: &str| {
-        row.is_some_and(|row| {
-            row.fields.iter().any(|field| field.name.as_str() == name && !field.secret)
-        })
-    };
-    fields
-        .iter()
-        .filter(|(name, _)| !public(name))
-        .map(|(_, value)| bytes(value.expose()))
-        .collect()
+    secrets
 }
 
 fn bytes(text: &str) -> SecretBytes {
@@ -200,6 +233,7 @@ mod tests {
         let now = Timestamp::from_micros(0);
         Tokens {
             access: SecretString::new("at\"1".into()),
+            secret: None,
             refresh: Some(SecretString::new("rt".into())),
             obtained_at: now,
             expires_at: lifetime.map(|seconds| now.plus(Duration::from_secs(seconds))),
@@ -208,15 +242,22 @@ mod tests {
 
     #[test]
     fn what_was_sealed_reads_back() {
-        let sealed = SecretBytes::new(Stored::OAuth2(tokens(Some(60))).to_bytes().to_vec());
-        let Some(Stored::OAuth2(read)) = Stored::read(&sealed) else { panic!("another kind") };
-        assert_eq!(read.access.expose(), "at\"1");
-        assert_eq!(read.refresh.unwrap().expose(), "rt");
-        assert_eq!(read.expires_at, Some(Timestamp::from_micros(60_000_000)));
         let fields = BTreeMap::from([("key".to_owned(), SecretString::new("k".into()))]);
-        let sealed = SecretBytes::new(Stored::Fields(fields).to_bytes().to_vec());
-        let Some(Stored::Fields(read)) = Stored::read(&sealed) else { panic!("another kind") };
-        assert_eq!(read.get("key").unwrap().expose(), "k");
+        let stored = Stored { fields, tokens: Some(tokens(Some(60))) };
+        let sealed = SecretBytes::new(stored.to_bytes().to_vec());
+        let read = Stored::read(&sealed).unwrap();
+        assert_eq!(read.value(ACCESS_TOKEN), Some("at\"1"));
+        assert_eq!(read.value("key"), Some("k"));
+        let tokens = read.tokens.unwrap();
+        assert_eq!(tokens.refresh.unwrap().expose(), "rt");
+        assert_eq!(tokens.expires_at, Some(Timestamp::from_micros(60_000_000)));
+        // As the first version sealed them.
+        let old = SecretBytes::new(br#"{"fields":{"key":"k"}}"#.to_vec());
+        assert_eq!(Stored::read(&old).unwrap().value("key"), Some("k"));
+        assert!(Stored::read(&SecretBytes::new(b"{}".to_vec())).is_none());
+        // Apps that need nothing.
+        let nothing = SecretBytes::new(Stored::default().to_bytes().to_vec());
+        assert!(Stored::read(&nothing).unwrap().tokens.is_none());
     }
 
     #[test]

@@ -1,40 +1,79 @@
-//! Flows: the round trip to an app's authorization server, and the form for keys.
+//! Flows: the round trip to an app and back, and the form for keys.
 //!
 //! What may come back is decided here: the state is signed, single-use and bound to the session
 //! and the browser (see [`state`](crate::state)); PKCE S256 (RFC 7636) ties the code to the flow
-//! that asked for it; `iss` (RFC 9207) tells one authorization server from another.
+//! that asked for it; `iss` (RFC 9207) tells one authorization server from another. What a flow
+//! has to remember lies sealed in its row, so any node can end it, also after a restart.
 
+mod conclude;
+mod context;
+mod device;
 mod error;
+mod installation;
+pub(crate) mod mcp;
+mod oauth1;
+mod oauth2;
+mod progress;
+mod scopes;
 
+pub use device::DevicePrompt;
 pub use error::FlowError;
+pub use mcp::DiscoveryError;
+pub use progress::Progress;
 
-use crate::create::{CreateError, Target, Verified, check_fields};
-use crate::credential::{Stored, Tokens};
-use crate::limits::shown;
+pub(crate) use mcp::FIELDS as MCP_FIELDS;
+
+use crate::client::Client;
+use crate::form;
 use crate::link::{LinkError, Opened};
-use crate::sessions::tenant_of;
 use crate::state::{self, Binding, FlowSecret};
-use crate::token_endpoint::{self, Client, Grant, Granted};
 use crate::{Connect, Inner};
-use causeway_catalog::{App, OAuth2, Pkce};
+use causeway_catalog::App;
 use causeway_identity::token::{Browser, Plain};
 use causeway_store::{Bookkeeping, db};
-use causeway_types::entity::{ConnectSession, OAuthClient, OAuthFlow, Scheme};
-use causeway_types::{Actor, ConnectionId, OAuthFlowId, Place, SecretString, Tenant};
-use causeway_vault::VaultError;
+use causeway_types::entity::{ConnectSession, Connection, OAuthClient, OAuthFlow, Scheme};
+use causeway_types::{
+    Actor, Coded, ConnectionId, OAuthClientId, OAuthFlowId, Place, SecretString, Tenant, Timestamp,
+    chain,
+};
+use context::Context;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use url::Url;
 
-/// How long a customer may take at the authorization server.
+/// How long a customer may take at the app.
 const LIFETIME: Duration = Duration::from_mins(15);
+/// Longest value of the way back that is kept with a credential, in bytes.
+const KEPT: usize = 1024;
 
-/// What the authorization server sent the browser back with (RFC 6749 section 4.1.2).
+/// How a customer wants to connect.
+#[derive(Default)]
+pub struct Choice {
+    /// The app's slug, if the link leaves it open.
+    pub app: Option<String>,
+    /// Which of the app's ways.
+    pub scheme: Option<Scheme>,
+    /// What the customer typed: the fields of the app and of the scheme.
+    pub fields: BTreeMap<String, SecretString>,
+    /// Whether the customer goes to the app in a window of its own: it then ends with a page that
+    /// says so, and the page that opened it asks for the [`Progress`] and leads on.
+    pub popup: bool,
+}
+
+/// What the customer does next.
+pub enum Started {
+    /// Goes to this URL in the browser.
+    Browser(Url),
+    /// Types a code at the app, on any device.
+    Device(DevicePrompt),
+}
+
+/// What the app sent the browser back with.
 #[derive(Default)]
 pub struct Callback {
     /// The state.
     pub state: String,
-    /// The code, if it granted access.
+    /// The code, if the app granted access (RFC 6749, section 4.1.2).
     pub code: Option<SecretString>,
     /// The error's code, if it did not.
     pub error: Option<String>,
@@ -42,6 +81,9 @@ pub struct Callback {
     pub error_description: Option<String>,
     /// Who it is (RFC 9207).
     pub iss: Option<String>,
+    /// The query's other parameters: OAuth 1.0a's token and verifier, an installation's id, and
+    /// what a row keeps.
+    pub others: BTreeMap<String, SecretString>,
 }
 
 /// A connection that a customer has made or renewed.
@@ -51,10 +93,16 @@ pub struct Finished {
     pub connection: ConnectionId,
     /// Its name.
     pub name: String,
+    /// The app's slug.
+    pub app: String,
     /// The app's name for people.
     pub app_name: String,
+    /// What people call the account at the app, as far as it is known.
+    pub account: Option<String>,
     /// Where the customer goes now.
     pub return_url: Option<String>,
+    /// Whether this is a window of its own; see [`Choice::popup`].
+    pub popup: bool,
     /// What the customer, or the app, left out of what was asked for.
     pub missing: MissingScopes,
 }
@@ -63,154 +111,202 @@ pub struct Finished {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MissingScopes(pub Vec<String>);
 
-/// What a flow needs of the company's client.
+/// The company's client that a flow uses.
 struct OwnClient {
     row: OAuthClient,
     opened: Client,
 }
 
+/// A flow that is about to begin.
+struct NewFlow {
+    id: OAuthFlowId,
+    secret: FlowSecret,
+    /// What the way back carries.
+    state: String,
+}
+
+/// A flow whose answer has come, to the browser that it was begun in.
+struct Matched {
+    session: ConnectSession,
+    flow: OAuthFlow,
+    secret: FlowSecret,
+    context: Context,
+}
+
 impl Connect {
-    /// Begins a flow: the URL to which the customer's browser goes. Flows that the session began
-    /// before can no longer be finished.
-    pub async fn start_oauth(
+    /// Begins a flow. Those that the session began before can no longer be finished.
+    ///
+    /// # Errors
+    /// [`FlowError`]; its texts are for the customer.
+    pub async fn start(
         &self,
         token: &str,
         browser: &Plain<Browser>,
-    ) -> Result<Url, FlowError> {
+        choice: Choice,
+    ) -> Result<Started, FlowError> {
         let inner = &self.inner;
-        let opened = inner.opened(token, browser).await?;
-        let oauth = oauth_of(opened.app)?;
-        let client = inner.own_client(opened.tenant, opened.app).await?;
-        let (workspace, session) = (opened.tenant.workspace, opened.session.id);
-        let now = inner.clock.now();
-        let id = OAuthFlowId::generate(now, &*inner.random);
-        let secret = FlowSecret::generate(&*inner.random);
-        let place = Place::OAuthFlowVerifier(id);
-        let flow = OAuthFlow {
-            id,
-            workspace_id: workspace,
-            connect_session_id: session,
-            browser_digest: opened.browser,
-            verifier: inner.vault.seal(workspace, &place, secret.to_seal()).await?,
-            expires_at: now.plus(LIFETIME),
-            used_at: None,
+        let opened = inner.opened(token, browser, choice.app.as_deref()).await?;
+        let scheme = choice.scheme.unwrap_or(Scheme::Oauth2);
+        let unsupported = || unsupported(opened.app, scheme);
+        if !opened.app.schemes().contains(&scheme.as_str()) {
+            return Err(unsupported());
+        }
+        let context = Context {
+            fields: form::read(opened.app, scheme, choice.fields)?,
+            popup: choice.popup,
+            ..Context::default()
         };
-        let mut tx = inner.store.write(Actor::Customer(session)).await?;
-        db!(tx, connect_session::void_flows(workspace, session, now))?;
-        db!(tx, connect_session::insert_flow(&flow))?;
-        tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
-
-        let binding = Binding { flow: id, workspace, session, browser: &flow.browser_digest };
-        let scopes = asked_for(oauth, &client.row).join(&oauth.scopes.separator);
-        let mut url = oauth.authorization_url.as_url().clone();
-        let mut query = url.query_pairs_mut();
-        for (name, value) in &oauth.authorization_params {
-            query.append_pair(name, value);
+        match scheme {
+            Scheme::Oauth2 => inner.begin_oauth2(&opened, context).await.map(Started::Browser),
+            Scheme::Oauth1 => inner.begin_oauth1(&opened, context).await.map(Started::Browser),
+            Scheme::Installation => {
+                inner.begin_installation(&opened, context).await.map(Started::Browser)
+            }
+            Scheme::Mcp => inner.begin_mcp(&opened, context).await.map(Started::Browser),
+            Scheme::Device => inner.begin_device(&opened, context).await.map(Started::Device),
+            _ => Err(unsupported()),
         }
-        query.append_pair("response_type", "code");
-        query.append_pair("client_id", &client.row.client_id);
-        query.append_pair("redirect_uri", inner.callback_url.as_str());
-        query.append_pair("state", &secret.sign(binding));
-        if !scopes.is_empty() {
-            query.append_pair(&oauth.scopes.param, &scopes);
-        }
-        if oauth.pkce != Pkce::Forbidden {
-            query.append_pair("code_challenge", &secret.challenge());
-            query.append_pair("code_challenge_method", "S256");
-        }
-        drop(query);
-        Ok(url)
     }
 
-    /// Ends a flow: exchanges the code, tries the tokens, seals them, and makes or renews the
-    /// connection. Whatever comes of it, the state is used up.
-    pub async fn finish_oauth(
+    /// Ends a flow with what the browser brought back: gets the credential, tries it, seals it,
+    /// and makes or renews the connection. Whatever comes of it, the state is used up.
+    ///
+    /// # Errors
+    /// [`FlowError`]; its texts are for the customer.
+    pub async fn finish(
         &self,
         callback: Callback,
         browser: &Plain<Browser>,
     ) -> Result<Finished, FlowError> {
         let inner = &self.inner;
-        let (session, secret) = inner.matched(&callback.state, browser).await?;
-        inner.still_open(&session)?;
-        let tenant = tenant_of(&session);
-        let app = inner
-            .catalog
-            .get(&session.app)
-            .ok_or_else(|| LinkError::UnknownApp { app: session.app.clone() })?;
-        let oauth = oauth_of(app)?;
-        let code = granted_code(app, oauth, callback)?;
-        let client = inner.own_client(tenant, app).await?;
-        let pkce = (oauth.pkce != Pkce::Forbidden).then(|| secret.verifier());
-        let grant = Grant::Code {
-            code: &code,
-            redirect_uri: inner.callback_url.as_str(),
-            verifier: pkce.as_ref(),
-        };
-        let failed = |source| FlowError::TokenRequest { app: app.name.clone(), source };
-        let request = token_endpoint::prepare(oauth, &client.opened, grant).map_err(failed)?;
-        let answer = token_endpoint::send(&inner.http, request, || inner.clock.now())
-            .await
-            .map_err(failed)?;
-        let received_at = answer.received_at;
-        let granted = answer.read(oauth, true).map_err(|refused| FlowError::TokenRefused {
-            app: app.name.clone(),
-            sentence: refused.sentence(),
-        })?;
-        let asked = asked_for(oauth, &client.row);
-        let (scopes, missing) = compare(&asked, granted.scope.as_deref());
-        let Granted { access, refresh, expires_at, .. } = granted;
-        // A refresh token that the row has no use for is not kept.
-        let refresh = refresh.filter(|_| oauth.refresh.is_some());
-        let tokens = Tokens { access, refresh, obtained_at: received_at, expires_at };
-        let stored = Stored::OAuth2(tokens);
-        if let Err(refused) = inner.verify(app, Scheme::Oauth2, &stored).await {
-            // Nobody will hold these tokens, so the app should not honour them either.
-            if let Stored::OAuth2(tokens) = &stored {
-                let outcome = inner.revoke(app, oauth, &client.opened, tokens).await;
-                tracing::info!(session = %session.id, %outcome, "gave unverified tokens back");
-            }
-            return Err(CreateError::from(refused).into());
+        let matched = inner.matched(&callback.state, browser).await?;
+        let flow = matched.flow.clone();
+        let finished = inner.finish_matched(matched, callback).await;
+        if let Err(error) = &finished {
+            inner.keep_outcome(&flow, error).await;
         }
-        let verified = Verified {
-            scheme: Scheme::Oauth2,
-            oauth_client: Some(client.row.id),
-            stored,
-            scopes: scopes.join(" "),
-        };
-        let opened = Opened { session, tenant, app, browser: Vec::new() };
-        let mut finished = inner.conclude(opened, verified).await?;
-        finished.missing = missing;
-        Ok(finished)
+        finished
     }
 
-    /// Makes or renews the link's connection with keys that the customer typed, after the app
-    /// took them.
-    pub async fn submit_key(
+    /// Where the customer is sent after a flow that failed, if the company has said so: the
+    /// `error_url` of the session that this state and browser belong to, with the problem's code.
+    pub async fn error_url(
         &self,
-        token: &str,
+        state: &str,
         browser: &Plain<Browser>,
-        scheme: Scheme,
-        fields: BTreeMap<String, SecretString>,
-    ) -> Result<Finished, FlowError> {
-        let opened = self.inner.opened(token, browser).await?;
-        check_fields(opened.app, scheme, &fields)?;
-        let stored = Stored::Fields(fields);
-        self.inner.verify(opened.app, scheme, &stored).await.map_err(CreateError::from)?;
-        let verified = Verified { scheme, oauth_client: None, stored, scopes: String::new() };
-        self.inner.conclude(opened, verified).await
+        error: &FlowError,
+    ) -> Option<Url> {
+        let inner = &self.inner;
+        let (session, _, (_, context)) = inner.signed(state, browser).await.ok()?;
+        if context.popup {
+            return None;
+        }
+        inner.after_failure(&session, error).await
     }
 }
 
 impl Inner {
-    /// Finds the flow of a state, checks that it is this browser's, and uses it up before
-    /// anything is done with the answer.
-    async fn matched(
+    /// Ends a flow whose state was checked.
+    async fn finish_matched(
         &self,
-        state: &str,
+        matched: Matched,
+        callback: Callback,
+    ) -> Result<Finished, FlowError> {
+        let now = self.clock.now();
+        if matched.flow.expires_at <= now {
+            return Err(FlowError::Expired);
+        }
+        self.still_open(&matched.session)?;
+        let app = self.app_of_flow(&matched.flow.app)?;
+        let popup = matched.context.popup;
+        let mut finished = match matched.flow.scheme {
+            Scheme::Oauth2 => self.finish_oauth2(app, matched, callback).await?,
+            Scheme::Oauth1 => self.finish_oauth1(app, matched, callback).await?,
+            Scheme::Installation => self.finish_installation(app, matched, callback).await?,
+            Scheme::Mcp => self.finish_mcp(app, matched, callback).await?,
+            // A device's answer does not come through the browser.
+            _ => return Err(mismatch("a flow without a way back")),
+        };
+        finished.popup = popup;
+        Ok(finished)
+    }
+
+    /// The app of a flow.
+    fn app_of_flow(&self, slug: &str) -> Result<&App, FlowError> {
+        let gone = || LinkError::UnknownApp { app: slug.to_owned() };
+        Ok(self.catalog.get(slug).ok_or_else(gone)?)
+    }
+
+    /// Secrets for a flow, and the state that they sign.
+    fn new_flow(&self, opened: &Opened<'_>) -> NewFlow {
+        let id = OAuthFlowId::generate(self.clock.now(), &*self.random);
+        let secret = FlowSecret::generate(&*self.random);
+        let binding = Binding {
+            flow: id,
+            workspace: opened.tenant.workspace,
+            session: opened.session.id,
+            browser: &opened.browser,
+        };
+        let state = secret.sign(binding);
+        NewFlow { id, secret, state }
+    }
+
+    /// Writes a flow down. It takes the place of those that its session began before. `poll` are
+    /// the seconds between questions to the app, if it has to be asked.
+    async fn keep_flow(
+        &self,
+        opened: &Opened<'_>,
+        scheme: Scheme,
+        new: &NewFlow,
+        context: &Context,
+        (expires_at, poll): (Timestamp, Option<u32>),
+    ) -> Result<(), FlowError> {
+        let (workspace, session) = (opened.tenant.workspace, opened.session.id);
+        let now = self.clock.now();
+        let place = Place::OAuthFlowVerifier(new.id);
+        let plain = new.secret.to_seal(&context.to_bytes());
+        let flow = OAuthFlow {
+            id: new.id,
+            workspace_id: workspace,
+            connect_session_id: session,
+            app: opened.app.slug.to_string(),
+            scheme,
+            browser_digest: opened.browser.clone(),
+            verifier: self.vault.seal(workspace, &place, &plain).await?,
+            expires_at,
+            used_at: None,
+            outcome: None,
+            poll_at: poll.map(|seconds| now.plus(Duration::from_secs(seconds.into()))),
+            poll_seconds: poll.map(i64::from),
+        };
+        let mut tx = self.store.write(Actor::Customer(session)).await?;
+        db!(tx, connect_session::void_flows(workspace, session, now))?;
+        db!(tx, connect_session::insert_flow(&flow))?;
+        tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
+        Ok(())
+    }
+
+    /// Matches a state to its flow and session, and uses it up. The state counts from then on as
+    /// answered, whatever the answer is.
+    async fn matched(&self, text: &str, browser: &Plain<Browser>) -> Result<Matched, FlowError> {
+        let (session, flow, (secret, context)) = self.signed(text, browser).await?;
+        let now = self.clock.now();
+        let mut tx = self.store.write(Actor::Customer(session.id)).await?;
+        let first = db!(tx, connect_session::use_flow(flow.workspace_id, flow.id, now))?;
+        tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
+        if !first {
+            return Err(mismatch("the state was answered before, or a newer flow was begun"));
+        }
+        Ok(Matched { session, flow, secret, context })
+    }
+
+    /// Finds the flow of a state, and checks that the state was signed for this browser.
+    async fn signed(
+        &self,
+        text: &str,
         browser: &Plain<Browser>,
-    ) -> Result<(ConnectSession, FlowSecret), FlowError> {
-        let mismatch = |why| FlowError::State { why };
-        let received = state::read(state).ok_or(mismatch("the state does not read"))?;
+    ) -> Result<(ConnectSession, OAuthFlow, (FlowSecret, Context)), FlowError> {
+        let received = state::read(text).ok_or(mismatch("no state of ours"))?;
         let (workspace, id) = (received.workspace, received.flow);
         let mut conn = self.store.read().await?;
         let flow =
@@ -218,142 +314,101 @@ impl Inner {
         let session = db!(conn, connect_session::get(workspace, flow.connect_session_id))?
             .ok_or(mismatch("no such session"))?;
         drop(conn);
-        let place = Place::OAuthFlowVerifier(id);
-        let opened = self.vault.open(workspace, &place, &flow.verifier).await?;
-        let secret = FlowSecret::from_opened(opened).ok_or(mismatch("corrupt secret"))?;
+        let opened = self.open_flow(&flow).await?;
         let browser = browser.digest();
         let binding =
             Binding { flow: id, workspace, session: session.id, browser: browser.as_bytes() };
-        if !secret.verify(&received, binding) {
+        if !opened.0.verify(&received, binding) {
             return Err(mismatch("the signature is not of this browser and session"));
         }
-        let now = self.clock.now();
-        let mut tx = self.store.write(Actor::Customer(session.id)).await?;
-        let first = db!(tx, connect_session::use_flow(workspace, id, now))?;
-        tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
-        if !first {
-            return Err(mismatch("the state was answered before, or a newer flow was begun"));
-        }
-        if flow.expires_at <= now {
-            return Err(FlowError::Expired);
-        }
-        Ok((session, secret))
+        Ok((session, flow, opened))
     }
 
-    /// The company's client at an app, opened.
-    async fn own_client(&self, tenant: Tenant, app: &App) -> Result<OwnClient, FlowError> {
-        let slug = app.slug.as_str();
+    /// Opens what a flow remembers.
+    async fn open_flow(&self, flow: &OAuthFlow) -> Result<(FlowSecret, Context), FlowError> {
+        let place = Place::OAuthFlowVerifier(flow.id);
+        let opened = self.vault.open(flow.workspace_id, &place, &flow.verifier).await?;
+        let (secret, rest) = FlowSecret::from_opened(&opened).ok_or(mismatch("corrupt secret"))?;
+        let context = Context::read(rest).ok_or(mismatch("corrupt context"))?;
+        Ok((secret, context))
+    }
+
+    /// The company's client for a session: the one that it names, or the app's usual one.
+    async fn own_client(&self, opened: &Opened<'_>) -> Result<OwnClient, FlowError> {
+        let slug = opened.app.slug.as_str();
         let mut conn = self.store.read().await?;
-        let row = db!(conn, connection::oauth_client(tenant, slug))?
-            .ok_or_else(|| FlowError::MissingOAuthClient { app: slug.to_owned() })?;
+        let found = match opened.session.oauth_client_id {
+            Some(id) => db!(conn, connection::oauth_client_by_id(opened.tenant, id))?,
+            None => db!(conn, connection::oauth_client(opened.tenant, slug))?,
+        };
         drop(conn);
+        self.opened_client(slug, found).await
+    }
+
+    /// The client that a flow was begun with.
+    async fn client_by_id(
+        &self,
+        tenant: Tenant,
+        app: &App,
+        id: Option<OAuthClientId>,
+    ) -> Result<OwnClient, FlowError> {
+        let mut conn = self.store.read().await?;
+        let found = match id {
+            Some(id) => db!(conn, connection::oauth_client_by_id(tenant, id))?,
+            // A flow of the first version, which had one client an app.
+            None => db!(conn, connection::oauth_client(tenant, app.slug.as_str()))?,
+        };
+        drop(conn);
+        self.opened_client(app.slug.as_str(), found).await
+    }
+
+    async fn opened_client(
+        &self,
+        slug: &str,
+        found: Option<OAuthClient>,
+    ) -> Result<OwnClient, FlowError> {
+        let missing = || FlowError::MissingOAuthClient { app: slug.to_owned() };
+        let row = found.filter(|client| client.app == slug).ok_or_else(missing)?;
         let opened = self.open_client(&row).await?;
         Ok(OwnClient { row, opened })
     }
 
-    /// Opens a client's secret.
-    pub(crate) async fn open_client(&self, row: &OAuthClient) -> Result<Client, VaultError> {
-        let place = Place::OAuthClientSecret(row.id);
-        let opened = self.vault.open(row.workspace_id, &place, &row.secret).await?;
-        // What was sealed was text; anything else proves nothing and is refused by the app.
-        let secret = opened.into_text().unwrap_or_else(|| SecretString::new(String::new()));
-        Ok(Client { client_id: row.client_id.clone(), secret })
-    }
-
-    /// Writes the connection and uses the session up, in one transaction.
-    async fn conclude(
+    /// The connection that a session renews.
+    async fn renewed_by(
         &self,
-        opened: Opened<'_>,
-        verified: Verified,
-    ) -> Result<Finished, FlowError> {
-        let Opened { session, tenant, app, .. } = opened;
-        let target = match session.reconnect_id {
-            Some(id) => Target::Renew(id),
-            None => Target::New {
-                customer: session.customer_id,
-                app: session.app.clone(),
-                name: session.connection_name.clone(),
-            },
+        tenant: Tenant,
+        session: &ConnectSession,
+    ) -> Result<Option<Connection>, FlowError> {
+        let Some(id) = session.reconnect_id else { return Ok(None) };
+        let mut conn = self.store.read().await?;
+        Ok(db!(conn, connection::get(tenant, id))?)
+    }
+
+    /// Keeps why nothing came of a flow, for the page that waits for it.
+    async fn keep_outcome(&self, flow: &OAuthFlow, error: &FlowError) {
+        let outcome = format!("{}\n{}", error.code().as_str(), error.public());
+        let kept = async {
+            let mut tx = self.store.write(Actor::Customer(flow.connect_session_id)).await?;
+            let (workspace, id) = (flow.workspace_id, flow.id);
+            db!(tx, connect_session::set_outcome(workspace, id, &outcome))?;
+            tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await
         };
-        let prepared = self.prepare(tenant, target, verified).await?;
-        let now = self.clock.now();
-        let mut tx = self.store.write(Actor::Customer(session.id)).await?;
-        let event = self.write(&mut tx, tenant, &prepared).await?;
-        let workspace = tenant.workspace;
-        if !db!(tx, connect_session::use_up(workspace, session.id, prepared.id(), now))? {
-            return Err(CreateError::SessionUsed.into());
+        if let Err(error) = kept.await {
+            tracing::warn!(flow = %flow.id, error = chain(&error), "a flow's outcome is not kept");
         }
-        tx.commit(workspace, now, event).await?;
-        Ok(Finished {
-            connection: prepared.id(),
-            name: session.connection_name,
-            app_name: app.name.clone(),
-            return_url: session.return_url,
-            missing: MissingScopes::default(),
-        })
     }
 }
 
-fn oauth_of(app: &App) -> Result<&OAuth2, FlowError> {
-    app.auth.oauth2.as_ref().ok_or_else(|| FlowError::NoOAuth { app: app.slug.to_string() })
+fn mismatch(why: &'static str) -> FlowError {
+    FlowError::State { why }
 }
 
-/// The scopes of the company's client, or of the row.
-fn asked_for(oauth: &OAuth2, client: &OAuthClient) -> Vec<String> {
-    let own: Vec<String> = client.scopes.split_whitespace().map(str::to_owned).collect();
-    if own.is_empty() { oauth.scopes.default.clone() } else { own }
+fn unsupported(app: &App, scheme: Scheme) -> FlowError {
+    FlowError::UnsupportedScheme { app: app.name.clone(), scheme }
 }
 
-/// The code of an answer, after the checks that come before it is used.
-fn granted_code(app: &App, oauth: &OAuth2, callback: Callback) -> Result<SecretString, FlowError> {
-    // Also for errors: RFC 9207 section 2.4.
-    if callback.iss.as_deref().is_some_and(|iss| !issuer_fits(oauth, iss)) {
-        return Err(FlowError::Issuer { app: app.name.clone() });
-    }
-    let denied = |error: &str, description: Option<&String>| FlowError::Denied {
-        app: app.name.clone(),
-        error: shown(error, 64),
-        description: description.map(|text| shown(text, 300)),
-    };
-    if let Some(error) = &callback.error {
-        return Err(denied(error, callback.error_description.as_ref()));
-    }
-    callback.code.filter(|code| !code.expose().is_empty()).ok_or_else(|| {
-        denied("no_code", Some(&"the answer holds neither a code nor an error".into()))
-    })
-}
-
-/// Whether an `iss` can be the row's authorization server. Rows name no issuer, but an issuer is
-/// an https URL of its authorization server (RFC 8414 section 2), and a server that mixes
-/// answers up is one at another origin.
-fn issuer_fits(oauth: &OAuth2, iss: &str) -> bool {
-    Url::parse(iss).is_ok_and(|iss| iss.origin() == oauth.authorization_url.as_url().origin())
-}
-
-/// What was granted, and what of that asked for was not. An app that names no scopes has granted
-/// those asked for (RFC 6749 section 5.1). Some apps separate them by commas.
-fn compare(asked: &[String], granted: Option<&str>) -> (Vec<String>, MissingScopes) {
-    let Some(granted) = granted else { return (asked.to_vec(), MissingScopes::default()) };
-    let granted: Vec<String> = granted
-        .split([' ', ','])
-        .filter(|scope| !scope.is_empty())
-        .take(200)
-        .map(|scope| shown(scope, 256))
-        .collect();
-    let missing = asked.iter().filter(|scope| !granted.contains(scope)).cloned().collect();
-    (granted, MissingScopes(missing))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_not_granted_is_named() {
-        let asked = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(compare(&asked, None).1, MissingScopes::default());
-        assert_eq!(compare(&asked, Some("b,a")).1, MissingScopes::default());
-        let (granted, missing) = compare(&asked, Some("b c"));
-        assert_eq!((granted, missing.0), (vec!["b".into(), "c".into()], vec!["a".into()]));
-    }
+/// The text of a secret value of the way back that is none: an id, an error's code.
+fn plain<'a>(callback: &'a Callback, name: &str) -> Option<&'a str> {
+    let text = callback.others.get(name)?.expose().as_str();
+    (text.len() <= KEPT && !text.contains(char::is_control)).then_some(text)
 }

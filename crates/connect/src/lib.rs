@@ -11,38 +11,86 @@
 //!
 //! Everything here takes a [`Permit`](causeway_identity::Permit), or the token of a link.
 
+mod accounts;
+mod apply;
 mod background;
+mod check;
+mod client;
+mod client_records;
 mod connections;
 mod crash;
 mod create;
 mod credential;
+mod customers;
+mod encoding;
 mod error;
+mod export;
+mod figures;
 mod flow;
+mod form;
+mod framing;
+mod holder;
+mod jws;
 mod limits;
 mod link;
+mod listing;
+mod mint;
+mod news;
 mod oauth_clients;
+mod overrides;
+mod project_webhook;
+mod projects;
+mod proxy;
 pub mod refresh;
+mod report;
 mod revoke;
 mod sessions;
+mod settings;
 mod state;
 mod token_endpoint;
+mod token_view;
 mod uses;
 mod verify;
 
+pub use accounts::{AccountError, AccountsOf, NewAccount, Whose};
+pub use apply::ApplyError;
+pub use check::Tested;
+pub use client_records::{LabelledClient, OAuthClientChange};
 pub use connections::{ConnectionError, ConnectionFilter};
 pub use crash::{CrashPoint, CrashPoints, NoCrash};
 pub use create::{CreateError, NewConnection};
 pub use credential::Credential;
+pub use customers::CustomerError;
 pub use error::{CredentialError, InvalidInput};
-pub use flow::{Callback, Finished, FlowError, MissingScopes};
-pub use link::{FieldView, LinkError, LinkView, SchemeView};
-pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView};
+pub use export::{ExportError, Exported};
+pub use figures::SelfLimitError;
+pub use flow::{
+    Callback, Choice, DevicePrompt, DiscoveryError, Finished, FlowError, MissingScopes, Progress,
+    Started,
+};
+pub use form::FieldView;
+pub use framing::Framing;
+pub use holder::{Holder, NewToken, TOKEN_LIFETIME, TokenError};
+pub use link::{AppChoice, AppView, How, LinkError, LinkView, Reconnect, SchemeView};
+pub use listing::{Edge, Listed, Window};
+pub use mint::MintError;
+pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView, client_fields};
+pub use overrides::{AppOverrideError, AppOverrideView, NewAppOverride, custom_fields};
+pub use project_webhook::{ProjectWebhookError, ProjectWebhookView};
+pub use projects::{ConnectProject, MAX_LOGO, ProjectChange, ProjectError};
+pub use proxy::{CallPolicy, CallRate, PolicyError, ProxyAnswer, ProxyCall, ProxyError};
 pub use sessions::{NewSession, SessionCreated, SessionError, SessionView};
+pub use report::Report;
+pub use settings::{Appearance, Settings, SettingsError, Theme};
+pub use token_view::{TokenAsk, TokenView};
 pub use verify::VerifyError;
 
-use causeway_catalog::Catalog;
+pub use causeway_net::BodyError;
+
+use causeway_catalog::{Catalog, HostPattern};
 use causeway_net::HttpClient;
 use causeway_store::Store;
+use causeway_types::entity::Connection;
 use causeway_types::{Clock, NodeId, Randomness, chain};
 use causeway_vault::Vault;
 use refresh::Flights;
@@ -91,6 +139,14 @@ struct Inner {
     flights: Flights,
     /// Openings of credentials, for the audit chain.
     uses: Uses,
+    /// Whose keys were doubted lately.
+    doubts: check::Doubts,
+    /// How many calls apps still take.
+    budgets: proxy::Budgets,
+    /// Connections that were opened a moment ago, for the proxy.
+    remembered: proxy::Remembered,
+    /// How many calls were made.
+    usage: proxy::Usage,
     /// What must not be cut off because its caller went away: refreshes and deletions.
     tasks: TaskTracker,
 }
@@ -122,9 +178,21 @@ impl Connect {
             node,
             flights: Flights::default(),
             uses: Uses::default(),
+            doubts: check::Doubts::default(),
+            budgets: proxy::Budgets::default(),
+            remembered: proxy::Remembered::default(),
+            usage: proxy::Usage::default(),
             tasks: TaskTracker::new(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The hosts that may receive a connection's credential: those of the app's row, filled with
+    /// the account's own values. None if the row is gone.
+    pub fn hosts(&self, connection: &Connection) -> Vec<HostPattern> {
+        let Some(app) = self.inner.catalog.get(&connection.app) else { return Vec::new() };
+        let own = connection.hosts.split(' ').filter_map(|host| host.parse().ok());
+        app.hosts(|_| None).into_iter().chain(own).collect()
     }
 
     /// Waits for the refreshes and deletions under way: their answers must not be lost to a
@@ -135,6 +203,9 @@ impl Connect {
         self.inner.tasks.wait().await;
         if let Err(error) = self.write_uses(true).await {
             tracing::warn!(error = chain(&error), "the last use of credentials is not audited");
+        }
+        if let Err(error) = self.write_counts().await {
+            tracing::warn!(error = chain(&error), "the last number of calls is not written");
         }
     }
 }

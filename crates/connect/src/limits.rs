@@ -1,16 +1,17 @@
 //! Limits on what callers may send, and the forms of names.
 
 use crate::error::InvalidInput;
-use causeway_types::SecretString;
-use std::collections::BTreeMap;
-use url::Url;
+use causeway_types::{OAuthClientId, SecretString};
+use url::{Host, Url};
 
 /// Longest `external_id` of a customer, in bytes.
 const EXTERNAL_ID: usize = 255;
 /// Longest name of a connection, in bytes.
 const NAME: usize = 64;
-/// Longest `return_url`, in bytes.
-const RETURN_URL: usize = 2048;
+/// Longest `return_url`, `error_url` and `webhook_url`, in bytes.
+const WEB_URL: usize = 2048;
+/// Most origins of a list.
+const ORIGINS: usize = 20;
 /// Longest `client_id` of an OAuth client, in bytes.
 const CLIENT_ID: usize = 512;
 /// Longest value of a credential's field and longest client secret, in bytes.
@@ -48,20 +49,86 @@ pub(crate) fn connection_name(text: &str) -> Result<(), InvalidInput> {
     ))
 }
 
-/// An absolute http or https URL without user info, at most 2,048 bytes.
-pub(crate) fn return_url(text: &str) -> Result<(), InvalidInput> {
-    let fits = text.len() <= RETURN_URL
-        && Url::parse(text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.username().is_empty()
-                && url.password().is_none()
-        });
+/// Whether a URL is one of the web that keeps what it is sent: https, or http on this machine.
+pub(crate) fn is_web(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        // RFC 6761, section 6.3.
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+}
+
+/// An absolute https URL, or an http one at `localhost` or a loopback address, without user info,
+/// at most 2,048 bytes.
+pub(crate) fn web_url(field: &str, text: &str) -> Result<(), InvalidInput> {
+    let fits = text.len() <= WEB_URL
+        && !text.contains(|letter: char| letter.is_control() || letter.is_whitespace())
+        && Url::parse(text)
+            .is_ok_and(|url| is_web(&url) && url.username().is_empty() && url.password().is_none());
     if fits {
         return Ok(());
     }
     Err(InvalidInput::new(
-        "return_url",
-        "the return URL must be an absolute http or https URL without user info, at most 2,048 bytes",
+        field,
+        "it must be an absolute https URL, or an http one at localhost, without user info, at most 2,048 bytes",
+    ))
+}
+
+/// At most 20 origins, each as browsers print it (RFC 6454, section 6.2).
+pub(crate) fn origins(field: &str, origins: &[String]) -> Result<(), InvalidInput> {
+    let fits = |text: &String| {
+        Url::parse(text)
+            .is_ok_and(|url| is_web(&url) && url.origin().ascii_serialization() == *text)
+    };
+    if origins.len() <= ORIGINS && origins.iter().all(fits) {
+        return Ok(());
+    }
+    Err(InvalidInput::new(
+        field,
+        "at most 20 origins like https://app.example.com, without a path and without a slash at the end; http at localhost only",
+    ))
+}
+
+/// The name of a set of scopes, as rows have it.
+pub(crate) fn profile(text: &str) -> Result<(), InvalidInput> {
+    let form = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if (1..=40).contains(&text.len()) && text.bytes().all(form) {
+        return Ok(());
+    }
+    Err(InvalidInput::new("scope_profile", "a set of scopes is named by 1 to 40 of a-z, 0-9 and _"))
+}
+
+/// The name of an OAuth client: empty for the usual one, or 1 to 64 of a-z, 0-9, `-` and `_`, a
+/// letter first. Ids of clients cannot be names.
+pub(crate) fn client_name(text: &str) -> Result<(), InvalidInput> {
+    let form =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let named = text.len() <= NAME
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(form)
+        && text.parse::<OAuthClientId>().is_err();
+    if text.is_empty() || named {
+        return Ok(());
+    }
+    Err(InvalidInput::new(
+        "name",
+        "a client's name is 1 to 64 of a-z, 0-9, - and _, and starts with a letter; leave it out for the usual client",
+    ))
+}
+
+/// A text for people: at most `most` characters on one line.
+pub(crate) fn line(field: &str, text: &str, most: usize) -> Result<(), InvalidInput> {
+    if text.chars().count() <= most && shown(text, most) == text {
+        return Ok(());
+    }
+    Err(InvalidInput::new(
+        field,
+        format!(
+            "it must be one line of at most {most} characters, without spaces around it and without control characters"
+        ),
     ))
 }
 
@@ -104,25 +171,15 @@ pub(crate) fn scopes(scopes: &[String]) -> Result<(), InvalidInput> {
     ))
 }
 
-/// The fields that a scheme asks for, all of them and no others.
-pub(crate) fn fields<'a>(
-    given: &BTreeMap<String, SecretString>,
-    wanted: impl Iterator<Item = &'a str>,
-) -> Result<(), InvalidInput> {
-    let wanted: Vec<&str> = wanted.collect();
-    if let Some(name) = wanted.iter().find(|name| !given.contains_key(**name)) {
-        return Err(InvalidInput::new(name, "this field is missing"));
-    }
-    for (name, value) in given {
-        if !wanted.contains(&name.as_str()) {
-            let known = wanted.join(", ");
-            // The name is the sender's own text and may be anything, so it is not repeated.
-            return Err(InvalidInput::new(
-                "fields",
-                format!("there is an unknown field; send {known}"),
-            ));
-        }
-        secret(name, value)?;
+/// At most 16 KiB; without control characters, which no HTTP header could carry, except the line
+/// ends of a value of several lines.
+pub(crate) fn value(field: &str, text: &str, lines: bool) -> Result<(), InvalidInput> {
+    let banned = |letter: char| letter.is_control() && !(lines && matches!(letter, '\n' | '\r'));
+    if text.len() > SECRET || text.chars().any(banned) {
+        return Err(InvalidInput::new(
+            field,
+            "the value must be at most 16,384 bytes without control characters",
+        ));
     }
     Ok(())
 }
@@ -160,27 +217,49 @@ mod tests {
 
     #[test]
     fn return_urls_lead_to_web_pages() {
-        assert!(return_url("https://app.example/done?x=1").is_ok());
-        for bad in
-            ["/done", "javascript:alert(1)", "https://me:pw@app.example/", "data:text/html,x"]
-        {
-            assert!(return_url(bad).is_err(), "{bad}");
+        for good in ["https://app.example/done?x=1", "http://localhost:3000/", "http://[::1]/x"] {
+            assert!(web_url("return_url", good).is_ok(), "{good}");
         }
+        for bad in [
+            "/done",
+            "//evil.example/",
+            "javascript:alert(1)",
+            "https://me:pw@app.example/",
+            "data:text/html,x",
+            "http://app.example/",
+            "http://localhost.evil.example/",
+            "https:",
+        ] {
+            assert!(web_url("return_url", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_print_them() {
+        let check = |text: &str| origins("allowed_origins", &[text.to_owned()]);
+        for good in ["https://app.example", "https://app.example:8443", "http://localhost:3000"] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://app.example/",
+            "https://APP.example",
+            "https://app.example:443",
+            "https://*.example",
+            "http://app.example",
+            "null",
+            "*",
+            "https://app.example https://evil.example",
+            "https://app.example;",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+        let many = vec!["https://a.example".to_owned(); 21];
+        assert!(origins("allowed_origins", &many).is_err());
     }
 
     #[test]
     fn foreign_text_is_bounded_and_on_one_line() {
         assert_eq!(shown("a\r\nb\u{202e}c\0", 10), "a  bc");
         assert_eq!(shown(&"x".repeat(50), 5), "xxxxx…");
-    }
-
-    #[test]
-    fn fields_are_exactly_those_that_the_row_names() {
-        let given = |names: &[&str]| {
-            names.iter().map(|n| ((*n).to_owned(), SecretString::new("v".into()))).collect()
-        };
-        assert!(fields(&given(&["a", "b"]), ["a", "b"].into_iter()).is_ok());
-        assert_eq!(fields(&given(&["a"]), ["a", "b"].into_iter()).unwrap_err().field, "b");
-        assert!(fields(&given(&["a", "<b>"]), ["a"].into_iter()).is_err());
     }
 }

@@ -1,39 +1,62 @@
-//! The company's own OAuth clients at apps, one an app and environment.
+//! The company's own OAuth clients at apps: consumer keys, GitHub Apps and the like among them.
 
+use crate::client::Client;
 use crate::error::InvalidInput;
-use crate::{Connect, Page, limits};
+use crate::form::{self, FieldView};
+use crate::jws::SigningKey;
+use crate::{Connect, Inner, Page, limits};
+use causeway_catalog::{App, ClientAuth, McpRegistration};
 use causeway_identity::{Denied, Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::OAuthClient;
-use causeway_types::{Code, Coded, OAuthClientId, Place, SecretString, Timestamp};
+use causeway_types::{Code, Coded, OAuthClientId, Place, SecretString, Tenant, Timestamp};
 use causeway_vault::VaultError;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Longest description of a client, in characters.
+const DESCRIPTION: usize = 300;
 
 /// A client as the app's console shows it.
+#[derive(Default)]
 pub struct NewOAuthClient {
     /// The app's slug.
     pub app: String,
-    /// The `client_id` that the app gave.
+    /// Which of the app's clients it is; empty for the usual one.
+    pub name: String,
+    /// What it is for, in the company's own words.
+    pub description: String,
+    /// The `client_id` that the app gave; a consumer key; the id of a GitHub App.
     pub client_id: String,
-    /// The `client_secret` that the app gave; `None` for a public client.
+    /// The `client_secret` that the app gave, or the private key in PEM where the app takes a
+    /// signature; `None` for a public client.
     pub secret: Option<SecretString>,
+    /// What the row asks for in `client_fields`.
+    pub fields: BTreeMap<String, SecretString>,
     /// The scopes to ask for; empty for those of the app's row.
     pub scopes: Vec<String>,
 }
 
-/// A client without its secret, which is never shown again.
+/// A client without its secrets, which are never shown again.
 #[derive(Debug, Clone)]
 pub struct OAuthClientView {
     /// Its id in Causeway.
     pub id: OAuthClientId,
     /// The app's slug.
     pub app: String,
+    /// Which of the app's clients it is; empty for the usual one. One that Causeway registered by
+    /// itself is named by its authorization server.
+    pub name: String,
+    /// What it is for, in the company's own words.
+    pub description: String,
     /// The `client_id` that the app gave.
     pub client_id: String,
     /// The scopes to ask for; empty for those of the app's row.
     pub scopes: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }
 
 /// An OAuth client cannot be set, listed or deleted.
@@ -42,8 +65,8 @@ pub enum OAuthClientError {
     /// The catalogue has no such app.
     #[error("setting an OAuth client: unknown app")]
     UnknownApp,
-    /// The app does not do OAuth.
-    #[error("setting an OAuth client for {app}, which does not do OAuth")]
+    /// The app has no use for a client of the company's.
+    #[error("setting an OAuth client for {app}, which has no use for one")]
     NoOAuth {
         /// The app's slug.
         app: String,
@@ -91,7 +114,7 @@ impl Coded for OAuthClientError {
                 "The catalogue has no app of this slug. `GET /api/v1/apps` lists them.".into()
             }
             Self::NoOAuth { app } => {
-                format!("`{app}` does not connect by OAuth, so it needs no OAuth client.").into()
+                format!("`{app}` is not connected by a client of yours, so it needs none.").into()
             }
             Self::Denied(source) => source.public(),
             Self::Invalid(source) => source.public(),
@@ -107,7 +130,8 @@ impl Coded for OAuthClientError {
 }
 
 impl Connect {
-    /// Sets the client of an app in the permit's environment, or replaces its secret and scopes.
+    /// Sets a client of an app in the permit's environment, or replaces its secret, fields, scopes
+    /// and description. The app and the name say which client it is.
     ///
     /// # Errors
     /// [`OAuthClientError::InUse`] if connections were made with another `client_id`.
@@ -118,16 +142,13 @@ impl Connect {
     ) -> Result<OAuthClientView, OAuthClientError> {
         let row = self.inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
         permit.covers_app(&new.app)?;
-        if row.auth.oauth2.is_none() {
+        if !takes_client(row) {
             return Err(OAuthClientError::NoOAuth { app: new.app });
         }
-        limits::client_id(&new.client_id)?;
-        limits::scopes(&new.scopes)?;
-        if let Some(secret) = &new.secret {
-            limits::secret("client_secret", secret)?;
-        }
+        let new = check(row, new)?;
         match self.write_oauth_client(permit, &new).await {
-            // Somebody set the app's first client at the same moment: now there is one to change.
+            // Somebody set the client for the first time at the same moment: now there is one to
+            // change.
             Err(OAuthClientError::Store(causeway_store::Error::Conflict { .. })) => {
                 self.write_oauth_client(permit, &new).await
             }
@@ -141,33 +162,16 @@ impl Connect {
         new: &NewOAuthClient,
     ) -> Result<OAuthClientView, OAuthClientError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
-        let now = inner.clock.now();
         let mut conn = inner.store.read().await?;
-        let present = db!(conn, connection::oauth_client(tenant, &new.app))?;
+        let present = db!(conn, connection::oauth_client_named(tenant, &new.app, &new.name))?;
         drop(conn);
-        // The seal is bound to the record, so the id has to be known before.
-        let id = present
-            .as_ref()
-            .map_or_else(|| OAuthClientId::generate(now, &*inner.random), |client| client.id);
-        let plain = new.secret.as_ref().map_or(&b""[..], |secret| secret.expose().as_bytes());
-        let secret =
-            inner.vault.seal(tenant.workspace, &Place::OAuthClientSecret(id), plain).await?;
-        let client = OAuthClient {
-            id,
-            workspace_id: tenant.workspace,
-            environment_id: tenant.environment,
-            app: new.app.clone(),
-            client_id: new.client_id.clone(),
-            secret,
-            scopes: new.scopes.join(" "),
-            created_at: present.as_ref().map_or(now, |client| client.created_at),
-        };
+        let client = inner.sealed_client(tenant, new, present.as_ref()).await?;
         let mut tx = inner.store.write(permit.actor()).await?;
         match present {
             Some(old) => {
                 let other = old.client_id != client.client_id;
-                if other && db!(tx, connection::oauth_client_in_use(tenant, id))? {
-                    return Err(OAuthClientError::InUse { client: id });
+                if other && db!(tx, connection::oauth_client_in_use(tenant, old.id))? {
+                    return Err(OAuthClientError::InUse { client: old.id });
                 }
                 if !db!(tx, connection::update_oauth_client(&client))? {
                     return Err(OAuthClientError::Unknown);
@@ -175,8 +179,8 @@ impl Connect {
             }
             None => db!(tx, connection::insert_oauth_client(&client))?,
         }
-        let event = Audit::OauthClientSet { client: id, app: client.app.clone() };
-        tx.commit(tenant.workspace, now, event).await?;
+        let event = Audit::OauthClientSet { client: client.id, app: client.app.clone() };
+        tx.commit(tenant.workspace, client.updated_at, event).await?;
         Ok(view(client))
     }
 
@@ -209,7 +213,7 @@ impl Connect {
         let (inner, tenant) = (&self.inner, permit.tenant());
         let mut tx = inner.store.write(permit.actor()).await?;
         let client = db!(tx, connection::oauth_client_by_id(tenant, id))?
-            .filter(|client| permit.shows_app(&client.app))
+            .filter(|client| permit.covers_app(&client.app).is_ok())
             .ok_or(OAuthClientError::Unknown)?;
         if db!(tx, connection::oauth_client_in_use(tenant, id))? {
             return Err(OAuthClientError::InUse { client: id });
@@ -225,12 +229,113 @@ impl Connect {
     }
 }
 
+impl Inner {
+    /// The record of a client, new or in place of `present`, with its secrets sealed.
+    pub(crate) async fn sealed_client(
+        &self,
+        tenant: Tenant,
+        new: &NewOAuthClient,
+        present: Option<&OAuthClient>,
+    ) -> Result<OAuthClient, VaultError> {
+        let now = self.clock.now();
+        // The seal is bound to the record, so the id has to be known before.
+        let id =
+            present.map_or_else(|| OAuthClientId::generate(now, &*self.random), |client| client.id);
+        let plain = new.secret.as_ref().map_or("", |secret| secret.expose().as_str());
+        let plain = Client::to_seal(plain, &new.fields);
+        let secret =
+            self.vault.seal(tenant.workspace, &Place::OAuthClientSecret(id), &plain).await?;
+        Ok(OAuthClient {
+            id,
+            workspace_id: tenant.workspace,
+            environment_id: tenant.environment,
+            app: new.app.clone(),
+            name: new.name.clone(),
+            description: new.description.clone(),
+            client_id: new.client_id.clone(),
+            secret,
+            scopes: new.scopes.join(" "),
+            created_at: present.map_or(now, |client| client.created_at),
+            updated_at: now,
+        })
+    }
+}
+
+/// Whether connections to the app are made with a client of the company's.
+pub(crate) fn takes_client(app: &App) -> bool {
+    let auth = &app.auth;
+    auth.oauth2.is_some()
+        || auth.oauth1.is_some()
+        || auth.installation.is_some()
+        || auth.mcp.as_ref().is_some_and(|row| row.registration.contains(&McpRegistration::Static))
+}
+
+/// What a client's secret is at an app.
+#[derive(PartialEq, Eq)]
+enum SecretKind {
+    /// A text.
+    Text,
+    /// A private key.
+    Key,
+    /// Either, as it is at GitHub: an OAuth app has a text, a GitHub App a key.
+    Either,
+}
+
+fn secret_kind(app: &App) -> SecretKind {
+    let auth = &app.auth;
+    let by_key = |auth: &ClientAuth| *auth == ClientAuth::PrivateKeyJwt;
+    let oauth2 = auth.oauth2.as_ref().map(|row| by_key(&row.client_auth));
+    match (auth.installation.is_some(), oauth2) {
+        (true, None | Some(true)) | (false, Some(true)) => SecretKind::Key,
+        (true, Some(false)) => SecretKind::Either,
+        (false, _) => SecretKind::Text,
+    }
+}
+
+/// What the app's row asks for beside id and secret of a client.
+pub fn client_fields(app: &App) -> Vec<FieldView> {
+    form::of_client(app)
+}
+
+pub(crate) fn check(row: &App, mut new: NewOAuthClient) -> Result<NewOAuthClient, InvalidInput> {
+    limits::client_name(&new.name)?;
+    limits::line("description", &new.description, DESCRIPTION)?;
+    limits::client_id(&new.client_id)?;
+    limits::scopes(&new.scopes)?;
+    if let Some(secret) = &new.secret {
+        check_secret(row, secret)?;
+    }
+    new.fields = form::read_client(row, new.fields)?;
+    Ok(new)
+}
+
+/// A secret on one line, or a private key in PEM where one is taken.
+fn check_secret(row: &App, secret: &SecretString) -> Result<(), InvalidInput> {
+    let text = secret.expose();
+    let is_pem = text.trim_start().starts_with("-----BEGIN ");
+    let kind = secret_kind(row);
+    if kind == SecretKind::Text || (kind == SecretKind::Either && !is_pem) {
+        return limits::secret("client_secret", secret);
+    }
+    limits::value("client_secret", text, true)?;
+    match SigningKey::of_pem(text) {
+        Some(_) => Ok(()),
+        None => Err(InvalidInput::new(
+            "client_secret",
+            "it is not a private key in PEM (RSA, P-256 or Ed25519, without a passphrase); paste the whole file",
+        )),
+    }
+}
+
 fn view(client: OAuthClient) -> OAuthClientView {
     OAuthClientView {
         id: client.id,
         app: client.app,
+        name: client.name,
+        description: client.description,
         client_id: client.client_id,
         scopes: client.scopes.split_whitespace().map(str::to_owned).collect(),
         created_at: client.created_at,
+        updated_at: client.updated_at,
     }
 }

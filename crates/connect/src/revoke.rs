@@ -1,12 +1,13 @@
 //! Giving a grant back to the app: RFC 7009, or the app's own call.
 
 use crate::Inner;
+use crate::apply::{Moment, Values, sensitive};
+use crate::client::Client;
 use crate::credential::Tokens;
-use crate::token_endpoint::{Client, EndpointError, Form, client_header, sensitive};
-use bytes::Bytes;
-use causeway_catalog::{App, OAuth2, Revoke, RevokeMethod, TokenKind, TokenPlace};
+use crate::token_endpoint::{Ask, EndpointError, Prepared};
+use causeway_catalog::{App, BodyForm, OAuth2, Revoke, RevokeMethod, TokenKind, TokenPlace};
 use causeway_net::RequestLimits;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::AUTHORIZATION;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -38,21 +39,30 @@ impl std::fmt::Display for Revocation {
 }
 
 impl Inner {
-    /// Asks the app to end the grant behind these tokens.
+    /// Asks the app to end the grant behind these tokens. `values` are the connection's, for the
+    /// address.
     pub(crate) async fn revoke(
         &self,
         app: &App,
         row: &OAuth2,
         client: &Client,
-        tokens: &Tokens,
+        values: Values<'_>,
     ) -> Revocation {
         let Some(revoke) = &row.revoke else { return Revocation::NotOffered };
-        let Ok(request) = request(revoke, client, tokens) else {
-            return Revocation::Failed("the request cannot be built from the app's row".into());
-        };
+        let Some(tokens) = &values.stored.tokens else { return Revocation::NotOffered };
+        let values = Values { client: Some(client), ..values };
+        let moment = Moment { now: self.clock.now(), random: &*self.random };
+        match request(revoke, (client, &row.client_id_param), (values, tokens), moment) {
+            Ok(request) => self.take_back(app, request).await,
+            Err(error) => Revocation::Failed(error.to_string()),
+        }
+    }
+
+    /// Sends the request that ends a grant.
+    async fn take_back(&self, app: &App, request: Prepared) -> Revocation {
         let limits =
             RequestLimits { total: TIMEOUT, max_response_bytes: MOST_BYTES, max_redirects: 0 };
-        let response = match self.http.request(request, limits).await {
+        let response = match self.http.request(request.into_request(), limits).await {
             Ok(response) => response,
             Err(error) => return Revocation::Failed(error.to_string()),
         };
@@ -72,51 +82,45 @@ impl Inner {
 
 fn request(
     revoke: &Revoke,
-    client: &Client,
-    tokens: &Tokens,
-) -> Result<http::Request<Bytes>, EndpointError> {
-    let url = revoke.url.fill(&client.client_id).ok_or(EndpointError::Request)?;
+    (client, id_param): (&Client, &str),
+    (values, tokens): (Values<'_>, &Tokens),
+    moment: Moment<'_>,
+) -> Result<Prepared, EndpointError> {
+    let mut url = revoke.url.fill(|name| values.get(name)).ok_or(EndpointError::Request)?;
     let (token, kind) = match (revoke.token, &tokens.refresh) {
         (TokenKind::Refresh, Some(token)) => (token, "refresh_token"),
         _ => (&tokens.access, "access_token"),
     };
+    if let TokenPlace::Query(name) = &revoke.send {
+        url.query_pairs_mut().append_pair(name, token.expose());
+    }
     let method = match revoke.method {
         RevokeMethod::Post => http::Method::POST,
         RevokeMethod::Delete => http::Method::DELETE,
+        RevokeMethod::Get => http::Method::GET,
     };
-    let mut form = Form::default();
-    let proof = match revoke.client_auth {
-        Some(auth) => client_header(auth, client, &mut form).transpose()?,
-        None => None,
-    };
-    let mut request = http::Request::builder()
-        .method(method)
-        .uri(url.as_str())
-        .header(ACCEPT, "application/json");
-    if let Some(proof) = proof {
-        request = request.header(AUTHORIZATION, proof);
-    }
-    let (content_type, body) = match &revoke.send {
+    let mut ask = Ask::new(method, url);
+    let mut form = BodyForm::Form;
+    match &revoke.send {
         TokenPlace::Form(name) => {
-            form.add(name, token.expose());
+            ask.set(name, token.expose());
             if name == "token" {
                 // RFC 7009 section 2.1.
-                form.add("token_type_hint", kind);
+                ask.set("token_type_hint", kind);
             }
-            (Some("application/x-www-form-urlencoded"), form.into_body())
         }
         TokenPlace::Json(name) => {
-            let object = serde_json::json!({ name.as_str(): token.expose() });
-            (Some("application/json"), Bytes::from(object.to_string()))
+            ask.set(name, token.expose());
+            form = BodyForm::Json;
         }
+        TokenPlace::Query(_) => {}
         TokenPlace::Bearer => {
-            let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
-            request = request.header(AUTHORIZATION, sensitive(&bearer)?);
-            (None, Bytes::new())
+            let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+            ask.headers().insert(AUTHORIZATION, sensitive(&text)?);
         }
-    };
-    if let Some(content_type) = content_type {
-        request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    request.body(body).map_err(|_| EndpointError::Request)
+    if let Some(auth) = revoke.client_auth {
+        ask.prove(auth, id_param, client, moment)?;
+    }
+    ask.ready(form)
 }

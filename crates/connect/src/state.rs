@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 
 const HALF: usize = 32;
 
-/// The secrets of one flow: 256 bits that become the PKCE verifier, and 256 bits that sign.
+/// The secrets of one flow: 256 bits that become the PKCE verifier, and 256 bits that sign. What
+/// else a flow has to remember is sealed behind them.
 pub(crate) struct FlowSecret(SecretBytes);
 
 /// What a state is bound to.
@@ -41,14 +42,15 @@ impl FlowSecret {
         Self(SecretBytes::new(bytes))
     }
 
-    /// From what the vault opened.
-    pub(crate) fn from_opened(bytes: SecretBytes) -> Option<Self> {
-        (bytes.expose().len() == 2 * HALF).then_some(Self(bytes))
+    /// From what the vault opened, and what stands behind it.
+    pub(crate) fn from_opened(opened: &SecretBytes) -> Option<(Self, &[u8])> {
+        let (secret, rest) = opened.expose().split_at_checked(2 * HALF)?;
+        Some((Self(SecretBytes::new(secret.to_vec())), rest))
     }
 
-    /// What to seal.
-    pub(crate) fn to_seal(&self) -> &[u8] {
-        self.0.expose()
+    /// What to seal, with this behind it.
+    pub(crate) fn to_seal(&self, rest: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([self.0.expose(), rest].concat())
     }
 
     /// The PKCE verifier: 43 characters (RFC 7636 section 4.1).

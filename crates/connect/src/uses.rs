@@ -1,8 +1,10 @@
 //! How often credentials were opened. Each opening counts; a connection's are written as one audit
-//! event a minute, so that traffic does not drown the chain.
+//! event a minute, so that traffic does not drown the chain. When a connection was last used stands
+//! in its row, to the hour; what keeps it alive is no use.
 
+use crate::refresh::Purpose;
 use crate::{Connect, Inner};
-use causeway_store::{Audit, Error};
+use causeway_store::{Audit, Error, db};
 use causeway_types::{Actor, ConnectionId, Timestamp, WorkspaceId, chain};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 /// How long openings are counted before they are written.
 const WINDOW: Duration = Duration::from_mins(1);
+/// How often it is written when a connection was used.
+const REMEMBERED_EVERY: Duration = Duration::from_hours(1);
 /// Connections counted at once; with more, everything is written at once.
 const COUNTED: usize = 10_000;
 /// Events that one transaction carries.
@@ -27,6 +31,8 @@ struct Use {
     connection: ConnectionId,
     times: i64,
     since: Timestamp,
+    /// Whether somebody used the connection, and when last.
+    used_at: Option<Timestamp>,
 }
 
 impl Connect {
@@ -42,9 +48,15 @@ impl Connect {
 
 impl Inner {
     /// Counts the opening of a connection's credential.
-    pub(crate) async fn count_use(&self, workspace: WorkspaceId, connection: ConnectionId) {
+    pub(crate) async fn count_use(
+        &self,
+        workspace: WorkspaceId,
+        connection: ConnectionId,
+        purpose: Purpose,
+    ) {
         let since = self.clock.now();
-        let full = self.uses.add(Use { workspace, connection, times: 1, since });
+        let used_at = (purpose == Purpose::Use).then_some(since);
+        let full = self.uses.add(Use { workspace, connection, times: 1, since, used_at });
         if full && let Err(error) = self.write_uses(true).await {
             tracing::warn!(error = chain(&error), "the use of credentials is not audited yet");
         }
@@ -77,6 +89,12 @@ impl Inner {
         };
         let Some((last, others)) = uses.split_last() else { return Ok(()) };
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
+        for used in uses {
+            if let Some(at) = used.used_at {
+                let before = at.minus(REMEMBERED_EVERY);
+                db!(tx, connection::touch(workspace, used.connection, at, before))?;
+            }
+        }
         for used in others {
             tx.record(workspace, now, event(used)).await?;
         }
@@ -93,6 +111,7 @@ impl Uses {
             .and_modify(|known| {
                 known.times += used.times;
                 known.since = known.since.min(used.since);
+                known.used_at = known.used_at.max(used.used_at);
             })
             .or_insert(used);
         counted.len() > COUNTED

@@ -1,20 +1,19 @@
-//! The request that proves that a credential works, and how a credential is put on a request.
+//! The request that proves that a credential works.
 
 use crate::Inner;
-use crate::credential::Stored;
+use crate::apply::{Applied, ApplyError, Moment, Outgoing, Values, put_headers};
 use crate::limits::shown;
-use crate::token_endpoint::{EndpointError, basic, sensitive};
+use crate::mint::{method, text_at};
 use bytes::Bytes;
-use causeway_catalog::{App, VerifyMethod};
+use causeway_catalog::{AccountAt, App};
 use causeway_net::{HttpError, RequestLimits};
 use causeway_types::entity::Scheme;
 use causeway_types::{Code, Coded};
 use http::HeaderMap;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderName};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use std::borrow::Cow;
 use std::time::Duration;
 use url::Url;
-use zeroize::Zeroizing;
 
 /// Time for the request.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -42,6 +41,14 @@ pub enum VerifyError {
         /// The HTTP status of its answer.
         status: u16,
     },
+    /// The app answers with a web page where its API should be.
+    #[error("trying the credential at {app}: a web page with status {status}")]
+    Page {
+        /// The app's name.
+        app: String,
+        /// The HTTP status of its answer.
+        status: u16,
+    },
     /// The app was not reached.
     #[error("trying the credential at {app}")]
     Http {
@@ -56,14 +63,27 @@ pub enum VerifyError {
     Request {
         /// The app's name.
         app: String,
+        /// Why not.
+        #[source]
+        source: ApplyError,
+    },
+    /// The request would go where the row does not let the credential go.
+    #[error("trying the credential at {app}: its address is not among the row's hosts")]
+    Host {
+        /// The app's name.
+        app: String,
     },
 }
 
 impl Coded for VerifyError {
     fn code(&self) -> Code {
         match self {
-            Self::Refused { .. } | Self::Request { .. } => Code::CredentialRefused,
-            Self::Unavailable { .. } | Self::Http { .. } => Code::UpstreamFailed,
+            Self::Refused { .. } | Self::Request { .. } | Self::Host { .. } => {
+                Code::CredentialRefused
+            }
+            Self::Unavailable { .. } | Self::Page { .. } | Self::Http { .. } => {
+                Code::UpstreamFailed
+            }
         }
     }
 
@@ -77,83 +97,84 @@ impl Coded for VerifyError {
                 format!("{app} cannot check the credential now (status {status}). Try again in a few minutes.").into()
             }
             Self::Http { app, source } => format!("{app} could not be asked: {source}.").into(),
-            Self::Request { app } => {
-                format!("The credential cannot be sent to {app}: it holds characters that no HTTP header takes.").into()
+            Self::Page { app, status } => {
+                format!("{app} answered with a web page (status {status}) where its API should be. Check the address of the account; if it is right, try again in a few minutes.").into()
+            }
+            Self::Request { app, source } => {
+                format!("The credential cannot be sent to {app}. {}", source.public()).into()
+            }
+            Self::Host { app } => {
+                format!("The credential is not sent to {app}: the address that it leads to is not one of the app's hosts. Check the address of the account.").into()
             }
         }
     }
 }
 
-/// What carries a credential.
-pub(crate) struct Carrier {
-    pub(crate) headers: HeaderMap,
-    pub(crate) query: Vec<(String, Zeroizing<String>)>,
+/// Who was connected, as far as the app says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
-/// Writes a credential into headers and query parameters, as the app's row says.
-pub(crate) fn carry(app: &App, scheme: Scheme, stored: &Stored) -> Result<Carrier, EndpointError> {
-    let mut carrier = Carrier { headers: HeaderMap::new(), query: Vec::new() };
-    match stored {
-        Stored::OAuth2(tokens) => {
-            let bearer = Zeroizing::new(format!("Bearer {}", tokens.access.expose()));
-            carrier.headers.insert(AUTHORIZATION, sensitive(&bearer)?);
-        }
-        Stored::Fields(fields) => {
-            let value = |name: &str| fields.get(name).map(|value| value.expose().as_str());
-            if scheme == Scheme::Basic {
-                let pair = value("username").zip(value("password"));
-                let (user, password) = pair.ok_or(EndpointError::Request)?;
-                carrier.headers.insert(AUTHORIZATION, basic(user, password)?);
-                return Ok(carrier);
-            }
-            let row = app.auth.api_key.as_ref().ok_or(EndpointError::Request)?;
-            for (name, template) in &row.headers {
-                let text = Zeroizing::new(template.fill(value).ok_or(EndpointError::Request)?);
-                let name: HeaderName = name.parse().map_err(|_| EndpointError::Request)?;
-                carrier.headers.insert(name, sensitive(&text)?);
-            }
-            for (name, template) in &row.query {
-                let text = template.fill(value).ok_or(EndpointError::Request)?;
-                carrier.query.push((name.clone(), Zeroizing::new(text)));
-            }
-        }
+impl VerifyError {
+    /// Whether the app says that the credential is not good, rather than that something else is
+    /// wrong with the request.
+    pub(crate) fn is_denial(&self) -> bool {
+        matches!(self, Self::Refused { status: 401 | 403 | 200..=299, .. })
     }
-    Ok(carrier)
+}
+
+fn account(at: Option<&AccountAt>, body: &serde_json::Value) -> Account {
+    Account {
+        id: at.and_then(|at| at.id.as_ref()).and_then(|id| text_at(body, id)),
+        name: at.and_then(|at| at.name.as_ref()).and_then(|name| text_at(body, name)),
+    }
 }
 
 impl Inner {
     /// Makes the request of the row. Any status of 2xx proves the credential, and the row's
-    /// `ok_field` if it has one. Redirects are not followed: they prove nothing.
+    /// `ok_field` if it has one; a web page proves nothing where the row wants to read the answer.
+    /// Redirects are not followed: they prove nothing either.
     pub(crate) async fn verify(
         &self,
         app: &App,
         scheme: Scheme,
-        stored: &Stored,
-    ) -> Result<(), VerifyError> {
+        values: Values<'_>,
+    ) -> Result<Account, VerifyError> {
         let name = || app.name.clone();
-        let unsendable = || VerifyError::Request { app: name() };
-        let carrier = carry(app, scheme, stored).map_err(|_| unsendable())?;
-        let mut url: Url = app.verify.url.as_url().clone();
-        if !carrier.query.is_empty() {
-            let mut pairs = url.query_pairs_mut();
-            for (name, value) in &carrier.query {
-                pairs.append_pair(name, value);
-            }
+        let unsendable = |source| VerifyError::Request { app: name(), source };
+        let row = app.verify_for(scheme.as_str());
+        let moment = Moment { now: self.clock.now(), random: &*self.random };
+        let applied = Applied { app, scheme, values, moment };
+        let nowhere = || unsendable(applied.nowhere(&row.url));
+        let mut url: Url = row.url.fill(|name| values.get(name)).ok_or_else(nowhere)?;
+        let method = method(row.method);
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        put_headers(&applied, app.api.headers.iter().chain(&row.headers), &mut headers)
+            .map_err(unsendable)?;
+        let mut body = Vec::new();
+        if let Some(json) = &row.json {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            body = json.to_string().into_bytes();
         }
-        if !app.may_receive(&url) {
-            return Err(unsendable());
-        }
-        let method = match app.verify.method {
-            VerifyMethod::Get => http::Method::GET,
-            VerifyMethod::Post => http::Method::POST,
+        let mut outgoing = Outgoing {
+            method: &method,
+            url: &mut url,
+            headers: &mut headers,
+            body: Some(&mut body),
         };
+        applied.put_on(&mut outgoing).map_err(unsendable)?;
+        if !app.may_receive(&url, |name| values.get(name)) {
+            return Err(VerifyError::Host { app: name() });
+        }
         let mut request = http::Request::builder()
             .method(method)
             .uri(url.as_str())
-            .body(Bytes::new())
-            .map_err(|_| unsendable())?;
-        *request.headers_mut() = carrier.headers;
-        request.headers_mut().insert(ACCEPT, http::HeaderValue::from_static("application/json"));
+            .body(Bytes::from(body))
+            .map_err(|_| unsendable(ApplyError::Unsignable))?;
+        *request.headers_mut() = headers;
         let limits =
             RequestLimits { total: TIMEOUT, max_response_bytes: MOST_BYTES, max_redirects: 0 };
         let failed = |source| VerifyError::Http { app: name(), source };
@@ -165,11 +186,17 @@ impl Inner {
         if !(200..300).contains(&status) {
             return Err(VerifyError::Refused { app: name(), status, error: None });
         }
-        let Some(field) = &app.ok_field else { return Ok(()) };
+        let is_page = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
+            kind.to_str().is_ok_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))
+        });
+        if is_page && (row.account.is_some() || app.ok_field.is_some()) {
+            return Err(VerifyError::Page { app: name(), status });
+        }
         let body = response.bytes().await.map_err(failed)?;
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        if body.get(field.as_str()).and_then(serde_json::Value::as_bool) == Some(true) {
-            return Ok(());
+        let field = app.ok_field.as_ref().map(|field| body.get(field.as_str()));
+        if field.is_none_or(|field| field.and_then(serde_json::Value::as_bool) == Some(true)) {
+            return Ok(account(row.account.as_ref(), &body));
         }
         let error = body.get("error").and_then(|error| error.as_str()).map(|e| shown(e, 64));
         Err(VerifyError::Refused { app: name(), status, error })

@@ -208,11 +208,10 @@ impl Inner {
         for name in bundle.manifest.connections() {
             // A program that is confined to some apps reaches the others by no workflow either.
             let connection = db!(conn, connection::by_name(tenant, name))?
-                .filter(|connection| permit.shows_app(&connection.app))
+                .filter(|connection| permit.covers_app(&connection.app).is_ok())
                 .ok_or_else(|| FlowError::MissingConnection { name: name.to_owned() })?;
-            if let Some(app) = self.catalog.get(&connection.app) {
-                egress.extend(app.hosts.iter().map(crate::loader::egress_host));
-            }
+            let hosts = self.connect.hosts(&connection);
+            egress.extend(hosts.iter().map(crate::loader::egress_host));
             connections.push((connection.name, connection.app, connection.state.to_string()));
         }
         egress.sort();

@@ -6,9 +6,9 @@ use crate::{Flow, FlowError, HttpResponse, Inner};
 use aws_lc_rs::digest;
 use causeway_identity::{Permit, action};
 use causeway_sandbox::Respond;
-use causeway_store::{JournalError, JournalOp, JournalResult, db};
+use causeway_store::{Audit, JournalError, JournalOp, JournalResult, db, origin, with_origin};
 use causeway_types::entity::{Claimed, Event, Invocation, InvocationState};
-use causeway_types::{EventId, InvocationId, Place, Tenant, VersionId, WorkflowId};
+use causeway_types::{Actor, EventId, InvocationId, Place, Tenant, VersionId, WorkflowId};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -32,6 +32,16 @@ pub struct LiveTrigger {
     pub version: VersionId,
     /// What its callers are answered.
     pub response: HttpResponse,
+}
+
+/// Where an event comes from.
+struct Sender {
+    /// The sender's own id of it.
+    dedupe_key: Option<String>,
+    /// Whether he waits for what the workflow answers.
+    wait: bool,
+    /// Who made it by hand.
+    by: Option<Actor>,
 }
 
 /// What became of an event.
@@ -142,12 +152,12 @@ impl Flow {
         dedupe_key: Option<String>,
     ) -> Result<Acceptance, FlowError> {
         let wait = trigger.response == HttpResponse::Workflow;
-        self.inner
-            .accept(trigger.tenant, trigger.workflow, trigger.version, body, dedupe_key, wait)
-            .await
+        let from = Sender { dedupe_key, wait, by: None };
+        self.inner.accept(trigger.tenant, trigger.workflow, trigger.version, body, from).await
     }
 
-    /// Stores an event that a caller made by hand and starts its invocation.
+    /// Stores an event that a caller made by hand and starts its invocation. That somebody did so
+    /// is in the audit chain.
     pub async fn run(
         &self,
         permit: &Permit<action::RunWorkflow>,
@@ -156,7 +166,8 @@ impl Flow {
     ) -> Result<Acceptance, FlowError> {
         let tenant = permit.tenant();
         let (version, _) = self.inner.active_version(tenant, workflow).await?;
-        self.inner.accept(tenant, workflow, version, body, None, false).await
+        let from = Sender { dedupe_key: None, wait: false, by: Some(permit.actor()) };
+        self.inner.accept(tenant, workflow, version, body, from).await
     }
 }
 
@@ -232,9 +243,9 @@ impl Inner {
         workflow: WorkflowId,
         version: VersionId,
         body: Box<RawValue>,
-        dedupe_key: Option<String>,
-        wait: bool,
+        from: Sender,
     ) -> Result<Acceptance, FlowError> {
+        let Sender { dedupe_key, wait, by } = from;
         let open = self.open_invocations(tenant, workflow).await?;
         let queued = open.load(Ordering::Relaxed);
         if queued >= self.config.queue_limit {
@@ -298,11 +309,18 @@ impl Inner {
         let place = place.map(|(place, holding)| {
             (place, Job { claimed, event: Arc::from(body), fresh: true, holding })
         });
-        let op = JournalOp::Accept { tenant, event, invocation };
         // In a task of its own: the caller may hang up, which drops this future, and an invocation
         // that was stored as this node's has to reach its workers all the same.
         let inner = Arc::clone(self);
-        let stored = self.tasks.spawn(async move { inner.store_and_begin(op, place, &open).await });
+        let stored = self.tasks.spawn(with_origin(origin(), async move {
+            let result = match by {
+                Some(actor) => inner.store_by_hand(actor, &event, &invocation).await?,
+                None => {
+                    inner.journal.write(JournalOp::Accept { tenant, event, invocation }).await?
+                }
+            };
+            inner.begin(result, place, &open)
+        }));
         let stored = stored.await.map_err(|_| FlowError::Journal(JournalError::Stopped))?;
         if let JournalResult::Duplicate(earlier) = stored? {
             metrics::counter!("causeway_events_duplicate_total").increment(1);
@@ -315,13 +333,33 @@ impl Inner {
         Ok(Acceptance { event: Some(event_id), invocation: Some(invocation_id), waiter })
     }
 
-    async fn store_and_begin(
+    /// Stores an event that somebody made, with the invocation that runs on it and the audit event
+    /// that says who.
+    async fn store_by_hand(
         &self,
-        op: JournalOp,
+        actor: Actor,
+        event: &Event,
+        invocation: &Invocation,
+    ) -> Result<JournalResult, FlowError> {
+        let mut tx = self.store.write(actor).await?;
+        db!(tx, dialect::insert_events(&[event]))?;
+        db!(tx, dialect::insert_invocations(&[invocation]))?;
+        let audit = Audit::WorkflowRun {
+            workflow: invocation.workflow_id,
+            version: invocation.version_id,
+            invocation: invocation.id,
+        };
+        tx.commit(event.workspace_id, event.received_at, audit).await?;
+        Ok(JournalResult::Done)
+    }
+
+    /// Starts what was stored.
+    fn begin(
+        &self,
+        result: JournalResult,
         place: Option<(mpsc::OwnedPermit<Job>, Job)>,
         open: &AtomicI64,
     ) -> Result<JournalResult, FlowError> {
-        let result = self.journal.write(op).await?;
         if result == JournalResult::Done {
             open.fetch_add(1, Ordering::Relaxed);
             metrics::counter!("causeway_events_accepted_total").increment(1);

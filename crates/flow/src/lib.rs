@@ -27,7 +27,6 @@ pub use invocations::{InvocationFilter, StepView};
 pub use manifest::{FILE_NAME, HttpResponse, Manifest, ManifestError};
 pub use record::{StepError, StepLog, StepRecord, StepUsage};
 
-use causeway_catalog::Catalog;
 use causeway_connect::Connect;
 use causeway_sandbox::{Pool, PoolStats};
 use causeway_store::{Journal, Store};
@@ -67,8 +66,6 @@ pub struct FlowParts {
     pub vault: Vault,
     /// Gives credentials to steps.
     pub connect: Connect,
-    /// Knows which hosts belong to an app.
-    pub catalog: Arc<Catalog>,
     /// Runs code.
     pub pool: Arc<Pool>,
     /// The time.
@@ -98,7 +95,6 @@ struct Inner {
     store: Store,
     vault: Vault,
     connect: Connect,
-    catalog: Arc<Catalog>,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
@@ -145,7 +141,7 @@ const BACKLOG: usize = 1024;
 impl Flow {
     /// Takes the lease, then starts the workers on the current runtime.
     pub async fn start(parts: FlowParts, config: FlowConfig) -> Result<Self, FlowError> {
-        let FlowParts { store, vault, connect, catalog, pool, clock, random } = parts;
+        let FlowParts { store, vault, connect, pool, clock, random } = parts;
         let node = NodeId::generate(clock.now(), &*random);
         let (work, jobs) = mpsc::channel(BACKLOG);
         let inner = Arc::new(Inner {
@@ -153,7 +149,6 @@ impl Flow {
             store,
             vault,
             connect,
-            catalog,
             pool,
             clock,
             random,

@@ -14,12 +14,12 @@ use std::sync::Arc;
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) program: Arc<Program>,
-    /// The apps of its connections, which decide what its code may reach.
-    apps: Apps,
+    /// The hosts of its connections, which decide what its code may reach.
+    hosts: Hosts,
 }
 
-/// The apps of connections that exist, by the connections' names.
-type Apps = BTreeMap<String, String>;
+/// The hosts of connections that exist, by the connections' names.
+type Hosts = BTreeMap<String, Vec<String>>;
 
 impl Inner {
     /// A version of the tenant, from memory or from the store.
@@ -31,33 +31,34 @@ impl Inner {
         id: VersionId,
     ) -> Result<Arc<Loaded>, FlowError> {
         if let Some(loaded) = self.versions.get(&id).await {
-            let apps = self.apps(tenant, &loaded.manifest).await?;
-            if apps == loaded.apps {
+            let hosts = self.hosts(tenant, &loaded.manifest).await?;
+            if hosts == loaded.hosts {
                 return Ok(loaded);
             }
             let files = loaded.program.files.clone();
-            return self.keep(tenant, id, loaded.manifest.clone(), files, apps).await;
+            return self.keep(tenant, id, loaded.manifest.clone(), files, hosts).await;
         }
         let bundle = self.bundle(tenant, id).await?;
-        let apps = self.apps(tenant, &bundle.manifest).await?;
+        let hosts = self.hosts(tenant, &bundle.manifest).await?;
         let files = bundle.source_files();
-        self.keep(tenant, id, bundle.manifest, files, apps).await
+        self.keep(tenant, id, bundle.manifest, files, hosts).await
     }
 
-    async fn apps(&self, tenant: Tenant, manifest: &Manifest) -> Result<Apps, FlowError> {
-        let mut apps = Apps::new();
+    async fn hosts(&self, tenant: Tenant, manifest: &Manifest) -> Result<Hosts, FlowError> {
+        let mut hosts = Hosts::new();
         let names = manifest.connections();
         if names.is_empty() {
-            return Ok(apps);
+            return Ok(hosts);
         }
         let mut conn = self.store.read().await?;
         for name in names {
             // A connection that is gone has no hosts; the step that needs it says so itself.
             if let Some(connection) = db!(conn, connection::by_name(tenant, name))? {
-                apps.insert(name.to_owned(), connection.app);
+                let of_connection = self.connect.hosts(&connection);
+                hosts.insert(name.to_owned(), of_connection.iter().map(egress_host).collect());
             }
         }
-        Ok(apps)
+        Ok(hosts)
     }
 
     async fn keep(
@@ -66,12 +67,11 @@ impl Inner {
         id: VersionId,
         manifest: Manifest,
         files: Vec<SourceFile>,
-        apps: Apps,
+        hosts: Hosts,
     ) -> Result<Arc<Loaded>, FlowError> {
-        let of_apps = apps.values().filter_map(|app| self.catalog.get(app));
-        let mut hosts: BTreeSet<String> = manifest.egress.iter().cloned().collect();
-        hosts.extend(of_apps.flat_map(|app| app.hosts.iter().map(egress_host)));
-        let egress = EgressRules::parse(&hosts).map_err(|error| crate::ManifestError::Rule {
+        let mut allowed: BTreeSet<String> = manifest.egress.iter().cloned().collect();
+        allowed.extend(hosts.values().flatten().cloned());
+        let egress = EgressRules::parse(&allowed).map_err(|error| crate::ManifestError::Rule {
             at: "egress".to_owned(),
             rule: error.to_string(),
         })?;
@@ -84,7 +84,7 @@ impl Inner {
                 runtime: Runtime::Node,
             }),
             manifest,
-            apps,
+            hosts,
         });
         self.versions.insert(id, Arc::clone(&loaded)).await;
         Ok(loaded)

@@ -70,7 +70,8 @@ async fn main() {
         method: "client_secret_basic",
     };
     let request = TokenRequest { grant_type: "client_credentials".into(), scope: None };
-    let granted = machine.grant(proof, request).await.unwrap();
+    let client = machine.prove(proof).await.unwrap();
+    let granted = machine.grant(client, request).await.unwrap();
     let jwt = vec![format!("Bearer {}", granted.access_token.expose()); KEYS];
     let (one, nobody) = (vec![known[0].clone(); KEYS], vec![unknown[0].clone(); KEYS]);
 

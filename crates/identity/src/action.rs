@@ -77,6 +77,9 @@ impl Within for WorkspaceId {
 /// An action that Causeway itself does, without a caller: on events, and in the background.
 pub trait NodeAction: Action {}
 
+/// An action that a customer does with a connect token, on what is his own.
+pub trait CustomerAction: Action {}
+
 mod sealed {
     pub trait Sealed {}
 }
@@ -144,8 +147,21 @@ actions! {
     WriteConnections = "connections.write" in Tenant;
     /// Opens a credential in order to call the app with it. Causeway's own, for workflows.
     UseConnections = "connections.use" in Tenant;
+    /// Calls an app through the proxy with a connection's credential, without seeing it.
+    UseProxy = "proxy.use" in Tenant;
+    /// Takes a connection's credential out in clear, where the environment's settings let it.
+    ExportCredentials = "credentials.export" in Tenant, step_up;
     /// Sets and deletes the company's own OAuth clients.
     ManageOAuthClients = "oauth_clients.manage" in Tenant;
+    /// Sets what concerns all connect pages: name, look, where customers may be sent back to, and
+    /// whether credentials may be exported.
+    ManageConnectSettings = "connect_settings.manage" in Tenant, step_up;
+    /// Lists and shows webhook endpoints, never a secret, and what was sent to them.
+    ReadWebhooks = "webhooks.read" in Tenant;
+    /// Makes, changes and deletes webhook endpoints, and gives them new secrets.
+    ManageWebhooks = "webhooks.manage" in Tenant;
+    /// Sends webhooks again.
+    ReplayWebhooks = "webhooks.replay" in Tenant;
     /// Shows the workspace's data keys and their rotation.
     ReadKeys = "keys.read" in WorkspaceId;
     /// Rotates the workspace's data key.
@@ -158,7 +174,7 @@ actions! {
     ManageMachineAccess = "machine_access.manage" in Tenant, step_up;
     /// Shows the workspace, its projects and environments.
     ReadWorkspace = "workspace.read" in WorkspaceId;
-    /// Makes projects.
+    /// Makes, changes and deletes projects.
     ManageProjects = "projects.manage" in WorkspaceId;
     /// Lists and shows members, groups, roles and invitations.
     ReadMembers = "members.read" in WorkspaceId;
@@ -192,6 +208,10 @@ actions! {
 
 impl NodeAction for UseConnections {}
 impl NodeAction for RunWorkflow {}
+
+impl CustomerAction for ReadConnections {}
+impl CustomerAction for WriteConnections {}
+impl CustomerAction for UseProxy {}
 
 impl std::fmt::Display for ActionName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

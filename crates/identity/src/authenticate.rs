@@ -1,7 +1,7 @@
 //! From a request's `Authorization` header to a caller: by API key, or by access token.
 
 use crate::machine::{Known, LastUsed, MAX_TOKEN, Memory, Recalled, check_access_token};
-use crate::own_keys::OwnKeys;
+use crate::own_keys::{OwnKeys, OwnKeysError};
 use crate::permit::Caller;
 use crate::scope::Scopes;
 use crate::token::{self, Plain};
@@ -46,6 +46,9 @@ pub enum AuthenticateError {
     /// The scopes are damaged.
     #[error("reading the scopes of an API key or a machine client")]
     Scopes(#[source] serde_json::Error),
+    /// The keys that tokens are checked with could not be read again.
+    #[error("looking for the key of an access token")]
+    Keys(#[source] OwnKeysError),
     /// The store failed.
     #[error("looking up the API key or access token")]
     Store(#[source] causeway_store::Error),
@@ -56,6 +59,7 @@ impl Coded for AuthenticateError {
         match self {
             Self::Missing | Self::Malformed(_) | Self::Refused => Code::Unauthenticated,
             Self::Scopes(_) => Code::Internal,
+            Self::Keys(source) => source.code(),
             Self::Store(source) => source.code(),
         }
     }
@@ -76,6 +80,7 @@ impl Coded for AuthenticateError {
             Self::Scopes(_) => {
                 "The record of this API key or client is damaged. Make a new one.".into()
             }
+            Self::Keys(source) => source.public(),
             Self::Store(source) => source.public(),
         }
     }
@@ -163,7 +168,9 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Caller, AuthenticateError> {
         let claims = check_access_token(&self.keys, &self.issuer, now, text)
-            .map_err(|_| AuthenticateError::Refused)?;
+            .await
+            .map_err(AuthenticateError::Keys)?
+            .ok_or(AuthenticateError::Refused)?;
         let mark = self.store.notices().mark();
         let mut conn = self.store.read().await.map_err(AuthenticateError::Store)?;
         let client = db!(conn, machine_client::by_id(claims.client_id));

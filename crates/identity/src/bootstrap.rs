@@ -2,10 +2,9 @@
 
 use crate::scope::Scopes;
 use crate::token::{self, Plain, TokenKey};
+use crate::workspaces::insert_workspace;
 use causeway_store::{Audit, Store, WriteTx, db};
-use causeway_types::entity::{
-    ApiKey, Environment, EnvironmentKind, MachineClient, Project, Workspace,
-};
+use causeway_types::entity::{ApiKey, Environment, EnvironmentKind, MachineClient};
 use causeway_types::{
     Actor, ApiKeyId, Clock, Code, Coded, EnvironmentId, INSTALLATION, MachineClientId, NodeId,
     ProjectId, Randomness, SecretString, Timestamp, WorkspaceId,
@@ -54,7 +53,7 @@ pub enum BootstrapError {
     Store(#[from] causeway_store::Error),
     /// The workspace's data key could not be made.
     #[error("making the workspace's data key")]
-    Vault(#[source] causeway_vault::VaultError),
+    Vault(#[from] causeway_vault::VaultError),
     /// The first workspace lacks an environment.
     #[error("finding the {} environment of {workspace}", kind.as_str())]
     NoEnvironment {
@@ -168,17 +167,20 @@ pub(crate) async fn first_workspace(
 ) -> Result<(Environments, bool), BootstrapError> {
     let oldest =
         db!(tx, workspace::all())?.into_iter().find(|workspace| workspace.id != INSTALLATION);
-    Ok(match oldest {
-        Some(workspace) => (find_environments(tx, workspace.id).await?, false),
-        None => (insert_workspace(tx, vault, now, random, wanted).await?, true),
-    })
+    if let Some(workspace) = oldest {
+        let found = db!(tx, workspace::environments(workspace.id))?;
+        return Ok((environments(workspace.id, &found)?, false));
+    }
+    let names = (wanted.workspace_name.as_str(), wanted.project_name.as_str());
+    let made = insert_workspace::<BootstrapError>(tx, vault, names, now, random).await?;
+    let (workspace, project) = made;
+    Ok((environments(workspace.id, &project.environments)?, true))
 }
 
-async fn find_environments(
-    tx: &mut WriteTx,
+fn environments(
     workspace: WorkspaceId,
+    found: &[Environment],
 ) -> Result<Environments, BootstrapError> {
-    let found = db!(tx, workspace::environments(workspace))?;
     let first = |kind| {
         found
             .iter()
@@ -190,44 +192,6 @@ async fn find_environments(
         development: first(EnvironmentKind::Development)?,
         production: first(EnvironmentKind::Production)?,
     })
-}
-
-async fn insert_workspace(
-    tx: &mut WriteTx,
-    vault: &Vault,
-    now: Timestamp,
-    random: &dyn Randomness,
-    wanted: &Bootstrap,
-) -> Result<Environments, BootstrapError> {
-    let workspace = Workspace {
-        id: WorkspaceId::generate(now, random),
-        name: wanted.workspace_name.clone(),
-        created_at: now,
-    };
-    db!(tx, workspace::insert(&workspace))?;
-    db!(tx, audit::insert_head(workspace.id))?;
-    let project = Project {
-        id: ProjectId::generate(now, random),
-        workspace_id: workspace.id,
-        name: wanted.project_name.clone(),
-        created_at: now,
-    };
-    db!(tx, workspace::insert_project(&project))?;
-    let environment = |kind| Environment {
-        id: EnvironmentId::generate(now, random),
-        workspace_id: workspace.id,
-        project_id: project.id,
-        kind,
-        created_at: now,
-    };
-    let environments = Environments {
-        development: environment(EnvironmentKind::Development),
-        production: environment(EnvironmentKind::Production),
-    };
-    db!(tx, workspace::insert_environment(&environments.development))?;
-    db!(tx, workspace::insert_environment(&environments.production))?;
-    vault.create_data_key(tx, workspace.id, now).await.map_err(BootstrapError::Vault)?;
-    Ok(environments)
 }
 
 fn new_api_key(
@@ -269,6 +233,8 @@ fn new_machine_client(
         environment_id: tenant.environment,
         name: "bootstrap".to_owned(),
         digest: Some(plain.keyed_digest(token_key).to_vec()),
+        old_digest: None,
+        old_until: None,
         public_keys: None,
         scopes: Scopes::default().to_text(),
         created_by: Actor::Machine.to_string(),

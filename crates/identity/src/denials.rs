@@ -1,10 +1,13 @@
 //! Denied attempts, as the audit chain gets them: the first at once, repeats of the same by the
 //! same caller counted and written as one event.
 
-use crate::action::ActionName;
+mod recorder;
+
+pub use recorder::Recorder;
+
 use crate::permit::{Denied, DeniedReason};
 use causeway_store::{Audit, Error, Store};
-use causeway_types::{Actor, Clock, Timestamp, WorkspaceId, chain};
+use causeway_types::{Clock, Timestamp, WorkspaceId, chain};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,23 +28,13 @@ pub struct Denials {
 /// What makes two attempts the same.
 type Key = (WorkspaceId, String);
 
-#[derive(Debug, Clone, Copy)]
-struct Attempt {
-    workspace: WorkspaceId,
-    actor: Actor,
-    action: ActionName,
-    reason: DeniedReason,
-}
-
-impl Attempt {
-    fn key(self) -> Key {
-        (self.workspace, format!("{} {} {}", self.actor, self.action, self.reason.as_str()))
-    }
+fn key_of(denied: Denied) -> Key {
+    (denied.workspace, format!("{} {} {}", denied.actor, denied.action, denied.reason.as_str()))
 }
 
 #[derive(Debug)]
 struct Repeats {
-    attempt: Attempt,
+    attempt: Denied,
     since: Timestamp,
     /// Those that no event tells of yet.
     unwritten: i64,
@@ -53,6 +46,7 @@ impl DeniedReason {
         match self {
             Self::NotGranted => "not_granted",
             Self::App => "app",
+            Self::Beyond => "beyond",
             Self::StepUp => "step_up",
             Self::NoEnvironment => "no_environment",
         }
@@ -71,19 +65,17 @@ impl Denials {
     ///
     /// A request that does not say in which environment it is to act was not denied anything: it
     /// is not noted.
-    pub async fn note(&self, denied: &Denied, workspace: WorkspaceId) {
-        if denied.reason == DeniedReason::NoEnvironment {
+    pub async fn note(&self, attempt: Denied) {
+        if attempt.reason == DeniedReason::NoEnvironment {
             return;
         }
-        let Denied { action, actor, reason } = *denied;
-        let attempt = Attempt { workspace, actor, action, reason };
         let now = self.clock.now();
         if !self.is_first(attempt, now) {
             return;
         }
         if let Err(error) = self.write(self.owed(attempt, 1, now)).await {
             tracing::warn!(
-                workspace.id = %workspace,
+                workspace.id = %attempt.workspace,
                 error = chain(&error),
                 "a denied attempt is not in the audit chain yet"
             );
@@ -110,9 +102,21 @@ impl Denials {
         Ok(())
     }
 
+    /// What one request is denied is noted through this.
+    pub fn recorder(&self) -> Recorder {
+        Recorder::new(self.clone())
+    }
+
+    /// Counts an attempt, to be written with the next [`flush`](Self::flush): for where nobody can
+    /// wait for the database.
+    fn count(&self, attempt: Denied) {
+        // Counted by what is dropped here.
+        drop(self.owed(attempt, 1, self.clock.now()));
+    }
+
     /// Whether the attempt has to be written now; counts it otherwise.
-    fn is_first(&self, attempt: Attempt, now: Timestamp) -> bool {
-        let (key, mut counted) = (attempt.key(), self.counted());
+    fn is_first(&self, attempt: Denied, now: Timestamp) -> bool {
+        let (key, mut counted) = (key_of(attempt), self.counted());
         if let Some(repeats) = counted.get_mut(&key) {
             repeats.unwritten += 1;
             return false;
@@ -123,7 +127,7 @@ impl Denials {
         true
     }
 
-    fn owed(&self, attempt: Attempt, times: i64, now: Timestamp) -> Owed<'_> {
+    fn owed(&self, attempt: Denied, times: i64, now: Timestamp) -> Owed<'_> {
         Owed { denials: self, attempt, times, now }
     }
 
@@ -148,7 +152,7 @@ impl Denials {
 /// are counted again: nobody gets out of the record by going away.
 struct Owed<'a> {
     denials: &'a Denials,
-    attempt: Attempt,
+    attempt: Denied,
     times: i64,
     now: Timestamp,
 }
@@ -164,7 +168,7 @@ impl Drop for Owed<'_> {
         if self.times > 0 {
             let repeats = Repeats { attempt: self.attempt, since: self.now, unwritten: 0 };
             let mut counted = self.denials.counted();
-            counted.entry(self.attempt.key()).or_insert(repeats).unwritten += self.times;
+            counted.entry(key_of(self.attempt)).or_insert(repeats).unwritten += self.times;
         }
     }
 }

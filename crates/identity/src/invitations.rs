@@ -6,9 +6,12 @@ use crate::members::{Authority, Events, Members, MembersError, Thing, Twice};
 use crate::permit::{Caller, Permit};
 use crate::role_grants::check_project;
 use crate::token::{self, Plain, TokenKey};
-use causeway_store::{Audit, WriteTx, db};
+use causeway_store::{Audit, ReadConn, WriteTx, db};
 use causeway_types::entity::{Invitation, MemberState, Role};
-use causeway_types::{InvitationId, ProjectId, Randomness, SecretString, Timestamp, WorkspaceId};
+use causeway_types::{
+    Actor, InvitationId, ProjectId, Randomness, SecretString, Timestamp, UserId, WorkspaceId,
+};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// How long an invitation is open, unless it says otherwise.
@@ -35,8 +38,19 @@ pub struct NewInvitation {
 pub struct MadeInvitation {
     /// The invitation.
     pub invitation: Invitation,
+    /// What whoever invites is called, if they are a person.
+    pub inviter: Option<String>,
     /// What its link ends with.
     pub token: SecretString,
+}
+
+/// An invitation that is open.
+#[derive(Debug, Clone)]
+pub struct OpenInvitation {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// What whoever invited is called, if they are a person who is still known.
+    pub inviter: Option<String>,
 }
 
 impl Members {
@@ -92,10 +106,22 @@ impl Members {
         permit: &Permit<ReadMembers>,
         after: InvitationId,
         limit: i64,
-    ) -> Result<Vec<Invitation>, MembersError> {
+    ) -> Result<Vec<OpenInvitation>, MembersError> {
         let mut conn = self.store().read().await?;
         let now = self.clock().now();
-        Ok(db!(conn, invitation::open(permit.workspace(), now, after, limit))?)
+        let open = db!(conn, invitation::open(permit.workspace(), now, after, limit))?;
+        // A workspace has few people who invite.
+        let mut names: HashMap<String, Option<String>> = HashMap::new();
+        let mut all = Vec::with_capacity(open.len());
+        for invitation in open {
+            let inviter = match names.get(&invitation.invited_by) {
+                Some(known) => known.clone(),
+                None => inviter_of(&mut conn, &invitation).await?,
+            };
+            names.insert(invitation.invited_by.clone(), inviter.clone());
+            all.push(OpenInvitation { invitation, inviter });
+        }
+        Ok(all)
     }
 
     /// Revokes an open invitation: its link works no more.
@@ -158,8 +184,21 @@ impl Given<'_> {
             revoked_at: None,
         };
         db!(tx, invitation::insert(&invitation))?;
-        Ok(MadeInvitation { invitation, token: plain.reveal() })
+        let inviter = match tx.actor() {
+            Actor::User(id) => db!(tx, user::by_id(id))?.map(|user| user.name),
+            _ => None,
+        };
+        Ok(MadeInvitation { invitation, inviter, token: plain.reveal() })
     }
+}
+
+/// What whoever invited is called. Programs have no name here, and the staff give none away.
+pub(crate) async fn inviter_of(
+    conn: &mut ReadConn,
+    invitation: &Invitation,
+) -> Result<Option<String>, causeway_store::Error> {
+    let Ok(id) = invitation.invited_by.parse::<UserId>() else { return Ok(None) };
+    Ok(db!(conn, user::by_id(id))?.map(|user| user.name).filter(|name| !name.is_empty()))
 }
 
 /// The event of an invitation.

@@ -44,23 +44,23 @@ mod workspaces;
 pub use authenticate::{AuthenticateError, Authenticator};
 pub use bootstrap::{Bootstrap, BootstrapError, Installation, bootstrap};
 pub use claim::{CLAIM_LIFETIME, ClaimError, NewClaimLink, is_claimed, make_claim_link};
-pub use denials::Denials;
+pub use denials::{Denials, Recorder};
 pub use email::{Email, EmailError, MAX_EMAIL, normalize_domain};
 pub use groups::{GroupDetail, MAX_GROUP_MEMBERS, NewMembers};
 pub use invitations::{
     INVITATION_LIFETIME, MAX_INVITATION_LIFETIME, MIN_INVITATION_LIFETIME, MadeInvitation,
-    NewInvitation,
+    NewInvitation, OpenInvitation,
 };
 pub use machine::{
     ApiKeyView, AssertionError, ClientProof, GrantError, Granted, JwksError,
     MAX_ASSERTION_LIFETIME, MAX_KEYS, MAX_LIFETIME, MAX_OVERLAP, MAX_TOKEN, MIN_LIFETIME,
     MachineAccess, MachineClientView, MachineError, MachineParts, NewApiKey, NewMachineClient,
-    OVERLAP, RotatedApiKey, Rotation, TOKEN_LIFETIME, TokenRequest,
+    OVERLAP, ProvenClient, RotatedApiKey, Rotation, TOKEN_LIFETIME, TokenRequest,
 };
 pub use members::{
     GroupOf, MAX_NAME, MemberDetail, Members, MembersError, MembersParts, Thing, Twice,
 };
-pub use own_keys::{OwnKeys, OwnKeysError, Signer, Verifier};
+pub use own_keys::{OwnKeys, OwnKeysError, RotatedSigningKey, Signer, Verifier};
 pub use permit::{Caller, Denied, DeniedReason, Permit, authorize};
 pub use provider::{
     AskError, NewProvider, Offered, ProviderChange, ProviderError, ProviderView,

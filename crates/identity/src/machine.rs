@@ -25,7 +25,7 @@ pub use api_keys::{ApiKeyView, NewApiKey, RotatedApiKey, Rotation};
 pub use assertion::{AssertionError, MAX_ASSERTION_LIFETIME};
 pub use clients::{MachineClientView, NewMachineClient};
 pub use error::MachineError;
-pub use grant::{ClientProof, GrantError, Granted, TokenRequest};
+pub use grant::{ClientProof, GrantError, Granted, ProvenClient, TokenRequest};
 pub use jwk::{JwksError, MAX_KEYS};
 pub use jws::MAX_TOKEN;
 
@@ -107,9 +107,10 @@ impl MachineAccess {
         )
     }
 
-    /// The public halves of the keys that sign access tokens, as a JWK Set (RFC 7517 section 5).
+    /// The public halves of the keys that access tokens are signed with, as a JWK Set (RFC 7517
+    /// section 5): a key that was retired stays until the last of its tokens has ended.
     pub fn jwks(&self) -> serde_json::Value {
-        jwk::own(&self.inner.keys)
+        jwk::own(&self.inner.keys, self.inner.clock.now())
     }
 
     /// The issuer of access tokens.

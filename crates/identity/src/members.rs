@@ -14,7 +14,7 @@ mod ownership;
 mod read;
 
 pub(crate) use authority::{Authority, held};
-pub(crate) use change::{Events, Held, hold, remove, set_state};
+pub(crate) use change::{Events, Held, set_state};
 pub(crate) use ownership::Owners;
 pub use read::{GroupOf, MemberDetail};
 

@@ -1,28 +1,50 @@
 //! The keys that Causeway itself signs with and digests tokens with. They belong to the
 //! installation, stand sealed in the database, and are open in memory from start to stop.
+//!
+//! Those that sign can be [rotated](OwnKeys::rotate): a new one signs from then on, and what the
+//! old one signed stays good for as long as it matters. Every node takes a new key up by itself.
 
+mod renew;
+mod rotate;
+mod stored;
+
+pub use rotate::RotatedSigningKey;
+
+use crate::machine::TOKEN_LIFETIME;
 use crate::token::TokenKey;
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
-use causeway_store::{Audit, Store, WriteTx, db};
-use causeway_types::entity::{KeyPurpose, SigningKey, Workspace};
-use causeway_types::{
-    Actor, Clock, Code, Coded, INSTALLATION, Place, Randomness, SigningKeyId, Timestamp,
-};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use causeway_store::Store;
+use causeway_types::entity::{KeyPurpose, SigningKey};
+use causeway_types::{Actor, Clock, Code, Coded, Randomness, SigningKeyId, Timestamp};
 use causeway_vault::{Vault, VaultError};
 use std::borrow::Cow;
-use std::sync::Arc;
-use zeroize::Zeroizing;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use stored::Opened;
 
-/// Causeway's own keys. Cheap to clone.
+/// For how long after its retirement a key may still sign on a node that has not heard of it, with
+/// time to spare: nodes look at their keys every few seconds.
+const LAGGARDS: Duration = Duration::from_mins(5);
+
+/// Causeway's own keys. Cheap to clone; clones see the same keys.
 #[derive(Clone)]
 pub struct OwnKeys {
-    keys: Arc<Keys>,
+    inner: Arc<Inner>,
 }
 
-struct Keys {
+struct Inner {
+    store: Store,
+    vault: Vault,
     token: TokenKey,
-    access: Signer,
-    audit: Signer,
+    signing: RwLock<Arc<Signing>>,
+    /// One look at the database at a time, and when the last one was made for an unknown key.
+    looking: tokio::sync::Mutex<Option<Timestamp>>,
+}
+
+/// The keys that sign, at one moment.
+struct Signing {
+    access: Arc<Signer>,
+    audit: Arc<Signer>,
     verifiers: Vec<Verifier>,
 }
 
@@ -33,11 +55,12 @@ pub struct Signer {
 }
 
 /// The public half of a key that signs, or did.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verifier {
     id: SigningKeyId,
     purpose: KeyPurpose,
     public_key: Vec<u8>,
+    retired_at: Option<Timestamp>,
 }
 
 /// Causeway's own keys could not be opened or made.
@@ -82,7 +105,8 @@ impl OwnKeys {
     /// Opens the keys. What an installation lacks of them, and of its own workspace, is made.
     ///
     /// # Errors
-    /// See [`OwnKeysError`].
+    /// See [`OwnKeysError`]. A key whose secret half does not open, or does not belong to its
+    /// public half, is one: Causeway did not write it.
     pub async fn open(
         store: &Store,
         vault: &Vault,
@@ -90,78 +114,70 @@ impl OwnKeys {
         random: &dyn Randomness,
         actor: Actor,
     ) -> Result<Self, OwnKeysError> {
-        make_installation(store, vault, clock.now(), actor).await?;
+        stored::make_installation(store, vault, clock.now(), actor).await?;
         for purpose in KeyPurpose::ALL {
-            make_key(store, vault, clock.now(), random, actor, *purpose).await?;
+            stored::make_key(store, vault, clock.now(), random, actor, *purpose).await?;
         }
-        let (mut token, mut access, mut audit) = (None, None, None);
-        let mut verifiers = Vec::new();
-        for purpose in KeyPurpose::ALL {
-            let mut conn = store.read().await?;
-            let stored = db!(conn, signing_key::list(*purpose))?;
-            drop(conn);
-            for key in stored {
-                // A retired key is opened too: only a row whose seal opens to the public key's
-                // other half was written by Causeway, and not by somebody with the database.
-                let place = Place::SigningKey(key.id);
-                let secret = vault.open(INSTALLATION, &place, &key.secret).await?;
-                let active = key.retired_at.is_none();
-                let signer = match purpose {
-                    KeyPurpose::TokenDigest => {
-                        if active {
-                            token = Some(TokenKey::new(secret.expose()));
-                        }
-                        continue;
-                    }
-                    KeyPurpose::AccessToken | KeyPurpose::Audit => {
-                        Signer::read(&key, secret.expose())?
-                    }
-                };
-                verifiers.push(Verifier {
-                    id: key.id,
-                    purpose: key.purpose,
-                    public_key: key.public_key,
-                });
-                match purpose {
-                    KeyPurpose::AccessToken if active => access = Some(signer),
-                    KeyPurpose::Audit if active => audit = Some(signer),
-                    _ => {}
-                }
-            }
-        }
-        Ok(Self {
-            keys: Arc::new(Keys {
-                token: token.ok_or(OwnKeysError::Missing(KeyPurpose::TokenDigest))?,
-                access: access.ok_or(OwnKeysError::Missing(KeyPurpose::AccessToken))?,
-                audit: audit.ok_or(OwnKeysError::Missing(KeyPurpose::Audit))?,
-                verifiers,
-            }),
-        })
+        let Opened { token, signing } = stored::read(store, vault).await?;
+        let inner = Inner {
+            store: store.clone(),
+            vault: vault.clone(),
+            token,
+            signing: RwLock::new(Arc::new(signing)),
+            looking: tokio::sync::Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The key for the digests of tokens.
     pub fn token(&self) -> &TokenKey {
-        &self.keys.token
+        &self.inner.token
     }
 
     /// The key that signs access tokens.
-    pub fn access(&self) -> &Signer {
-        &self.keys.access
+    pub fn access(&self) -> Arc<Signer> {
+        Arc::clone(&self.signing().access)
     }
 
     /// The key that signs checkpoints of audit chains.
-    pub fn audit(&self) -> &Signer {
-        &self.keys.audit
+    pub fn audit(&self) -> Arc<Signer> {
+        Arc::clone(&self.signing().audit)
     }
 
-    /// The public halves of the keys that sign, or signed, for a purpose.
-    pub fn verifiers(&self, purpose: KeyPurpose) -> impl Iterator<Item = &Verifier> {
-        self.keys.verifiers.iter().filter(move |one| one.purpose == purpose)
+    /// The public halves of the keys that access tokens may be signed with: the one that signs, and
+    /// those whose last tokens may not have ended yet.
+    pub fn access_verifiers(&self, now: Timestamp) -> Vec<Verifier> {
+        let all = self.verifiers(KeyPurpose::AccessToken).into_iter();
+        all.filter(|one| one.signs_tokens(now)).collect()
     }
 
-    /// The public half of one key, if it signs for this purpose.
-    pub fn verifier(&self, purpose: KeyPurpose, id: SigningKeyId) -> Option<&Verifier> {
-        self.verifiers(purpose).find(|one| one.id == id)
+    /// The public half of one of them.
+    pub fn access_verifier(&self, id: SigningKeyId, now: Timestamp) -> Option<Verifier> {
+        self.verifier(KeyPurpose::AccessToken, id).filter(|one| one.signs_tokens(now))
+    }
+
+    /// The public halves of the keys that sign checkpoints, or ever signed any.
+    pub fn audit_verifiers(&self) -> Vec<Verifier> {
+        self.verifiers(KeyPurpose::Audit)
+    }
+
+    /// The public half of one of them.
+    pub fn audit_verifier(&self, id: SigningKeyId) -> Option<Verifier> {
+        self.verifier(KeyPurpose::Audit, id)
+    }
+
+    fn verifiers(&self, purpose: KeyPurpose) -> Vec<Verifier> {
+        let signing = self.signing();
+        signing.verifiers.iter().filter(|one| one.purpose == purpose).cloned().collect()
+    }
+
+    fn verifier(&self, purpose: KeyPurpose, id: SigningKeyId) -> Option<Verifier> {
+        let signing = self.signing();
+        signing.verifiers.iter().find(|one| one.purpose == purpose && one.id == id).cloned()
+    }
+
+    fn signing(&self) -> Arc<Signing> {
+        Arc::clone(&self.inner.signing.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -184,6 +200,15 @@ impl Signer {
 }
 
 impl Verifier {
+    fn of(key: &SigningKey) -> Self {
+        Self {
+            id: key.id,
+            purpose: key.purpose,
+            public_key: key.public_key.clone(),
+            retired_at: key.retired_at,
+        }
+    }
+
     /// The key's id.
     pub fn id(&self) -> SigningKeyId {
         self.id
@@ -198,72 +223,9 @@ impl Verifier {
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, &self.public_key).verify(message, signature).is_ok()
     }
-}
 
-/// Makes the installation's own workspace, unless it is there.
-async fn make_installation(
-    store: &Store,
-    vault: &Vault,
-    now: Timestamp,
-    actor: Actor,
-) -> Result<(), OwnKeysError> {
-    let mut conn = store.read().await?;
-    if db!(conn, workspace::get(INSTALLATION))?.is_some() {
-        return Ok(());
+    /// Whether a token that it signed may not have ended yet.
+    fn signs_tokens(&self, now: Timestamp) -> bool {
+        self.retired_at.is_none_or(|at| now < at.plus(TOKEN_LIFETIME).plus(LAGGARDS))
     }
-    drop(conn);
-    let mut tx = store.write(actor).await?;
-    let name = "Installation".to_owned();
-    let row = Workspace { id: INSTALLATION, name: name.clone(), created_at: now };
-    if !db!(tx, workspace::ensure(&row))? {
-        return Ok(());
-    }
-    db!(tx, audit::insert_head(INSTALLATION))?;
-    vault.create_data_key(&mut tx, INSTALLATION, now).await?;
-    let event = Audit::WorkspaceCreated { workspace: INSTALLATION, name };
-    Ok(tx.commit(INSTALLATION, now, event).await?)
-}
-
-/// Makes a purpose's key, unless it has an active one.
-async fn make_key(
-    store: &Store,
-    vault: &Vault,
-    now: Timestamp,
-    random: &dyn Randomness,
-    actor: Actor,
-    purpose: KeyPurpose,
-) -> Result<(), OwnKeysError> {
-    let mut conn = store.read().await?;
-    if db!(conn, signing_key::list(purpose))?.iter().any(|key| key.retired_at.is_none()) {
-        return Ok(());
-    }
-    drop(conn);
-    let id = SigningKeyId::generate(now, random);
-    let mut seed = Zeroizing::new([0_u8; TokenKey::LENGTH]);
-    random.fill(seed.as_mut_slice());
-    let public_key = match purpose {
-        KeyPurpose::TokenDigest => Vec::new(),
-        KeyPurpose::AccessToken | KeyPurpose::Audit => {
-            let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice())
-                .map_err(|_| OwnKeysError::Damaged(id))?;
-            pair.public_key().as_ref().to_vec()
-        }
-    };
-    let secret = vault.seal(INSTALLATION, &Place::SigningKey(id), seed.as_slice()).await?;
-    let key = SigningKey {
-        id,
-        workspace_id: INSTALLATION,
-        purpose,
-        public_key,
-        secret,
-        created_at: now,
-        retired_at: None,
-    };
-    let mut tx: WriteTx = store.write(actor).await?;
-    // Another node may have been quicker; then its key is the one.
-    if db!(tx, signing_key::insert(&key))? {
-        let event = Audit::SigningKeyCreated { key: id, purpose: purpose.to_string() };
-        tx.commit(INSTALLATION, now, event).await?;
-    }
-    Ok(())
 }

@@ -1,10 +1,13 @@
 //! Callers and permits.
 
-use crate::action::{Action, ActionName, NodeAction, Where, Within};
+use crate::action::{Action, ActionName, CustomerAction, NodeAction, Where, Within};
+use crate::denials::Recorder;
 use crate::role;
 use crate::scope::Scopes;
 use causeway_types::entity::{ApiKey, HeldRole};
-use causeway_types::{Actor, Code, Coded, INSTALLATION, NodeId, Tenant, Timestamp, WorkspaceId};
+use causeway_types::{
+    Actor, Code, Coded, ConnectSessionId, INSTALLATION, NodeId, Tenant, Timestamp, WorkspaceId,
+};
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -16,6 +19,7 @@ pub struct Caller {
     actor: Actor,
     place: Where,
     authority: Authority,
+    recorder: Option<Recorder>,
 }
 
 /// Where a caller's rights come from.
@@ -67,12 +71,29 @@ impl Caller {
 
     /// A program in its environment.
     pub(crate) fn program(actor: Actor, tenant: Tenant, scopes: Arc<Scopes>) -> Self {
-        Self { actor, place: Where::Environment(tenant), authority: Authority::Program(scopes) }
+        Self::new(actor, Where::Environment(tenant), Authority::Program(scopes))
     }
 
     /// A person in a workspace, or in one environment of it.
     pub(crate) fn person(actor: Actor, place: Where, person: Person) -> Self {
-        Self { actor, place, authority: Authority::Person(person) }
+        Self::new(actor, place, Authority::Person(person))
+    }
+
+    fn new(actor: Actor, place: Where, authority: Authority) -> Self {
+        Self { actor, place, authority, recorder: None }
+    }
+
+    /// The same caller, of one request: what it is denied is taken down there, also by whoever gets
+    /// a permit of it.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
+    /// Denies the caller something.
+    pub(crate) fn deny(&self, action: ActionName, reason: DeniedReason) -> Denied {
+        let (actor, workspace) = (self.actor, self.workspace());
+        Denied { action, actor, workspace, reason }.recorded(self.recorder.as_ref())
     }
 
     /// Where the caller is.
@@ -128,6 +149,7 @@ pub struct Permit<A: Action> {
     within: A::Within,
     actor: Actor,
     scopes: Option<Arc<Scopes>>,
+    recorder: Option<Recorder>,
     action: PhantomData<fn() -> A>,
 }
 
@@ -137,6 +159,7 @@ impl<A: Action> Clone for Permit<A> {
             within: self.within,
             actor: self.actor,
             scopes: self.scopes.clone(),
+            recorder: self.recorder.clone(),
             action: PhantomData,
         }
     }
@@ -153,20 +176,52 @@ impl<A: Action> Permit<A> {
         self.actor
     }
 
-    /// Whether it covers this app: a program may be confined to some.
+    /// Whether it covers this app: a program may be confined to some. To ask is to try: if not, it
+    /// is a denied attempt, whatever the caller is told.
     ///
     /// # Errors
     /// [`Denied`] if not.
     pub fn covers_app(&self, slug: &str) -> Result<(), Denied> {
-        if self.scopes.as_ref().is_none_or(|scopes| scopes.allows_app(slug)) {
-            return Ok(());
-        }
-        Err(Denied { action: A::NAME, actor: self.actor, reason: DeniedReason::App })
+        if self.shows_app(slug) { Ok(()) } else { Err(self.deny(DeniedReason::App)) }
     }
 
-    /// Whether what concerns this app may be shown.
+    /// Whether it covers every app: what is not told apart by app is not for a program that is
+    /// confined to some.
+    ///
+    /// # Errors
+    /// [`Denied`] if not.
+    pub fn covers_every_app(&self) -> Result<(), Denied> {
+        let confined = self.scopes.as_ref().is_some_and(|scopes| scopes.apps.is_some());
+        if confined { Err(self.deny(DeniedReason::Beyond)) } else { Ok(()) }
+    }
+
+    /// Whether what concerns this app belongs into a list. What does not is left out, and nobody
+    /// was denied anything.
     pub fn shows_app(&self, slug: &str) -> bool {
-        self.covers_app(slug).is_ok()
+        self.scopes.as_ref().is_none_or(|scopes| scopes.allows_app(slug))
+    }
+
+    /// Whether it covers a request through the proxy: a program may be confined to some. `path`
+    /// begins with `/` and has neither `.` nor `..`.
+    ///
+    /// # Errors
+    /// [`Denied`] if not.
+    pub fn covers_request(&self, method: &str, path: &str) -> Result<(), Denied> {
+        let allowed = |scopes: &Arc<Scopes>| scopes.allows_request(method, path);
+        if self.scopes.as_ref().is_none_or(allowed) {
+            return Ok(());
+        }
+        Err(self.deny(DeniedReason::Beyond))
+    }
+
+    /// Denies whoever has the permit something all the same.
+    pub(crate) fn deny(&self, reason: DeniedReason) -> Denied {
+        self.denial(reason).recorded(self.recorder.as_ref())
+    }
+
+    fn denial(&self, reason: DeniedReason) -> Denied {
+        let (actor, workspace) = (self.actor, self.workspace());
+        Denied { action: A::NAME, actor, workspace, reason }
     }
 }
 
@@ -181,7 +236,28 @@ impl<A: NodeAction<Within = Tenant>> Permit<A> {
     /// The permit for Causeway's own work in an environment, without a caller: only for the
     /// actions that are marked as such.
     pub fn for_node(node: NodeId, tenant: Tenant) -> Self {
-        Self { within: tenant, actor: Actor::Node(node), scopes: None, action: PhantomData }
+        Self {
+            within: tenant,
+            actor: Actor::Node(node),
+            scopes: None,
+            recorder: None,
+            action: PhantomData,
+        }
+    }
+}
+
+impl<A: CustomerAction<Within = Tenant>> Permit<A> {
+    /// The permit for a customer who holds a connect token: only for the actions that are marked as
+    /// such. It is as wide as a program's, so whoever makes it has seen before that what it is used
+    /// on is the customer's own.
+    pub fn for_customer(session: ConnectSessionId, tenant: Tenant) -> Self {
+        Self {
+            within: tenant,
+            actor: Actor::Customer(session),
+            scopes: None,
+            recorder: None,
+            action: PhantomData,
+        }
     }
 }
 
@@ -193,6 +269,8 @@ pub struct Denied {
     pub action: ActionName,
     /// Who asked.
     pub actor: Actor,
+    /// In which workspace.
+    pub workspace: WorkspaceId,
     /// Why not.
     pub reason: DeniedReason,
 }
@@ -204,16 +282,27 @@ pub enum DeniedReason {
     NotGranted,
     /// His rights name the action, but not for this app.
     App,
+    /// His rights name the action, but do not go as far as he wanted to.
+    Beyond,
     /// He may, once he has proved again who he is.
     StepUp,
     /// The action is done in an environment, and he is in none.
     NoEnvironment,
 }
 
+impl Denied {
+    fn recorded(self, recorder: Option<&Recorder>) -> Self {
+        if let Some(recorder) = recorder {
+            recorder.denied(self);
+        }
+        self
+    }
+}
+
 impl Coded for Denied {
     fn code(&self) -> Code {
         match self.reason {
-            DeniedReason::NotGranted | DeniedReason::App => Code::Denied,
+            DeniedReason::NotGranted | DeniedReason::App | DeniedReason::Beyond => Code::Denied,
             DeniedReason::StepUp => Code::StepUpRequired,
             DeniedReason::NoEnvironment => Code::EnvironmentRequired,
         }
@@ -227,6 +316,9 @@ impl Coded for Denied {
             }
             DeniedReason::App => {
                 format!("Your permission `{action}` does not cover this app.").into()
+            }
+            DeniedReason::Beyond => {
+                format!("Your permission `{action}` does not go as far as this.").into()
             }
             DeniedReason::StepUp => format!(
                 "`{action}` needs a fresh sign-in. Open `/auth/step-up`, sign in again, and repeat the request."
@@ -245,8 +337,8 @@ impl Coded for Denied {
 /// # Errors
 /// [`Denied`] unless the caller's rights name the action.
 pub fn authorize<A: Action>(caller: &Caller, now: Timestamp) -> Result<Permit<A>, Denied> {
-    let denied = |reason| Denied { action: A::NAME, actor: caller.actor, reason };
-    let within = A::Within::of(caller.place).ok_or(denied(DeniedReason::NoEnvironment))?;
+    let denied = |reason| caller.deny(A::NAME, reason);
+    let within = A::Within::of(caller.place).ok_or_else(|| denied(DeniedReason::NoEnvironment))?;
     let scopes = match &caller.authority {
         Authority::Program(scopes) if scopes.allows(A::NAME) => Some(Arc::clone(scopes)),
         Authority::Person(person) if person.holds(A::NAME, within) => {
@@ -257,7 +349,12 @@ pub fn authorize<A: Action>(caller: &Caller, now: Timestamp) -> Result<Permit<A>
         }
         _ => return Err(denied(DeniedReason::NotGranted)),
     };
-    Ok(Permit { within, actor: caller.actor, scopes, action: PhantomData })
+    let recorder = caller.recorder.clone();
+    let permit = Permit { within, actor: caller.actor, scopes, recorder, action: PhantomData };
+    if let Some(recorder) = &permit.recorder {
+        recorder.let_in(permit.denial(DeniedReason::Beyond));
+    }
+    Ok(permit)
 }
 
 #[cfg(test)]

@@ -1,19 +1,27 @@
 //! What each role may do. Whatever is not named here is denied.
 
 use crate::action::ActionName::{
-    self, ApproveStaff, DecideAccess, DeleteInvocation, Deploy, ExportAudit, ManageAudit,
-    ManageMachineAccess, ManageMembers, ManageOAuthClients, ManageProjects, ManageSso,
-    ManageWorkspaces, ReadApps, ReadAudit, ReadConnections, ReadInvocations, ReadKeys,
-    ReadMachineAccess, ReadMembers, ReadReports, ReadSso, ReadWorkflows, ReadWorkspace,
-    ReplayInvocation, RequestAccess, ReviewAccess, RotateKeys, RunWorkflow, WriteConnections,
+    self, ApproveStaff, DecideAccess, DeleteInvocation, Deploy, ExportAudit, ExportCredentials,
+    ManageAudit, ManageConnectSettings, ManageMachineAccess, ManageMembers, ManageOAuthClients,
+    ManageProjects, ManageSso, ManageWebhooks, ManageWorkspaces, ReadApps, ReadAudit,
+    ReadConnections, ReadInvocations, ReadKeys, ReadMachineAccess, ReadMembers, ReadReports,
+    ReadSso, ReadWebhooks, ReadWorkflows, ReadWorkspace, ReplayInvocation, ReplayWebhooks,
+    RequestAccess, ReviewAccess, RotateKeys, RunWorkflow, UseProxy, WriteConnections,
 };
 use causeway_types::entity::Role;
 
 const LOOK: &[ActionName] =
-    &[ReadWorkspace, ReadWorkflows, ReadInvocations, ReadConnections, ReadApps];
-const OPERATE: &[ActionName] =
-    &[RunWorkflow, ReplayInvocation, DeleteInvocation, WriteConnections, ReadMachineAccess];
-const BUILD: &[ActionName] = &[Deploy, ManageOAuthClients, ManageMachineAccess, ReadMembers];
+    &[ReadWorkspace, ReadWorkflows, ReadInvocations, ReadConnections, ReadWebhooks, ReadApps];
+const OPERATE: &[ActionName] = &[
+    RunWorkflow,
+    ReplayInvocation,
+    DeleteInvocation,
+    WriteConnections,
+    ReplayWebhooks,
+    ReadMachineAccess,
+];
+const BUILD: &[ActionName] =
+    &[Deploy, UseProxy, ManageOAuthClients, ManageWebhooks, ManageMachineAccess, ReadMembers];
 const EXAMINE: &[ActionName] = &[
     ReadWorkspace,
     ReadMembers,
@@ -25,7 +33,14 @@ const EXAMINE: &[ActionName] = &[
     ExportAudit,
     ReviewAccess,
 ];
-const ADMINISTER: &[ActionName] = &[ManageProjects, ManageMembers, ManageAudit, RotateKeys];
+const ADMINISTER: &[ActionName] = &[
+    ManageProjects,
+    ManageMembers,
+    ManageAudit,
+    RotateKeys,
+    ManageConnectSettings,
+    ExportCredentials,
+];
 /// Whoever sets how people sign in can let himself in as anybody, owners included.
 const OWN: &[ActionName] = &[DecideAccess, ManageSso];
 /// What the staff's roles carry beside, in the installation.

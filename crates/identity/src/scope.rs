@@ -15,19 +15,26 @@ const USUAL: &[ActionName] = &[
     ActionName::DeleteInvocation,
     ActionName::ReadConnections,
     ActionName::WriteConnections,
+    ActionName::UseProxy,
     ActionName::ManageOAuthClients,
+    ActionName::ReadWebhooks,
+    ActionName::ManageWebhooks,
+    ActionName::ReplayWebhooks,
     ActionName::ReadKeys,
     ActionName::RotateKeys,
     ActionName::ReadApps,
     ActionName::ReadWorkspace,
 ];
 
-/// Actions that no scope can carry: they are a person's, or Causeway's own.
+/// Actions that no scope can carry: they are a person's, or Causeway's own, or done in the
+/// installation only, where no program is.
 const NEVER: &[ActionName] = &[
     ActionName::UseConnections,
     ActionName::DecideAccess,
     ActionName::RequestAccess,
     ActionName::ApproveStaff,
+    ActionName::ManageWorkspaces,
+    ActionName::ReadReports,
 ];
 
 /// The most entries of each list.
@@ -98,11 +105,17 @@ impl Scopes {
         Self { actions: Some(vec![action]), ..Self::default() }
     }
 
-    /// Those of the key that whoever has the server's machine makes: the usual actions, and making
-    /// further keys.
+    /// Those of the key that whoever has the server's machine makes: the usual actions, making
+    /// further keys, the connect settings, and the audit chain, which the machine has in any case.
     pub(crate) fn of_the_machine() -> Self {
         let mut actions = USUAL.to_vec();
-        actions.extend([ActionName::ReadMachineAccess, ActionName::ManageMachineAccess]);
+        actions.extend([
+            ActionName::ManageConnectSettings,
+            ActionName::ReadMachineAccess,
+            ActionName::ManageMachineAccess,
+            ActionName::ReadAudit,
+            ActionName::ExportAudit,
+        ]);
         Self { actions: Some(actions), ..Self::default() }
     }
 
@@ -258,6 +271,8 @@ impl<'de> Deserialize<'de> for ActionName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::role;
+    use causeway_types::entity::Role;
 
     #[test]
     fn without_lists_a_program_may_do_the_usual_and_never_open_credentials() {
@@ -274,6 +289,18 @@ mod tests {
             let scopes = Scopes::only(*action);
             assert_eq!(scopes.check(), Err(ScopeError::NotForPrograms(*action)));
             assert!(!scopes.allows(*action));
+        }
+    }
+
+    #[test]
+    fn what_is_done_in_the_installation_only_is_no_programs() {
+        let carried = |by: fn(Role, ActionName) -> bool, action| {
+            Role::ALL.iter().any(|role| by(*role, action))
+        };
+        for action in ActionName::ALL.iter().copied() {
+            let here = carried(role::carries, action);
+            let there = carried(role::carries_in_installation, action);
+            assert!(here || !there || NEVER.contains(&action), "{action}");
         }
     }
 

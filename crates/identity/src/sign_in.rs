@@ -9,6 +9,7 @@ mod callback;
 mod complete;
 mod error;
 mod events;
+mod heads;
 mod person;
 mod places;
 mod settle;
@@ -20,6 +21,7 @@ pub use error::{Refusal, SignInError};
 pub(crate) use events::Events;
 pub(crate) use places::Seat;
 
+use crate::invitations::inviter_of;
 use crate::provider::{Known, Offered};
 use crate::session::Sessions;
 use crate::sso::SsoRules;
@@ -161,6 +163,8 @@ pub struct InvitationView {
     pub workspace_name: String,
     /// Whom it is for.
     pub email: String,
+    /// What whoever invited is called, if they are a person who is still known.
+    pub inviter: Option<String>,
     /// The role that it gives.
     pub role: Role,
     /// Where the role counts: None is all of the workspace.
@@ -257,6 +261,7 @@ impl SignIn {
         Ok(InvitationView {
             workspace,
             workspace_name: row.name,
+            inviter: inviter_of(&mut conn, &found).await?,
             email: found.email,
             role: found.role,
             project: found.project_id,

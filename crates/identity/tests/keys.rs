@@ -104,7 +104,8 @@ async fn the_first_bootstrap_makes_everything(database: TestDatabase) {
         method: "client_secret_basic",
     };
     let request = TokenRequest { grant_type: "client_credentials".into(), scope: None };
-    let granted = world.machine().grant(proof, request).await.unwrap();
+    let client = world.machine().prove(proof).await.unwrap();
+    let granted = world.machine().grant(client, request).await.unwrap();
     let token = format!("bearer {}", granted.access_token.expose());
     let caller = world.authenticator().authenticate(Some(&token)).await.unwrap();
     assert_eq!(caller.actor(), Actor::MachineClient(made.client_id));

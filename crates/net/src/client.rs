@@ -6,6 +6,7 @@ use crate::http_error::HttpError;
 use crate::redirect::{self, Outgoing};
 use crate::response::{Bounds, Response};
 use crate::roots::{self, RootsError};
+use crate::stream::RequestBody;
 use bytes::Bytes;
 use causeway_types::RedactedUrl;
 use http::header::{self, HeaderValue};
@@ -20,6 +21,8 @@ use url::Url;
 const IDLE: Duration = Duration::from_secs(30);
 /// Unused connections kept for one host.
 const IDLE_PER_HOST: usize = 8;
+/// The same for calls that stream, of which a proxy makes many at once.
+const IDLE_STREAMS_PER_HOST: usize = 64;
 /// The read buffer for an answer head, in bytes; a head that outgrows it is refused.
 const MOST_HEAD: usize = 64 * 1024;
 
@@ -51,6 +54,7 @@ impl Default for RequestLimits {
 #[derive(Clone)]
 pub struct HttpClient {
     client: Client<Connector, Full<Bytes>>,
+    streaming: Client<Connector, RequestBody>,
 }
 
 impl HttpClient {
@@ -61,14 +65,28 @@ impl HttpClient {
     /// since an installation may call nothing but its own networks.
     pub fn new(guard: Guard, config: &HttpConfig) -> Result<Self, RootsError> {
         let tls = roots::client_config(config.extra_roots_pem.as_deref())?;
-        #[expect(clippy::disallowed_methods, reason = "this is the client that the ban points to")]
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .http1_max_buf_size(MOST_HEAD)
-            .build(Connector::new(guard, tls));
-        Ok(Self { client })
+        let connector = Connector::new(guard, tls);
+        let builder = |idle_per_host| {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "these are the clients that the ban points to"
+            )]
+            let mut builder = Client::builder(TokioExecutor::new());
+            builder
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(idle_per_host)
+                .http1_max_buf_size(MOST_HEAD);
+            builder
+        };
+        let client = builder(IDLE_PER_HOST).build(connector.clone());
+        let streaming = builder(IDLE_STREAMS_PER_HOST).build(connector);
+        Ok(Self { client, streaming })
+    }
+
+    /// The client for bodies that are streamed.
+    pub(crate) fn streaming(&self) -> &Client<Connector, RequestBody> {
+        &self.streaming
     }
 
     /// Sends a request and follows its redirects.

@@ -20,6 +20,7 @@ mod redirect;
 mod resolve;
 mod response;
 mod roots;
+mod stream;
 mod tls;
 
 pub use address::Special;
@@ -30,4 +31,5 @@ pub use http_error::HttpError;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use response::Response;
 pub use roots::RootsError;
+pub use stream::{BodyError, RequestBody, ResponseBody, StreamLimits, StreamedResponse};
 pub use tls::{DialError, Dialer};

@@ -1,15 +1,19 @@
 //! Connect sessions and the OAuth flows under way in them.
 
 use crate::DbConn;
-use causeway_types::entity::{ConnectSession, OAuthFlow};
-use causeway_types::{ConnectSessionId, ConnectionId, OAuthFlowId, Tenant, Timestamp, WorkspaceId};
+use causeway_types::entity::{ConnectSession, ConnectSettings, OAuthFlow};
+use causeway_types::{
+    ConnectSessionId, ConnectionId, EnvironmentId, OAuthFlowId, Tenant, Timestamp, WorkspaceId,
+};
 
 pub async fn insert(c: &mut DbConn, v: &ConnectSession) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO connect_session (id, workspace_id, project_id, environment_id, customer_id,
            app, connection_name, reconnect_id, token_digest, browser_digest, return_url,
-           expires_at_us, used_at_us, connection_id, created_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+           expires_at_us, used_at_us, connection_id, created_at_us, oauth_client_id, scopes,
+           allowed_origins, error_url, webhook_url, scope_profile)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+           $19, $20, $21)",
         v.id as _,
         v.workspace_id as _,
         v.project_id as _,
@@ -24,7 +28,13 @@ pub async fn insert(c: &mut DbConn, v: &ConnectSession) -> sqlx::Result<()> {
         v.expires_at as _,
         v.used_at as _,
         v.connection_id as _,
-        v.created_at as _
+        v.created_at as _,
+        v.oauth_client_id as _,
+        v.scopes,
+        v.allowed_origins,
+        v.error_url,
+        v.webhook_url,
+        v.scope_profile
     )
     .execute(c)
     .await
@@ -38,8 +48,10 @@ pub async fn by_token(c: &mut DbConn, digest: &[u8]) -> sqlx::Result<Option<Conn
         ConnectSession,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
              environment_id AS "environment_id: _", customer_id AS "customer_id: _", app,
-             connection_name, reconnect_id AS "reconnect_id: _", token_digest, browser_digest,
-             return_url, expires_at_us AS "expires_at: _", used_at_us AS "used_at: _",
+             connection_name, reconnect_id AS "reconnect_id: _",
+             oauth_client_id AS "oauth_client_id: _", scope_profile, scopes, token_digest,
+             browser_digest, allowed_origins, return_url, error_url, webhook_url,
+             expires_at_us AS "expires_at: _", used_at_us AS "used_at: _",
              connection_id AS "connection_id: _", created_at_us AS "created_at: _"
            FROM connect_session WHERE token_digest = $1"#,
         digest
@@ -57,8 +69,10 @@ pub async fn get(
         ConnectSession,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
              environment_id AS "environment_id: _", customer_id AS "customer_id: _", app,
-             connection_name, reconnect_id AS "reconnect_id: _", token_digest, browser_digest,
-             return_url, expires_at_us AS "expires_at: _", used_at_us AS "used_at: _",
+             connection_name, reconnect_id AS "reconnect_id: _",
+             oauth_client_id AS "oauth_client_id: _", scope_profile, scopes, token_digest,
+             browser_digest, allowed_origins, return_url, error_url, webhook_url,
+             expires_at_us AS "expires_at: _", used_at_us AS "used_at: _",
              connection_id AS "connection_id: _", created_at_us AS "created_at: _"
            FROM connect_session WHERE workspace_id = $1 AND id = $2"#,
         workspace as _,
@@ -123,19 +137,36 @@ pub async fn use_up(
 pub async fn insert_flow(c: &mut DbConn, v: &OAuthFlow) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO oauth_flow (id, workspace_id, connect_session_id, browser_digest, verifier,
-           expires_at_us, used_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+           expires_at_us, used_at_us, app, scheme, outcome, poll_at_us, poll_seconds)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         v.id as _,
         v.workspace_id as _,
         v.connect_session_id as _,
         v.browser_digest,
         v.verifier as _,
         v.expires_at as _,
-        v.used_at as _
+        v.used_at as _,
+        v.app,
+        v.scheme as _,
+        v.outcome,
+        v.poll_at as _,
+        v.poll_seconds
     )
     .execute(c)
     .await
     .map(|_| ())
+}
+
+/// Selects whole flows.
+macro_rules! flows {
+    ($where:literal $(, $arg:expr)* $(,)?) => {
+        sqlx::query_as!(
+            OAuthFlow,
+            "SELECT id AS \"id: _\", workspace_id AS \"workspace_id: _\", connect_session_id AS \"connect_session_id: _\", app, scheme AS \"scheme: _\", browser_digest, verifier AS \"verifier: _\", expires_at_us AS \"expires_at: _\", used_at_us AS \"used_at: _\", outcome, poll_at_us AS \"poll_at: _\", poll_seconds FROM oauth_flow "
+                + $where
+            $(, $arg)*
+        )
+    };
 }
 
 pub async fn flow(
@@ -143,18 +174,95 @@ pub async fn flow(
     workspace: WorkspaceId,
     id: OAuthFlowId,
 ) -> sqlx::Result<Option<OAuthFlow>> {
-    sqlx::query_as!(
-        OAuthFlow,
-        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
-             connect_session_id AS "connect_session_id: _", browser_digest,
-             verifier AS "verifier: _", expires_at_us AS "expires_at: _",
-             used_at_us AS "used_at: _"
-           FROM oauth_flow WHERE workspace_id = $1 AND id = $2"#,
+    flows!("WHERE workspace_id = $1 AND id = $2", workspace as _, id as _).fetch_optional(c).await
+}
+
+/// The flow that a session began last: the one that can be finished, or the one that was over last.
+pub async fn last_flow(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    session: ConnectSessionId,
+) -> sqlx::Result<Option<OAuthFlow>> {
+    flows!(
+        "WHERE workspace_id = $1 AND connect_session_id = $2 ORDER BY CASE WHEN used_at_us IS NULL THEN 0 ELSE 1 END, used_at_us DESC, id DESC LIMIT 1",
         workspace as _,
-        id as _
+        session as _
     )
     .fetch_optional(c)
     .await
+}
+
+/// The flows whose app is to be asked whether their customers have agreed: for the node's own
+/// work, never for a caller.
+pub async fn due_flows(c: &mut DbConn, now: Timestamp, limit: i64) -> sqlx::Result<Vec<OAuthFlow>> {
+    flows!(
+        "WHERE poll_at_us <= $1 AND used_at_us IS NULL ORDER BY poll_at_us LIMIT $2",
+        now as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Takes a flow's next question to its app, if its time has come. Nobody else can until `until`.
+/// False if somebody else has it, or the flow is over.
+pub async fn claim_poll(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    id: OAuthFlowId,
+    now: Timestamp,
+    until: Timestamp,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE oauth_flow SET poll_at_us = $4
+         WHERE workspace_id = $1 AND id = $2 AND used_at_us IS NULL AND poll_at_us <= $3",
+        workspace as _,
+        id as _,
+        now as _,
+        until as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Says when the app may be asked next, and how often.
+pub async fn set_poll(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    id: OAuthFlowId,
+    at: Timestamp,
+    seconds: i64,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE oauth_flow SET poll_at_us = $3, poll_seconds = $4
+         WHERE workspace_id = $1 AND id = $2 AND used_at_us IS NULL",
+        workspace as _,
+        id as _,
+        at as _,
+        seconds
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Keeps why nothing came of a flow.
+pub async fn set_outcome(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    id: OAuthFlowId,
+    outcome: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE oauth_flow SET outcome = $3 WHERE workspace_id = $1 AND id = $2",
+        workspace as _,
+        id as _,
+        outcome
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
 }
 
 /// Marks a flow's answer as come. False if one came before.
@@ -201,4 +309,52 @@ pub async fn prune(c: &mut DbConn, before: Timestamp) -> sqlx::Result<u64> {
         .execute(c)
         .await
         .map(|done| done.rows_affected())
+}
+
+pub async fn settings(c: &mut DbConn, tenant: Tenant) -> sqlx::Result<Option<ConnectSettings>> {
+    sqlx::query_as!(
+        ConnectSettings,
+        r#"SELECT environment_id AS "environment_id: _", workspace_id AS "workspace_id: _", company,
+             support_email, theme, return_origins, credential_export,
+             updated_at_us AS "updated_at: _"
+           FROM connect_settings WHERE workspace_id = $1 AND environment_id = $2"#,
+        tenant.workspace as _,
+        tenant.environment as _
+    )
+    .fetch_optional(c)
+    .await
+}
+
+pub async fn set_settings(c: &mut DbConn, v: &ConnectSettings) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO connect_settings (environment_id, workspace_id, company, support_email, theme,
+           return_origins, credential_export, updated_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (environment_id) DO UPDATE SET company = excluded.company,
+           support_email = excluded.support_email, theme = excluded.theme,
+           return_origins = excluded.return_origins,
+           credential_export = excluded.credential_export, updated_at_us = excluded.updated_at_us",
+        v.environment_id as _,
+        v.workspace_id as _,
+        v.company,
+        v.support_email,
+        v.theme,
+        v.return_origins,
+        v.credential_export,
+        v.updated_at as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// What the company is called in an environment, if it has said so. The look-up is public: apps
+/// show the name to whoever is asked to agree.
+pub async fn company(c: &mut DbConn, environment: EnvironmentId) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "SELECT company FROM connect_settings WHERE environment_id = $1",
+        environment as _
+    )
+    .fetch_optional(c)
+    .await
 }

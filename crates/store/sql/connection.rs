@@ -3,7 +3,7 @@
 use crate::DbConn;
 use causeway_types::entity::{
     Connection, ConnectionOverview, ConnectionRefresh, ConnectionState, Customer, DueConnection,
-    OAuthClient,
+    OAuthClient, Scheme,
 };
 use causeway_types::place::Sealed;
 use causeway_types::{
@@ -12,17 +12,20 @@ use causeway_types::{
 
 pub async fn insert_oauth_client(c: &mut DbConn, v: &OAuthClient) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO oauth_client (id, workspace_id, environment_id, app, client_id, secret,
-           scopes, created_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO oauth_client (id, workspace_id, environment_id, app, name, description,
+           client_id, secret, scopes, created_at_us, updated_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         v.id as _,
         v.workspace_id as _,
         v.environment_id as _,
         v.app,
+        v.name,
+        v.description,
         v.client_id,
         v.secret as _,
         v.scopes,
-        v.created_at as _
+        v.created_at as _,
+        v.updated_at as _
     )
     .execute(c)
     .await
@@ -32,20 +35,25 @@ pub async fn insert_oauth_client(c: &mut DbConn, v: &OAuthClient) -> sqlx::Resul
 /// Gives a client a new secret, scopes and `client_id`.
 pub async fn update_oauth_client(c: &mut DbConn, v: &OAuthClient) -> sqlx::Result<bool> {
     sqlx::query!(
-        "UPDATE oauth_client SET client_id = $4, secret = $5, scopes = $6
+        "UPDATE oauth_client SET client_id = $4, secret = $5, scopes = $6, name = $7,
+           description = $8, updated_at_us = $9
          WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",
         v.workspace_id as _,
         v.environment_id as _,
         v.id as _,
         v.client_id,
         v.secret as _,
-        v.scopes
+        v.scopes,
+        v.name,
+        v.description,
+        v.updated_at as _
     )
     .execute(c)
     .await
     .map(|done| done.rows_affected() == 1)
 }
 
+/// The client of an app that is used if none is named.
 pub async fn oauth_client(
     c: &mut DbConn,
     tenant: Tenant,
@@ -54,14 +62,52 @@ pub async fn oauth_client(
     sqlx::query_as!(
         OAuthClient,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
-             environment_id AS "environment_id: _", app, client_id, secret AS "secret: _", scopes,
-             created_at_us AS "created_at: _"
-           FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND app = $3"#,
+             environment_id AS "environment_id: _", app, name, description, client_id,
+             secret AS "secret: _", scopes, created_at_us AS "created_at: _",
+             updated_at_us AS "updated_at: _"
+           FROM oauth_client
+           WHERE workspace_id = $1 AND environment_id = $2 AND app = $3 AND name = ''"#,
         tenant.workspace as _,
         tenant.environment as _,
         app
     )
     .fetch_optional(c)
+    .await
+}
+
+/// The client of an app that has this name.
+pub async fn oauth_client_named(
+    c: &mut DbConn,
+    tenant: Tenant,
+    app: &str,
+    name: &str,
+) -> sqlx::Result<Option<OAuthClient>> {
+    sqlx::query_as!(
+        OAuthClient,
+        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
+             environment_id AS "environment_id: _", app, name, description, client_id,
+             secret AS "secret: _", scopes, created_at_us AS "created_at: _",
+             updated_at_us AS "updated_at: _"
+           FROM oauth_client
+           WHERE workspace_id = $1 AND environment_id = $2 AND app = $3 AND name = $4"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        app,
+        name
+    )
+    .fetch_optional(c)
+    .await
+}
+
+/// The apps that have a client for when none is named.
+pub async fn apps_with_client(c: &mut DbConn, tenant: Tenant) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "SELECT app FROM oauth_client
+         WHERE workspace_id = $1 AND environment_id = $2 AND name = ''",
+        tenant.workspace as _,
+        tenant.environment as _
+    )
+    .fetch_all(c)
     .await
 }
 
@@ -73,8 +119,9 @@ pub async fn oauth_client_by_id(
     sqlx::query_as!(
         OAuthClient,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
-             environment_id AS "environment_id: _", app, client_id, secret AS "secret: _", scopes,
-             created_at_us AS "created_at: _"
+             environment_id AS "environment_id: _", app, name, description, client_id,
+             secret AS "secret: _", scopes, created_at_us AS "created_at: _",
+             updated_at_us AS "updated_at: _"
            FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
         tenant.workspace as _,
         tenant.environment as _,
@@ -93,8 +140,9 @@ pub async fn oauth_clients(
     sqlx::query_as!(
         OAuthClient,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
-             environment_id AS "environment_id: _", app, client_id, secret AS "secret: _", scopes,
-             created_at_us AS "created_at: _"
+             environment_id AS "environment_id: _", app, name, description, client_id,
+             secret AS "secret: _", scopes, created_at_us AS "created_at: _",
+             updated_at_us AS "updated_at: _"
            FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND id > $3
            ORDER BY id LIMIT $4"#,
         tenant.workspace as _,
@@ -192,12 +240,40 @@ pub async fn customer(
     .await
 }
 
+/// Whether another customer than this one has a connection to this account of an app by this
+/// scheme.
+pub async fn is_anothers_account(
+    c: &mut DbConn,
+    tenant: Tenant,
+    app: &str,
+    scheme: Scheme,
+    account: &str,
+    customer: CustomerId,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: ConnectionId" FROM connection
+           WHERE workspace_id = $1 AND environment_id = $2 AND app = $3 AND scheme = $4
+             AND account_id = $5 AND customer_id <> $6 LIMIT 1"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        app,
+        scheme as _,
+        account,
+        customer as _
+    )
+    .fetch_optional(c)
+    .await
+    .map(|found| found.is_some())
+}
+
 pub async fn insert(c: &mut DbConn, v: &Connection) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO connection (id, workspace_id, environment_id, customer_id, app, name, scheme,
            oauth_client_id, state, state_reason, credential, scopes, expires_at_us, refresh_at_us,
-           fence, created_at_us, updated_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+           fence, created_at_us, updated_at_us, hosts, account_id, account_name, policy,
+           refreshed_at_us, used_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+           $19, $20, $21, $22, $23)",
         v.id as _,
         v.workspace_id as _,
         v.environment_id as _,
@@ -214,7 +290,13 @@ pub async fn insert(c: &mut DbConn, v: &Connection) -> sqlx::Result<()> {
         v.refresh_at as _,
         v.fence,
         v.created_at as _,
-        v.updated_at as _
+        v.updated_at as _,
+        v.hosts,
+        v.account_id,
+        v.account_name,
+        v.policy,
+        v.refreshed_at as _,
+        v.used_at as _
     )
     .execute(c)
     .await
@@ -231,8 +313,9 @@ pub async fn get(
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
              environment_id AS "environment_id: _", customer_id AS "customer_id: _", app, name,
              scheme AS "scheme: _", oauth_client_id AS "oauth_client_id: _", state AS "state: _",
-             state_reason, credential AS "credential: _", scopes,
-             expires_at_us AS "expires_at: _", refresh_at_us AS "refresh_at: _", fence,
+             state_reason, credential AS "credential: _", scopes, hosts, account_id, account_name,
+             policy, expires_at_us AS "expires_at: _", refresh_at_us AS "refresh_at: _",
+             refreshed_at_us AS "refreshed_at: _", used_at_us AS "used_at: _", fence,
              created_at_us AS "created_at: _", updated_at_us AS "updated_at: _"
            FROM connection WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
         tenant.workspace as _,
@@ -253,8 +336,9 @@ pub async fn by_name(
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
              environment_id AS "environment_id: _", customer_id AS "customer_id: _", app, name,
              scheme AS "scheme: _", oauth_client_id AS "oauth_client_id: _", state AS "state: _",
-             state_reason, credential AS "credential: _", scopes,
-             expires_at_us AS "expires_at: _", refresh_at_us AS "refresh_at: _", fence,
+             state_reason, credential AS "credential: _", scopes, hosts, account_id, account_name,
+             policy, expires_at_us AS "expires_at: _", refresh_at_us AS "refresh_at: _",
+             refreshed_at_us AS "refreshed_at: _", used_at_us AS "used_at: _", fence,
              created_at_us AS "created_at: _", updated_at_us AS "updated_at: _"
            FROM connection WHERE workspace_id = $1 AND environment_id = $2 AND name = $3"#,
         tenant.workspace as _,
@@ -274,7 +358,9 @@ pub async fn overview(
         ConnectionOverview,
         r#"SELECT k.id AS "id: _", u.external_id AS customer, k.app, k.name,
              k.scheme AS "scheme: _", k.state AS "state: _", k.state_reason, k.scopes,
-             k.expires_at_us AS "expires_at: _", k.created_at_us AS "created_at: _",
+             k.account_id, k.account_name, k.policy, k.expires_at_us AS "expires_at: _",
+             k.refresh_at_us AS "refresh_at: _", k.refreshed_at_us AS "refreshed_at: _",
+             k.used_at_us AS "used_at: _", k.created_at_us AS "created_at: _",
              k.updated_at_us AS "updated_at: _"
            FROM connection k JOIN customer u ON u.id = k.customer_id
            WHERE k.workspace_id = $1 AND k.environment_id = $2 AND k.id = $3"#,
@@ -299,7 +385,9 @@ pub async fn page(
         ConnectionOverview,
         r#"SELECT k.id AS "id: _", u.external_id AS customer, k.app, k.name,
              k.scheme AS "scheme: _", k.state AS "state: _", k.state_reason, k.scopes,
-             k.expires_at_us AS "expires_at: _", k.created_at_us AS "created_at: _",
+             k.account_id, k.account_name, k.policy, k.expires_at_us AS "expires_at: _",
+             k.refresh_at_us AS "refresh_at: _", k.refreshed_at_us AS "refreshed_at: _",
+             k.used_at_us AS "used_at: _", k.created_at_us AS "created_at: _",
              k.updated_at_us AS "updated_at: _"
            FROM connection k JOIN customer u ON u.id = k.customer_id
            WHERE k.workspace_id = $1 AND k.environment_id = $2 AND k.id < $3
@@ -317,6 +405,58 @@ pub async fn page(
     .await
 }
 
+/// A page of connections older than `before`, newest first, that nobody has used since then; one
+/// that was never used counts from when it was made.
+pub async fn idle(
+    c: &mut DbConn,
+    tenant: Tenant,
+    unused_since: Timestamp,
+    before: ConnectionId,
+    limit: i64,
+) -> sqlx::Result<Vec<ConnectionOverview>> {
+    sqlx::query_as!(
+        ConnectionOverview,
+        r#"SELECT k.id AS "id: _", u.external_id AS customer, k.app, k.name,
+             k.scheme AS "scheme: _", k.state AS "state: _", k.state_reason, k.scopes,
+             k.account_id, k.account_name, k.policy, k.expires_at_us AS "expires_at: _",
+             k.refresh_at_us AS "refresh_at: _", k.refreshed_at_us AS "refreshed_at: _",
+             k.used_at_us AS "used_at: _", k.created_at_us AS "created_at: _",
+             k.updated_at_us AS "updated_at: _"
+           FROM connection k JOIN customer u ON u.id = k.customer_id
+           WHERE k.workspace_id = $1 AND k.environment_id = $2 AND k.id < $3
+             AND COALESCE(k.used_at_us, k.created_at_us) < $4 AND k.state <> 'revoked'
+           ORDER BY k.id DESC LIMIT $5"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        before as _,
+        unused_since as _,
+        limit
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Remembers when a connection was used, unless it was remembered after `before`.
+pub async fn touch(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    connection: ConnectionId,
+    at: Timestamp,
+    before: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE connection SET used_at_us = $3
+         WHERE workspace_id = $1 AND id = $2 AND (used_at_us IS NULL OR used_at_us < $4)",
+        workspace as _,
+        connection as _,
+        at as _,
+        before as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
 /// Writes a new credential and what goes with it, and moves the fence. False if the fence is no
 /// longer `v.fence`: somebody else has written since it was read. A connection that is being
 /// given up stays so, but gets the credential: it is what has to be revoked.
@@ -326,7 +466,8 @@ pub async fn update_credential(c: &mut DbConn, v: &Connection) -> sqlx::Result<b
            state = CASE WHEN state = 'revoked' THEN state ELSE $7 END, state_reason = $8,
            credential = $9, scopes = $10, expires_at_us = $11,
            refresh_at_us = CASE WHEN state = 'revoked' THEN refresh_at_us ELSE $12 END,
-           fence = fence + 1, updated_at_us = $13
+           fence = fence + 1, updated_at_us = $13, hosts = $14, account_id = $15,
+           account_name = $16, refreshed_at_us = $17
          WHERE workspace_id = $1 AND environment_id = $2 AND id = $3 AND fence = $4",
         v.workspace_id as _,
         v.environment_id as _,
@@ -340,7 +481,11 @@ pub async fn update_credential(c: &mut DbConn, v: &Connection) -> sqlx::Result<b
         v.scopes,
         v.expires_at as _,
         v.refresh_at as _,
-        v.updated_at as _
+        v.updated_at as _,
+        v.hosts,
+        v.account_id,
+        v.account_name,
+        v.refreshed_at as _
     )
     .execute(c)
     .await
@@ -362,6 +507,28 @@ pub async fn update_state(c: &mut DbConn, v: &Connection) -> sqlx::Result<bool> 
         v.state_reason,
         v.refresh_at as _,
         v.updated_at as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// Sets what may be done with a connection through the proxy. False if there is none.
+pub async fn set_policy(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: ConnectionId,
+    policy: Option<&str>,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE connection SET policy = $4, updated_at_us = $5
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3 AND state <> 'revoked'",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _,
+        policy,
+        now as _
     )
     .execute(c)
     .await

@@ -87,6 +87,18 @@ column!(responses, replace_response, "invocation", "id", "response");
 column!(provider_secrets, replace_provider_secret, "identity_provider", "id", "secret");
 column!(sign_in_secrets, replace_sign_in_secrets, "sign_in_flow", "id", "secrets");
 column!(signing_keys, replace_signing_key, "signing_key", "id", "secret");
+column!(webhook_targets, replace_webhook_target, "webhook_endpoint", "id", "target");
+column!(webhook_bodies, replace_webhook_body, "webhook_message", "id", "body");
+column!(webhook_answers, replace_webhook_answer, "webhook_attempt", "id", "answer");
+column!(connect_tokens, replace_connect_token, "connect_session", "id", "token");
+column!(override_fields, replace_override_fields, "app_override", "id", "fields");
+column!(
+    project_webhooks,
+    replace_project_webhook,
+    "project_webhook",
+    "environment_id",
+    "target"
+);
 
 /// The same for answers to repeated requests, whose record is the digest of a scope.
 pub async fn idempotent_responses(
@@ -148,6 +160,12 @@ pub async fn count(c: &mut DbConn, workspace: WorkspaceId, key: &[u8]) -> sqlx::
            + (SELECT COUNT(*) FROM identity_provider WHERE workspace_id = $1 AND length(secret) > 0 AND substr(secret, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM sign_in_flow WHERE workspace_id = $1 AND length(secrets) > 0 AND substr(secrets, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM signing_key WHERE workspace_id = $1 AND length(secret) > 0 AND substr(secret, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM webhook_endpoint WHERE workspace_id = $1 AND length(target) > 0 AND substr(target, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM webhook_message WHERE workspace_id = $1 AND length(body) > 0 AND substr(body, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM webhook_attempt WHERE workspace_id = $1 AND length(answer) > 0 AND substr(answer, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM connect_session WHERE workspace_id = $1 AND length(token) > 0 AND substr(token, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM app_override WHERE workspace_id = $1 AND length(fields) > 0 AND substr(fields, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM project_webhook WHERE workspace_id = $1 AND length(target) > 0 AND substr(target, 2, 16) <> $2)
            AS "n!: i64""#,
         workspace as _,
         key

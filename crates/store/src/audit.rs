@@ -5,12 +5,13 @@ use crate::tx::WriteTx;
 use crate::{Error, ReadConn, Result, db};
 use aws_lc_rs::digest;
 use causeway_types::entity::AuditRow;
-use causeway_types::entity::Role;
+use causeway_types::entity::{Role, WebhookDisabledReason};
 use causeway_types::{
-    AccessRequestId, ApiKeyId, ConnectSessionId, ConnectionId, CustomerId, DataKeyId,
-    EnvironmentId, GroupId, InvitationId, InvocationId, MachineClientId, MemberId, OAuthClientId,
-    ProjectId, ProviderId, ReportId, RoleGrantId, RotationId, SessionId, SigningKeyId, Timestamp,
-    UserId, VersionId, WorkflowId, WorkspaceId,
+    AccessRequestId, ApiKeyId, AppOverrideId, ConnectSessionId, ConnectionId, CustomerId,
+    DataKeyId, EnvironmentId, GroupId, InvitationId, InvocationId, MachineClientId, MemberId,
+    OAuthClientId, ProjectId, ProviderId, ReportId, RoleGrantId, RotationId, SessionId,
+    SigningKeyId, Timestamp, UserId, VersionId, WebhookDeliveryId, WebhookEndpointId, WorkflowId,
+    WorkspaceId,
 };
 use serde::Serialize;
 use std::future::Future;
@@ -55,6 +56,11 @@ pub enum Audit {
         client: OAuthClientId,
         app: String,
     },
+    ConnectSettingsSet {
+        environment: EnvironmentId,
+        changed: Vec<String>,
+        credential_export: bool,
+    },
     ConnectSessionCreated {
         session: ConnectSessionId,
         customer: CustomerId,
@@ -67,6 +73,10 @@ pub enum Audit {
     },
     ConnectionReconnected {
         connection: ConnectionId,
+    },
+    ConnectionPolicySet {
+        connection: ConnectionId,
+        confined: bool,
     },
     ConnectionRefreshed {
         connection: ConnectionId,
@@ -85,6 +95,11 @@ pub enum Audit {
         workflow: WorkflowId,
         version: VersionId,
         number: i64,
+    },
+    WorkflowRun {
+        workflow: WorkflowId,
+        version: VersionId,
+        invocation: InvocationId,
     },
     InvocationReplayed {
         invocation: InvocationId,
@@ -114,6 +129,11 @@ pub enum Audit {
     },
     MachineClientSecretRotated {
         client: MachineClientId,
+        old_until: Option<Timestamp>,
+    },
+    MachineClientKeysChanged {
+        client: MachineClientId,
+        keys: Vec<String>,
     },
     MachineClientRevoked {
         client: MachineClientId,
@@ -133,6 +153,11 @@ pub enum Audit {
     },
     SigningKeyCreated {
         key: SigningKeyId,
+        purpose: String,
+    },
+    SigningKeyRotated {
+        key: SigningKeyId,
+        successor: SigningKeyId,
         purpose: String,
     },
 
@@ -293,6 +318,69 @@ pub enum Audit {
     AccessEnded {
         request: AccessRequestId,
         user: UserId,
+    },
+
+    CustomerDeleted {
+        customer: CustomerId,
+        connections: usize,
+    },
+    CredentialExported {
+        connection: ConnectionId,
+    },
+    AppOverrideSet {
+        app_override: AppOverrideId,
+        app: String,
+    },
+    AppOverrideDeleted {
+        app_override: AppOverrideId,
+        app: String,
+    },
+    ProjectChanged {
+        project: ProjectId,
+        changed: Vec<String>,
+    },
+    ProjectDeleted {
+        project: ProjectId,
+        name: String,
+    },
+    ProjectWebhookSet {
+        environment: EnvironmentId,
+        host: String,
+    },
+    ProjectWebhookKeyRotated {
+        environment: EnvironmentId,
+    },
+    ProjectWebhookDeleted {
+        environment: EnvironmentId,
+    },
+
+    WebhookEndpointCreated {
+        endpoint: WebhookEndpointId,
+        host: String,
+    },
+    WebhookEndpointChanged {
+        endpoint: WebhookEndpointId,
+        changed: Vec<String>,
+    },
+    WebhookEndpointSecretRotated {
+        endpoint: WebhookEndpointId,
+        old_until: Timestamp,
+    },
+    WebhookEndpointDisabled {
+        endpoint: WebhookEndpointId,
+        reason: WebhookDisabledReason,
+    },
+    WebhookEndpointEnabled {
+        endpoint: WebhookEndpointId,
+        replayed: u64,
+    },
+    WebhookEndpointDeleted {
+        endpoint: WebhookEndpointId,
+    },
+    WebhooksReplayed {
+        endpoint: WebhookEndpointId,
+        delivery: Option<WebhookDeliveryId>,
+        deliveries: u64,
     },
 
     ReportReceived {

@@ -9,6 +9,9 @@ pub enum Error {
     /// The database does not answer, or cannot write.
     #[error("reaching the database")]
     Unavailable(#[source] sqlx::Error),
+    /// Another transaction was in the way, and the database let this one go.
+    #[error("giving way to another transaction")]
+    GaveWay(#[source] sqlx::Error),
     /// A uniqueness or reference rule of the tables was broken.
     #[error("keeping the rule `{constraint}` of the tables")]
     Conflict {
@@ -62,6 +65,8 @@ impl From<sqlx::Error> for Error {
                     Self::Conflict { constraint, source }
                 } else if is_outage(database.code().as_deref()) {
                     Self::Unavailable(source)
+                } else if gave_way(database.code().as_deref()) {
+                    Self::GaveWay(source)
                 } else {
                     Self::Query(source)
                 }
@@ -83,10 +88,16 @@ fn is_outage(code: Option<&str>) -> bool {
         .is_ok_and(|extended| matches!(extended & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14))
 }
 
+/// PostgreSQL's serialization failure and deadlock: two transactions waited for each other in a
+/// circle, and it chose this one to end. Nothing of it is kept, so it may be sent again.
+fn gave_way(code: Option<&str>) -> bool {
+    matches!(code, Some("40001" | "40P01"))
+}
+
 impl Coded for Error {
     fn code(&self) -> Code {
         match self {
-            Self::Unavailable(_) => Code::StoreUnavailable,
+            Self::Unavailable(_) | Self::GaveWay(_) => Code::StoreUnavailable,
             Self::Conflict { .. }
             | Self::Corrupt { .. }
             | Self::Query(_)
@@ -99,6 +110,10 @@ impl Coded for Error {
         match self {
             Self::Unavailable(_) => {
                 "Causeway cannot reach its database. Nothing of this request was stored; send it again."
+                    .into()
+            }
+            Self::GaveWay(_) => {
+                "Another change was made at the same time, and this one gave way. Nothing of this request was stored; send it again."
                     .into()
             }
             _ => "A query failed. The server's log has the details under this request's id.".into(),

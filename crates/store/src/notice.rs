@@ -7,6 +7,9 @@
 //!
 //! A memory keeps the [`Mark`] that it took *before* it read, and asks whether the mark still
 //! [holds](Notices::holds). While PostgreSQL cannot be heard there are no marks, and none holds.
+//!
+//! In the same way, whoever delivers webhooks hears that there are some ([`WriteTx::webhooks_due`]).
+//! That is a hint: it may be lost, and they look by themselves too.
 
 use crate::tx::WriteTx;
 use crate::{Result, db, postgres};
@@ -28,6 +31,8 @@ const WORKSPACES: usize = 10_000;
 pub struct Notices {
     state: Mutex<State>,
     heard: watch::Sender<Heard>,
+    /// How often it was heard that webhooks are to be delivered.
+    webhooks: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +68,11 @@ pub struct Heard {
 
 impl Notices {
     fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), heard: watch::Sender::default() })
+        Arc::new(Self {
+            state: Mutex::default(),
+            heard: watch::Sender::default(),
+            webhooks: watch::Sender::default(),
+        })
     }
 
     /// Those of a process that is alone with its database.
@@ -96,6 +105,15 @@ impl Notices {
     /// Follows what is heard.
     pub fn heard(&self) -> watch::Receiver<Heard> {
         self.heard.subscribe()
+    }
+
+    /// Changes whenever webhooks are to be delivered that were not before.
+    pub fn webhooks(&self) -> watch::Receiver<u64> {
+        self.webhooks.subscribe()
+    }
+
+    pub(crate) fn webhooks_due(&self) {
+        self.webhooks.send_modify(|times| *times += 1);
     }
 
     /// Somebody's access to a workspace has changed.
@@ -140,6 +158,13 @@ impl WriteTx {
         self.changed.push(workspace);
         Ok(())
     }
+
+    /// This transaction leaves webhooks to be delivered: once it commits, every node looks for them.
+    pub async fn webhooks_due(&mut self) -> Result<()> {
+        db!(self, notice::webhooks_due())?;
+        self.webhooks = true;
+        Ok(())
+    }
 }
 
 /// Hears the other nodes until the pool is closed.
@@ -165,9 +190,15 @@ async fn listen(notices: Arc<Notices>, pool: PgPool) {
 async fn hear(notices: &Notices, pool: &PgPool) -> sqlx::Result<()> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
-    listener.listen(postgres::notice::ACCESS).await?;
+    listener.listen_all([postgres::notice::ACCESS, postgres::notice::WEBHOOKS]).await?;
     notices.listening(true);
+    // What was said meanwhile was not heard.
+    notices.webhooks_due();
     while let Some(notice) = listener.try_recv().await? {
+        if notice.channel() == postgres::notice::WEBHOOKS {
+            notices.webhooks_due();
+            continue;
+        }
         match notice.payload().parse() {
             Ok(workspace) => notices.changed(workspace),
             // A newer version says something that this one does not know: forget everything.

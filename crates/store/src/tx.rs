@@ -54,6 +54,7 @@ pub struct WriteTx {
     actor: Actor,
     notices: Arc<Notices>,
     pub(crate) changed: Vec<WorkspaceId>,
+    pub(crate) webhooks: bool,
 }
 
 /// Why a transaction may commit without an audit event: nothing that a person decided changes.
@@ -75,10 +76,16 @@ pub enum Bookkeeping {
     SignInProgress,
     /// When something was used last.
     LastUsed,
+    /// How many calls were taken of a shared budget.
+    RateBudget,
+    /// How much was used.
+    Usage,
     /// What has expired and can do nothing any more.
     Expired,
     /// That a report of a vulnerability was mailed to the operator.
     ReportMailed,
+    /// Webhooks taken up, attempted, put off or given up; the log of attempts is the record.
+    Webhooks,
     /// A checkpoint of the audit chain, which is itself a record.
     Checkpoint,
 }
@@ -93,7 +100,7 @@ impl Store {
             Self::Postgres { pool, .. } => Inner::Postgres(pool.begin().await?),
         };
         let notices = Arc::clone(self.notices());
-        Ok(WriteTx { inner, actor, notices, changed: Vec::new() })
+        Ok(WriteTx { inner, actor, notices, changed: Vec::new(), webhooks: false })
     }
 
     /// Borrows a connection for reading.
@@ -153,7 +160,7 @@ impl WriteTx {
     }
 
     async fn end(self) -> Result<()> {
-        if self.changed.is_empty() {
+        if self.changed.is_empty() && !self.webhooks {
             return self.inner.commit().await;
         }
         // Not cut off if the caller goes away between the commit and the telling. Who cannot tell
@@ -162,6 +169,9 @@ impl WriteTx {
             let done = self.inner.commit().await;
             for workspace in self.changed {
                 self.notices.changed(workspace);
+            }
+            if self.webhooks {
+                self.notices.webhooks_due();
             }
             done
         });

@@ -4,8 +4,8 @@
 
 use causeway_store::testing::TestDatabase;
 use causeway_store::{
-    Audit, AuditBreak, Bookkeeping, Error, Journal, JournalOp, JournalResult, Store, db, on_both,
-    verify_chain,
+    Audit, AuditBreak, Bookkeeping, Error, Journal, JournalOp, JournalResult, Store, WriteTx, db,
+    on_both, verify_chain,
 };
 use causeway_types::entity::{
     Advance, Environment, EnvironmentKind, Event, Invocation, InvocationState, Node, Project, Step,
@@ -13,8 +13,8 @@ use causeway_types::entity::{
 };
 use causeway_types::place::Sealed;
 use causeway_types::{
-    Actor, Clock, EnvironmentId, EventId, InvocationId, NodeId, OsRandom, ProjectId, StepId,
-    SystemClock, Tenant, Timestamp, VersionId, WorkflowId, WorkspaceId,
+    Actor, Clock, Code, Coded as _, EnvironmentId, EventId, InvocationId, NodeId, OsRandom,
+    ProjectId, StepId, SystemClock, Tenant, Timestamp, VersionId, WorkflowId, WorkspaceId,
 };
 use std::time::Duration;
 
@@ -436,4 +436,32 @@ async fn errors_are_told_apart() {
     database.store.close().await;
     let gone = database.store.read().await.err().unwrap();
     assert!(matches!(gone, Error::Unavailable(_)), "{gone:?}");
+}
+
+/// PostgreSQL ends one of two transactions that wait for each other in a circle, and one that it
+/// cannot bring into an order with others. Nothing of it was stored, and it may be sent again.
+#[tokio::test]
+async fn a_transaction_that_gave_way_may_be_sent_again() {
+    let database = TestDatabase::postgres().await;
+    let store = &database.store;
+    let (one, two) = (world(store).await.tenant.workspace, world(store).await.tenant.workspace);
+    let (mut a, mut b) =
+        (store.write(Actor::Machine).await.unwrap(), store.write(Actor::Machine).await.unwrap());
+    db!(a, audit::lock_head(one)).unwrap();
+    db!(b, audit::lock_head(two)).unwrap();
+    let crosswise =
+        async |mut tx: WriteTx, next| -> Result<bool, Error> { db!(tx, audit::lock_head(next)) };
+    let (a, b) = tokio::join!(crosswise(a, two), crosswise(b, one));
+    let gave_way = [a, b].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    let [Error::GaveWay(_)] = gave_way.as_slice() else { panic!("{gave_way:?}") };
+
+    let Store::Postgres { pool, .. } = store else { panic!("not PostgreSQL") };
+    for (state, retry) in [("40P01", true), ("40001", true), ("40002", false), ("22012", false)] {
+        let raise = format!("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$");
+        let error = sqlx::raw_sql(sqlx::AssertSqlSafe(raise)).execute(pool).await.unwrap_err();
+        let error = Error::from(error);
+        let expected = if retry { Code::StoreUnavailable } else { Code::Internal };
+        assert_eq!(error.code(), expected, "{state}: {error:?}");
+        assert_eq!(error.public().contains("send it again"), retry, "{state}");
+    }
 }

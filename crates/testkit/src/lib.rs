@@ -4,3 +4,4 @@ pub mod moto;
 pub mod oidc_provider;
 pub mod postgres;
 pub mod smtp;
+pub mod webhook_receiver;

@@ -77,6 +77,7 @@ impl OidcProvider {
 name: OIDC Test
 description: The authorization server of the tests.
 docs: https://github.com/panva/node-oidc-provider
+categories: [crm]
 hosts: [\"{host}\"]
 auth:
   oauth2:
@@ -96,6 +97,8 @@ auth:
     userinfo_url: {url}/me
 verify:
   url: {url}/me
+api:
+  base_url: {url}
 "
         )
     }

@@ -1,17 +1,24 @@
 //! The records that the store keeps, with typed ids and states.
 
 mod connection;
+mod contract;
 mod flow;
 mod keys;
 mod ledger;
 mod machine;
 mod member;
 mod session;
+mod usage;
+mod webhook;
 mod workspace;
 
 pub use connection::{
-    ConnectSession, Connection, ConnectionOverview, ConnectionRefresh, ConnectionState, Customer,
-    DueConnection, OAuthClient, OAuthFlow, RefreshPhase, Scheme,
+    ConnectSession, ConnectSettings, Connection, ConnectionOverview, ConnectionRefresh,
+    ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow, RefreshPhase, Scheme,
+};
+pub use contract::{
+    AccountFilter, AppOverride, ConnectToken, NarrowedSession, OAuthClientOverview, ProjectLogo,
+    ProjectWebhook,
 };
 pub use flow::{
     Advance, Claimed, Event, Invocation, InvocationState, Node, Step, StepState, Trigger,
@@ -25,4 +32,10 @@ pub use member::{
     MemberOrigin, MemberState, ProviderKind, Role, RoleGrant, User,
 };
 pub use session::{ClaimLink, Session, SignInFlow, SignInPurpose, VulnerabilityReport};
+pub use usage::{RateBudget, UsageCount, UsageKind};
+pub use webhook::{
+    WebhookAttempt, WebhookDeadReason, WebhookDelivery, WebhookDeliveryFilter,
+    WebhookDeliveryState, WebhookDisabledReason, WebhookEndpoint, WebhookEndpointState,
+    WebhookEvent, WebhookMessage, WebhookOrder, WebhookSignature, WebhookTaker, WebhooksWaiting,
+};
 pub use workspace::{Environment, EnvironmentKind, Project, Workspace};

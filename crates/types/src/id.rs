@@ -145,6 +145,8 @@ ids! {
     OAuthClientId = "oac";
     /// One round trip to an app's authorization server.
     OAuthFlowId = "oaf";
+    /// What the company fills in for customers who connect an app.
+    AppOverrideId = "ovr";
     /// A customer.
     CustomerId = "cus";
     /// A connection.
@@ -189,6 +191,14 @@ ids! {
     AccessRequestId = "acr";
     /// A report of a vulnerability.
     ReportId = "vr";
+    /// Somebody's server that webhooks are sent to.
+    WebhookEndpointId = "whe";
+    /// A webhook: what is sent, to however many endpoints.
+    WebhookMessageId = "msg";
+    /// A message on its way to one endpoint.
+    WebhookDeliveryId = "whd";
+    /// One attempt to deliver.
+    WebhookAttemptId = "wha";
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //! or field, it does not open.
 
 use crate::{
-    ConnectionId, EventId, InvocationId, OAuthClientId, OAuthFlowId, ProviderId, SignInFlowId,
-    SigningKeyId, StepId, TriggerId, VersionId,
+    AppOverrideId, ConnectSessionId, ConnectionId, EnvironmentId, EventId, InvocationId,
+    OAuthClientId, OAuthFlowId, ProviderId, SignInFlowId, SigningKeyId, StepId, TriggerId,
+    VersionId, WebhookAttemptId, WebhookEndpointId, WebhookMessageId,
 };
 
 /// Every kind of sealed value that Causeway stores, with the record that holds it.
@@ -33,6 +34,18 @@ pub enum Place {
     SignInSecrets(SignInFlowId),
     /// A key with which Causeway signs or computes digests of tokens.
     SigningKey(SigningKeyId),
+    /// URL and secrets of an endpoint that webhooks are sent to.
+    WebhookTarget(WebhookEndpointId),
+    /// The body of a webhook.
+    WebhookBody(WebhookMessageId),
+    /// The beginning of what an endpoint answered to a webhook.
+    WebhookAnswer(WebhookAttemptId),
+    /// The token of a connect session, for the report of its outcome.
+    ConnectToken(ConnectSessionId),
+    /// What an app override fills in.
+    AppOverrideFields(AppOverrideId),
+    /// URL and key of an environment's project webhook.
+    ProjectWebhook(EnvironmentId),
     /// The answer kept for a repeated request with the same `Idempotency-Key`, by the SHA-256
     /// of the key's scope.
     IdempotentResponse([u8; 32]),
@@ -54,6 +67,12 @@ impl Place {
             Self::ProviderSecret(_) => ("identity_provider", "secret"),
             Self::SignInSecrets(_) => ("sign_in_flow", "secrets"),
             Self::SigningKey(_) => ("signing_key", "secret"),
+            Self::WebhookTarget(_) => ("webhook_endpoint", "target"),
+            Self::WebhookBody(_) => ("webhook_message", "body"),
+            Self::WebhookAnswer(_) => ("webhook_attempt", "answer"),
+            Self::ConnectToken(_) => ("connect_session", "token"),
+            Self::AppOverrideFields(_) => ("app_override", "fields"),
+            Self::ProjectWebhook(_) => ("project_webhook", "target"),
             Self::IdempotentResponse(_) => ("idempotency", "response"),
         }
     }
@@ -72,6 +91,12 @@ impl Place {
             Self::ProviderSecret(id) => id.to_string(),
             Self::SignInSecrets(id) => id.to_string(),
             Self::SigningKey(id) => id.to_string(),
+            Self::WebhookTarget(id) => id.to_string(),
+            Self::WebhookBody(id) => id.to_string(),
+            Self::WebhookAnswer(id) => id.to_string(),
+            Self::ConnectToken(id) => id.to_string(),
+            Self::AppOverrideFields(id) => id.to_string(),
+            Self::ProjectWebhook(id) => id.to_string(),
             Self::IdempotentResponse(digest) => data_encoding::HEXLOWER.encode(digest),
         }
     }

@@ -179,6 +179,16 @@ codes! {
     NeedsReauth = "needs_reauth", Conflict, "The connection has to be connected again";
     /// A third party could not be reached or answered wrongly.
     UpstreamFailed = "upstream_failed", Upstream, "A third party did not answer as it should";
+    /// A third party did not answer in time.
+    UpstreamTimeout = "upstream_timeout", Timeout, "A third party did not answer in time";
+    /// The target of a call is not one of the app's hosts.
+    HostNotAllowed = "host_not_allowed", Denied, "The host is not one of the app's";
+    /// The connection's policy does not name the call.
+    CallNotAllowed = "call_not_allowed", Denied, "The connection's policy does not allow this call";
+    /// The environment's settings do not let credentials out.
+    CredentialExportOff = "credential_export_off", Denied, "Credentials are not exported here";
+    /// A project that still holds something, or the caller himself.
+    ProjectInUse = "project_in_use", Conflict, "The project is in use";
     /// The egress guard refuses an address.
     EgressRefused = "egress_refused", Denied, "The address may not be reached from here";
     /// The workflow has no active version.
@@ -191,6 +201,8 @@ codes! {
     ResponseTimeout = "response_timeout", Timeout, "The workflow did not answer in time";
     /// The workflow failed before it answered.
     WorkflowFailed = "workflow_failed", Upstream, "The workflow failed before it answered";
+    /// The endpoint gets no webhooks while it is disabled.
+    WebhookEndpointDisabled = "webhook_endpoint_disabled", Conflict, "The webhook endpoint is disabled";
     /// A rotation of the data key is under way.
     RotationActive = "rotation_active", Conflict, "A key rotation is already under way";
     /// The database does not answer.

@@ -40,8 +40,13 @@ const TABLE: &[Row] = &[
         "keeps encrypted reports, demands identity's permit to read them, and mails them through net",
     ),
     row(
+        "webhooks",
+        &["store", "vault", "net", "identity"],
+        "its functions demand identity's Permit (docs/adr/0004-permits.md); it seals what it keeps and sends through net",
+    ),
+    row(
         "connect",
-        &["store", "vault", "net", "catalog", "identity"],
+        &["store", "vault", "net", "catalog", "identity", "webhooks"],
         "its functions demand identity's Permit (docs/adr/0004-permits.md)",
     ),
     row("sandbox", &["net"], "knows programs and steps, not workflows; sockets are net's"),
@@ -59,6 +64,7 @@ const TABLE: &[Row] = &[
             "identity",
             "audit",
             "disclosure",
+            "webhooks",
             "connect",
             "sandbox",
             "flow",
@@ -75,6 +81,7 @@ const TABLE: &[Row] = &[
             "identity",
             "audit",
             "disclosure",
+            "webhooks",
             "connect",
             "sandbox",
             "flow",
@@ -84,7 +91,7 @@ const TABLE: &[Row] = &[
     ),
     row("simulators", &["net", "catalog"], "stand-ins of third parties for tests and the demo"),
     row("testkit", &[], "starts counterparts for tests"),
-    row("xtask", &["testkit"], "the chores"),
+    row("xtask", &["catalog", "testkit"], "the chores"),
 ];
 
 /// What any crate may use in its tests beside what it may use anyway.

@@ -57,8 +57,12 @@ async fn project_name(
 }
 
 fn page(api: &Api, token: &str, invitation: &InvitationView, project: Option<&str>) -> Document {
-    let mut body = Markup::of(
-        "<p>You are invited to join <strong>{}</strong> as <strong>{}</strong>",
+    let mut body = match &invitation.inviter {
+        Some(name) => Markup::of("<p><strong>{}</strong> invites you", &[name]),
+        None => Markup::of("<p>You are invited", &[]),
+    };
+    body.add(
+        " to join <strong>{}</strong> as <strong>{}</strong>",
         &[&invitation.workspace_name, &invitation.role],
     );
     if let Some(project) = project {

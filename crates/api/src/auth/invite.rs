@@ -72,6 +72,9 @@ pub(crate) async fn invite(
     match api.members().invite(&entered.permit, &entered.caller, &new).await {
         Ok(made) => invited(&api, &made).into_response(),
         Err(error) if error.code().kind().status() < 500 => {
+            if error.code() == Code::Denied {
+                visiting.refused();
+            }
             form(&api, &entered, Some((&error, &new))).into_response()
         }
         Err(error) => html::refusal(error).into_response(),
@@ -95,7 +98,7 @@ async fn enter(
     let Some(cookie) = visiting.session() else { return Err(to_sign_in(api)) };
     let place = Some(WantedPlace::Workspace(workspace));
     let caller = match api.sign_in().sessions().authenticate(cookie, place).await {
-        Ok(caller) => caller,
+        Ok(caller) => visiting.recorded(caller),
         Err(error) if error.code() == Code::Unauthenticated => return Err(to_sign_in(api)),
         Err(error) => return Err(html::refusal(error).into_response()),
     };

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::Response;
-use causeway_identity::Visit;
+use causeway_identity::{Caller, Recorder, Visit};
 use std::convert::Infallible;
 use std::net::IpAddr;
 
@@ -17,6 +17,7 @@ pub(crate) struct Visiting {
     session: Option<SessionCookie>,
     address: IpAddr,
     user_agent: Option<String>,
+    recorder: Option<Recorder>,
 }
 
 impl Visiting {
@@ -28,6 +29,21 @@ impl Visiting {
     /// Where it comes from.
     pub(crate) fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// Whoever the session belongs to, so that what they are denied is written down.
+    pub(crate) fn recorded(&self, caller: Caller) -> Caller {
+        match &self.recorder {
+            Some(recorder) => caller.recorded_by(recorder.clone()),
+            None => caller,
+        }
+    }
+
+    /// They were refused what they wanted to do, on a page and not in a problem.
+    pub(crate) fn refused(&self) {
+        if let Some(recorder) = &self.recorder {
+            recorder.refused();
+        }
     }
 
     /// What the engine wants to know.
@@ -60,6 +76,7 @@ impl FromRequestParts<Api> for Visiting {
             session,
             address: ClientAddress::of(&parts.extensions),
             user_agent: user_agent.and_then(|value| value.to_str().ok()).map(str::to_owned),
+            recorder: parts.extensions.get().cloned(),
         })
     }
 }

@@ -1,12 +1,12 @@
 //! A request of a client: its parameters, and how it proves itself (RFC 6749 section 2.3).
 
 use super::error::OAuthError;
-use crate::Api;
 use crate::extract::{media_type, unreadable_body};
+use crate::{Api, rate_limit};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
-use causeway_identity::ClientProof;
+use causeway_identity::{ClientProof, ProvenClient};
 use causeway_types::SecretString;
 use data_encoding::BASE64;
 use serde::Deserialize;
@@ -16,14 +16,14 @@ use url::form_urlencoded;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What an endpoint asks beside the client's proof.
-pub(crate) trait Asked: Sized {
+pub(crate) trait Asked: Sized + Send {
     /// Takes it from the parameters.
     fn take(parameters: &mut Parameters) -> Result<Self, OAuthError>;
 }
 
-/// A client's proof, not checked yet, and what it asks for: naming it as an argument is how a
-/// route says that programs' clients may use it.
-pub(crate) struct Client<T>(pub(super) ClientProof, pub(super) T);
+/// A client that has proved itself, and what it asks for: naming it as an argument is how a route
+/// says that programs' clients may use it.
+pub(crate) struct Client<T>(pub(super) ProvenClient, pub(super) T);
 
 /// The parameters that are known; others are ignored (RFC 6749 section 3.2).
 #[derive(Default, Deserialize)]
@@ -41,13 +41,17 @@ impl<T: Asked> FromRequest<Api> for Client<T> {
     type Rejection = OAuthError;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, OAuthError> {
-        let headers = request.headers().clone();
-        let bytes = Bytes::from_request(request, api)
+        let (parts, body) = request.into_parts();
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), api)
             .await
             .map_err(|rejection| OAuthError::Problem(unreadable_body(&rejection)))?;
-        let mut parameters = read(&headers, &bytes)?;
+        let mut parameters = read(&parts.headers, &bytes)?;
         let asked = T::take(&mut parameters)?;
-        Ok(Self(parameters.proof(&headers)?, asked))
+        let client = api.machine().prove(parameters.proof(&parts.headers)?).await?;
+        // Who has not proved that he is the client uses up nothing of its quota.
+        rate_limit::charge_client(&parts, api, client.id())
+            .map_err(|problem| OAuthError::limited(&problem))?;
+        Ok(Self(client, asked))
     }
 }
 

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthError)]
 pub(crate) struct ErrorBody {
-    /// What is wrong: `invalid_request`, `invalid_client`, `invalid_scope` or
-    /// `unsupported_grant_type`.
+    /// What is wrong: `invalid_request`, `invalid_client`, `invalid_scope`,
+    /// `unsupported_grant_type`, or `temporarily_unavailable` for a client that asks too often.
     error: &'static str,
     /// What happened, for people.
     error_description: Cow<'static, str>,
@@ -38,6 +38,13 @@ impl OAuthError {
     /// The client does not prove itself.
     pub(super) fn client(description: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_client", description.into())
+    }
+
+    /// The client asks too often. OAuth has no word of its own for that at these endpoints; this
+    /// is its word for an authorization server that does not serve just now.
+    pub(super) fn limited(problem: &Problem) -> Self {
+        let description = problem.detail().to_owned().into();
+        Self::new(problem.status(), "temporarily_unavailable", description)
     }
 
     fn new(status: StatusCode, error: &'static str, description: Cow<'static, str>) -> Self {
@@ -65,9 +72,10 @@ impl From<GrantError> for OAuthError {
             GrantError::Scope(_) | GrantError::NoScope => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_scope", error.public())
             }
-            GrantError::Damaged(_) | GrantError::Write(_) | GrantError::Store(_) => {
-                Self::Problem(error.into())
-            }
+            GrantError::Damaged(_)
+            | GrantError::Write(_)
+            | GrantError::Keys(_)
+            | GrantError::Store(_) => Self::Problem(error.into()),
         }
     }
 }

@@ -48,13 +48,14 @@ impl Asked for Revocation {
         (status = 200, description = "The token does not work, or never did."),
         (status = 400, description = "The request is wrong.", body = ErrorBody),
         (status = 401, description = "The client does not prove itself.", body = ErrorBody),
+        (status = 429, description = "The client asks too often.", body = ErrorBody),
         (status = "default", response = Problem),
     )
 )]
 pub(crate) async fn revoke(
     State(api): State<Api>,
-    Client(proof, Revocation(token)): Client<Revocation>,
+    Client(client, Revocation(token)): Client<Revocation>,
 ) -> Result<StatusCode, OAuthError> {
-    api.machine().revoke_token(proof, &token).await?;
+    api.machine().revoke_token(client, &token).await?;
     Ok(StatusCode::OK)
 }

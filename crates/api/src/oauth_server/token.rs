@@ -65,14 +65,15 @@ impl Asked for TokenRequest {
         (status = 200, description = "The token.", body = TokenBody),
         (status = 400, description = "The request is wrong.", body = ErrorBody),
         (status = 401, description = "The client does not prove itself.", body = ErrorBody),
+        (status = 429, description = "The client asks too often.", body = ErrorBody),
         (status = "default", response = Problem),
     )
 )]
 pub(crate) async fn token(
     State(api): State<Api>,
-    Client(proof, request): Client<TokenRequest>,
+    Client(client, request): Client<TokenRequest>,
 ) -> Result<impl IntoResponse, OAuthError> {
-    let granted = api.machine().grant(proof, request).await?;
+    let granted = api.machine().grant(client, request).await?;
     let body = TokenBody {
         access_token: granted.access_token.expose().clone(),
         token_type: "Bearer",

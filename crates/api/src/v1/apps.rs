@@ -21,7 +21,7 @@ pub(crate) struct AppBody {
     docs: String,
     /// Words to find it by.
     categories: Vec<String>,
-    /// The ways to connect: `oauth2`, `api_key`, `basic`.
+    /// The ways to connect, like `oauth2`, `api_key`, `basic`.
     schemes: Vec<&'static str>,
     /// Where a credential may be sent.
     hosts: Vec<String>,
@@ -29,18 +29,13 @@ pub(crate) struct AppBody {
 
 impl From<&App> for AppBody {
     fn from(app: &App) -> Self {
-        let offered = [
-            ("oauth2", app.auth.oauth2.is_some()),
-            ("api_key", app.auth.api_key.is_some()),
-            ("basic", app.auth.basic.is_some()),
-        ];
         Self {
             slug: app.slug.to_string(),
             name: app.name.clone(),
             description: app.description.clone(),
             docs: app.docs.to_string(),
-            categories: app.categories.iter().map(ToString::to_string).collect(),
-            schemes: offered.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect(),
+            categories: app.categories.iter().map(|category| category.id().to_owned()).collect(),
+            schemes: app.schemes(),
             hosts: app.hosts.iter().map(ToString::to_string).collect(),
         }
     }

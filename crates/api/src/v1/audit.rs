@@ -149,8 +149,8 @@ pub(crate) struct RetentionBody {
     days: Option<i64>,
 }
 
-/// A moment in the query.
-fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+/// A moment that a request names.
+pub(super) fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     text.map(|text| {
         read_time(text).ok_or_else(|| {
             Problem::new(

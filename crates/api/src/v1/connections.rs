@@ -3,6 +3,7 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod list;
+pub(crate) mod policy;
 pub(crate) mod show;
 
 use causeway_types::entity::{ConnectionOverview, ConnectionState, Scheme};
@@ -30,8 +31,16 @@ pub(crate) struct ConnectionBody {
     state_reason: Option<String>,
     /// The scopes that were granted, separated by spaces.
     scopes: String,
+    /// The account's id at the app, if the app says.
+    account_id: Option<String>,
+    /// What people call the account, if the app says.
+    account_name: Option<String>,
     /// When the access token expires, if it does. It is refreshed before.
     expires_at: Option<Timestamp>,
+    /// When its token was last renewed.
+    refreshed_at: Option<Timestamp>,
+    /// When its credential was last used, to the hour.
+    used_at: Option<Timestamp>,
     /// When it was made.
     created_at: Timestamp,
     /// When it last changed.
@@ -49,7 +58,11 @@ impl From<ConnectionOverview> for ConnectionBody {
             state: connection.state,
             state_reason: connection.state_reason,
             scopes: connection.scopes,
+            account_id: connection.account_id,
+            account_name: connection.account_name,
             expires_at: connection.expires_at,
+            refreshed_at: connection.refreshed_at,
+            used_at: connection.used_at,
             created_at: connection.created_at,
             updated_at: connection.updated_at,
         }

@@ -5,8 +5,8 @@ pub(crate) mod list;
 pub(crate) mod revoke;
 
 use crate::Api;
-use causeway_identity::MadeInvitation;
-use causeway_types::entity::{Invitation, Role};
+use causeway_identity::{MadeInvitation, OpenInvitation};
+use causeway_types::entity::Role;
 use causeway_types::{InvitationId, ProjectId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,20 +25,23 @@ pub(crate) struct InvitationBody {
     project_id: Option<ProjectId>,
     /// Who invited, as the audit chain names them.
     invited_by: String,
+    /// What whoever invited is called, if they are a person who is still known.
+    inviter: Option<String>,
     /// When it was made.
     created_at: Timestamp,
     /// Until when it can be accepted.
     expires_at: Timestamp,
 }
 
-impl From<Invitation> for InvitationBody {
-    fn from(invitation: Invitation) -> Self {
+impl From<OpenInvitation> for InvitationBody {
+    fn from(OpenInvitation { invitation, inviter }: OpenInvitation) -> Self {
         Self {
             id: invitation.id,
             email: invitation.email,
             role: invitation.role,
             project_id: invitation.project_id,
             invited_by: invitation.invited_by,
+            inviter,
             created_at: invitation.created_at,
             expires_at: invitation.expires_at,
         }
@@ -58,7 +61,8 @@ pub(crate) struct MadeInvitationBody {
 impl MadeInvitationBody {
     pub(crate) fn of(api: &Api, made: MadeInvitation) -> Self {
         let url = link_of(api, &made);
-        Self { invitation: made.invitation.into(), url }
+        let MadeInvitation { invitation, inviter, .. } = made;
+        Self { invitation: OpenInvitation { invitation, inviter }.into(), url }
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod create;
 pub(crate) mod list;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
+pub(crate) mod set_keys;
 pub(crate) mod show;
 
 use super::api_keys::ScopesBody;
@@ -24,6 +25,8 @@ pub(crate) struct MachineClientBody {
     name: String,
     /// Whether it has a secret.
     has_secret: bool,
+    /// Until when the secret before works, if it still does.
+    old_secret_works_until: Option<Timestamp>,
     /// Its public keys as a JWK Set (RFC 7517), if it signs assertions.
     #[schema(value_type = Option<Object>)]
     public_keys: Option<Value>,
@@ -45,6 +48,7 @@ impl From<MachineClientView> for MachineClientBody {
             id: client.id,
             name: client.name,
             has_secret: client.secret,
+            old_secret_works_until: client.old_secret_until,
             public_keys: client.public_keys,
             scopes: client.scopes.into(),
             created_by: client.created_by,

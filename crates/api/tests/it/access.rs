@@ -1,16 +1,26 @@
 //! Who may not: without a key, with a wrong one, and as a stranger.
 
 use crate::kit::{Json, World, files_body, request_as, value};
+use crate::people::{Named, Somebody};
 use crate::schema::operations;
-use axum::http::{Method, header};
-use causeway_store::on_both;
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use causeway_identity::Scopes;
+use causeway_identity::action::ActionName;
 use causeway_store::testing::TestDatabase;
-use causeway_types::Clock;
+use causeway_store::{db, on_both};
+use causeway_types::entity::Role;
+use causeway_types::{Actor, Clock};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-on_both!(nothing_is_answered_without_a_good_key, a_stranger_finds_nothing_of_others);
+on_both!(
+    nothing_is_answered_without_a_good_key,
+    a_stranger_finds_nothing_of_others,
+    a_stream_ends_with_the_access_of_its_caller,
+);
 
 /// A path of the document with something in its placeholders.
 fn filled(path: &str) -> String {
@@ -104,6 +114,7 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
     let keyed =
         json!({ "customer": "bob", "app": "demo", "fields": { "api_key": world.demo.api_key() } });
     let event = json!({ "event": {} });
+    let nothing = json!({});
     let expected: BTreeMap<&str, (String, Option<&Value>, Stranger)> = [
         ("list_workflows", String::new(), None, Nothing),
         ("show_workflow", workflow.clone(), None, NotFound),
@@ -117,6 +128,10 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
         ("list_connections", "?customer=ada@acme".into(), None, Nothing),
         ("create_connection", String::new(), Some(&keyed), Own),
         ("show_connection", connection.clone(), None, NotFound),
+        ("show_call_policy", connection.clone(), None, NotFound),
+        ("set_call_policy", connection.clone(), Some(&nothing), NotFound),
+        ("proxy_get", connection.clone(), None, NotFound),
+        ("proxy_post", connection.clone(), Some(&nothing), NotFound),
         ("delete_connection", connection.clone(), None, NotFound),
         ("create_connect_session", String::new(), Some(&renewal), NotFound),
         ("show_connect_session", session.clone(), None, NotFound),
@@ -141,7 +156,8 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
         let path = if given.starts_with('?') {
             format!("{}{given}", operation.path)
         } else {
-            operation.path.replace("{id}", given).replace("{slug}", given)
+            let path = operation.path.replace("{id}", given).replace("{slug}", given);
+            path.replace("{connection}", given).replace("{target}", "x")
         };
         let request = request_as(&stranger, operation.method.clone(), &path, *body);
         let answer = world.send(request).await;
@@ -168,4 +184,112 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
         world.get(&path).await.ok();
     }
     assert_eq!(world.get("/api/v1/oauth-clients").await.ok()["data"][0]["id"], *client);
+}
+
+const TAIL: &str = "/api/v1/invocations/tail";
+
+/// A stream of news that was opened.
+struct Stream(Body);
+
+impl Stream {
+    async fn open(world: &World, request: Request<Body>) -> Self {
+        let response = world.open(request).await;
+        assert_eq!(response.status(), 200);
+        Self(response.into_body())
+    }
+
+    async fn of_key(world: &World, key: &str) -> Self {
+        Self::open(world, request_as(key, Method::GET, TAIL, None)).await
+    }
+
+    async fn of_person(world: &World, person: &Somebody) -> Self {
+        let here = Some(Named::Environment(world.tenant.environment));
+        Self::open(world, person.request(here, Method::GET, TAIL, None)).await
+    }
+
+    /// What it says at its end, which has to come.
+    async fn end(self) -> String {
+        // Out of time, it has no end.
+        let rest = tokio::time::timeout(Duration::from_secs(30), self.0.collect()).await;
+        let rest = rest.unwrap().unwrap().to_bytes();
+        let text = String::from_utf8(rest.to_vec()).unwrap();
+        assert!(text.contains("event: problem\ndata: "), "{text}");
+        text
+    }
+
+    /// Reads until something is said.
+    async fn news(&mut self, what: &str) {
+        let mut text = String::new();
+        while !text.contains(what) {
+            let frame = tokio::time::timeout(Duration::from_secs(30), self.0.frame()).await;
+            let bytes = frame.unwrap().unwrap().unwrap().into_data().unwrap();
+            text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+}
+
+/// Nobody waits here: a node hears of what was taken away, and what nobody tells of is looked at by
+/// the clock.
+async fn a_stream_ends_with_the_access_of_its_caller(database: TestDatabase) {
+    let world = World::new(database).await;
+    let workflow = world.deploy("hello").await.text("workflow_id");
+    let mut bystander = Stream::of_key(&world, &world.key).await;
+
+    // A key that is revoked.
+    let body = json!({ "name": "x", "scopes": { "actions": ["invocations.read"] } });
+    let key = world.post("/api/v1/api-keys", &body).await.ok();
+    let stream = Stream::of_key(&world, &key.text("api_key")).await;
+    world.delete(&format!("/api/v1/api-keys/{}", key.text("id"))).await;
+    assert!(stream.end().await.contains("unknown, expired or revoked"));
+
+    // A token whose client is.
+    let client = world.post("/api/v1/machine-clients", &body).await.ok();
+    let pair = (client.text("id"), client.text("client_secret"));
+    let form = json!({
+        "grant_type": "client_credentials", "client_id": pair.0, "client_secret": pair.1,
+    });
+    let request = Request::post("/v1/oauth/token")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(form.to_string()))
+        .unwrap();
+    let token = world.send(request).await.ok().text("access_token");
+    let stream = Stream::of_key(&world, &token).await;
+    world.delete(&format!("/api/v1/machine-clients/{}", pair.0)).await;
+    assert!(stream.end().await.contains("unknown, expired or revoked"));
+
+    // A key that ends by itself.
+    let scopes = Scopes::only(ActionName::ReadInvocations);
+    let soon = world.clock.now().plus(Duration::from_mins(1));
+    let key = world.scoped_key(world.tenant, &scopes, Some(soon), None).await;
+    let stream = Stream::of_key(&world, &key).await;
+    world.clock.advance(Duration::from_mins(1));
+    assert!(stream.end().await.contains("unknown, expired or revoked"));
+
+    // A session that is over, and a role that was taken.
+    let person = world.member(world.tenant.workspace, Role::Viewer, None).await;
+    let stream = Stream::of_person(&world, &person).await;
+    let path = format!("/api/v1/sessions/{}", person.session);
+    assert_eq!(world.send(person.request(None, Method::DELETE, &path, None)).await.status, 204);
+    world.clock.advance(Duration::from_secs(3));
+    assert!(stream.end().await.contains("Sign in again"));
+    let person = world.member(world.tenant.workspace, Role::Viewer, None).await;
+    let stream = Stream::of_person(&world, &person).await;
+    let (workspace, member) = (world.tenant.workspace, person.member.unwrap());
+    let mut tx = world.store().write(Actor::Machine).await.unwrap();
+    let held = db!(tx, role_grant::of_member(workspace, member)).unwrap();
+    assert!(db!(tx, role_grant::delete(workspace, held[0].id)).unwrap());
+    let event = causeway_store::Audit::RoleRevoked {
+        grant: held[0].id,
+        member: Some(member),
+        group: None,
+        role: Role::Viewer,
+    };
+    tx.commit(workspace, world.clock.now(), event).await.unwrap();
+    world.clock.advance(Duration::from_secs(3));
+    assert!(stream.end().await.contains("`invocations.read`"));
+
+    // All the time the others' goes on.
+    let run = format!("/api/v1/workflows/{workflow}/events");
+    let ran = world.post(&run, &json!({ "event": {} })).await.ok().text("invocation_id");
+    bystander.news(&ran).await;
 }

@@ -33,7 +33,7 @@ fn table() -> BTreeMap<&'static str, Leaves> {
     BTreeMap::from([
         ("create_deployment", Events(&["workflow_deployed"])),
         ("plan_deployment", Nothing("it only says what a deployment would do")),
-        ("run_workflow", Nothing("the event and its invocation are the record")),
+        ("run_workflow", Events(&["workflow_run"])),
         ("replay_invocation", Events(&["invocation_replayed"])),
         ("delete_invocation", Events(&["invocation_deleted"])),
         ("create_connection", Events(&["connection_created"])),
@@ -41,12 +41,21 @@ fn table() -> BTreeMap<&'static str, Leaves> {
         ("create_connect_session", Events(&["connect_session_created"])),
         ("set_oauth_client", Events(&["oauth_client_set"])),
         ("delete_oauth_client", Events(&["oauth_client_deleted"])),
+        ("create_webhook_endpoint", Events(&["webhook_endpoint_created"])),
+        ("change_webhook_endpoint", Events(&["webhook_endpoint_changed"])),
+        ("rotate_webhook_endpoint_secret", Events(&["webhook_endpoint_secret_rotated"])),
+        ("disable_webhook_endpoint", Events(&["webhook_endpoint_disabled"])),
+        ("enable_webhook_endpoint", Events(&["webhook_endpoint_enabled"])),
+        ("replay_webhook_endpoint", Events(&["webhooks_replayed"])),
+        ("replay_webhook_delivery", Events(&["webhooks_replayed"])),
+        ("delete_webhook_endpoint", Events(&["webhook_endpoint_deleted"])),
         ("rotate_keys", Events(&["rotation_started"])),
         ("create_api_key", Events(&["api_key_created"])),
         ("rotate_api_key", Events(&["api_key_rotated"])),
         ("revoke_api_key", Events(&["api_key_revoked"])),
         ("create_machine_client", Events(&["machine_client_created"])),
         ("rotate_machine_client_secret", Events(&["machine_client_secret_rotated"])),
+        ("set_machine_client_keys", Events(&["machine_client_keys_changed"])),
         ("revoke_machine_client", Events(&["machine_client_revoked"])),
         ("issue_token", Events(&["access_token_issued"])),
         ("revoke_token", Events(&["access_token_revoked"])),
@@ -196,6 +205,7 @@ async fn every_change_leaves_its_event(database: TestDatabase) {
     let around = By::Person(&owner, Named::Workspace(workspace));
     workflows(&mut caller, inside).await;
     connections(&mut caller, inside).await;
+    webhooks(&mut caller, inside).await;
     machine_access(&mut caller, inside).await;
     sign_in(&mut caller, around).await;
     members(&mut caller, around).await;
@@ -245,6 +255,22 @@ async fn connections(caller: &mut Caller<'_>, by: By<'_>) {
     caller.call("delete_oauth_client", by, &[&client], Value::Null).await;
 }
 
+async fn webhooks(caller: &mut Caller<'_>, by: By<'_>) {
+    let new = json!({ "url": "https://example.com/hooks" });
+    let id = caller.call("create_webhook_endpoint", by, &[], new).await.text("id");
+    let change = json!({ "description": "Ours" });
+    caller.call("change_webhook_endpoint", by, &[&id], change).await;
+    caller.call("rotate_webhook_endpoint_secret", by, &[&id], Value::Null).await;
+    caller.world.tell_by_webhook("acme-crm").await;
+    caller.call("disable_webhook_endpoint", by, &[&id], Value::Null).await;
+    caller.call("enable_webhook_endpoint", by, &[&id], json!({ "replay": true })).await;
+    caller.call("replay_webhook_endpoint", by, &[&id], json!({})).await;
+    let all = caller.world.get("/api/v1/webhook-deliveries").await.ok();
+    let delivery = all["data"][0].text("id");
+    caller.call("replay_webhook_delivery", by, &[&delivery], Value::Null).await;
+    caller.call("delete_webhook_endpoint", by, &[&id], Value::Null).await;
+}
+
 async fn machine_access(caller: &mut Caller<'_>, by: By<'_>) {
     let scopes = json!({ "actions": ["workflows.read"] });
     let new = json!({ "name": "one", "scopes": scopes });
@@ -254,7 +280,9 @@ async fn machine_access(caller: &mut Caller<'_>, by: By<'_>) {
 
     let new = json!({ "name": "two", "scopes": scopes });
     let client = caller.call("create_machine_client", by, &[], new).await.text("id");
-    let rotated = caller.call("rotate_machine_client_secret", by, &[&client], Value::Null).await;
+    let rotated = caller.call("rotate_machine_client_secret", by, &[&client], json!({})).await;
+    let none = json!({ "public_keys": null });
+    caller.call("set_machine_client_keys", by, &[&client], none).await;
     let secret = rotated.text("client_secret");
     let form = |path: &str, pairs: &[(&str, &str)]| {
         let body = url::form_urlencoded::Serializer::new(String::new())

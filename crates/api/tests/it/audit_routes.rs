@@ -227,11 +227,19 @@ async fn the_review_shows_who_has_what(database: TestDatabase) {
 
 async fn a_program_needs_a_scope(database: TestDatabase) {
     let world = World::new(database).await;
-    let usual = world.get("/api/v1/audit").await;
-    usual.problem(403, "denied");
+    let usual = world.new_key(world.tenant, None, None).await;
+    let refused = world.send(request_as(&usual, Method::GET, "/api/v1/audit", None)).await;
+    refused.problem(403, "denied");
     let scopes = Scopes { actions: Some(vec![ActionName::ReadAudit]), ..Scopes::default() };
     let key = world.scoped_key(world.tenant, &scopes, None, None).await;
     world.send(request_as(&key, Method::GET, "/api/v1/audit", None)).await.ok();
     let refused = world.send(request_as(&key, Method::GET, "/api/v1/audit/export", None)).await;
     refused.problem(403, "denied");
+    // Whoever has the machine has the chain: so has the first key.
+    world.get("/api/v1/audit").await.ok();
+    let verified = world.post("/api/v1/audit/verify", &json!({})).await.ok();
+    assert_eq!(verified.text("workspace_id"), world.tenant.workspace.to_string());
+    assert_eq!(world.get("/api/v1/audit/export").await.status, 200);
+    let forever = json!({ "days": null });
+    world.put("/api/v1/audit/retention", &forever).await.problem(403, "denied");
 }

@@ -72,7 +72,9 @@ fn form(path: &str, fields: &[(&str, &str)]) -> Request<Body> {
 
 /// The same request in somebody's session.
 fn of(person: &Somebody, mut request: Request<Body>) -> Request<Body> {
-    request.headers_mut().insert(header::COOKIE, value(&format!("causeway={}", person.cookie)));
+    request
+        .headers_mut()
+        .insert(header::COOKIE, value(&format!("causeway_8400={}", person.cookie)));
     request
 }
 
@@ -444,7 +446,7 @@ async fn signing_out_ends_the_session(database: TestDatabase) {
     let answer = world.send(of(&person, form("/auth/sign-out", &[]))).await;
     assert!(page(&answer, 200).contains("role=\"status\""));
     let set = answer.header("set-cookie");
-    assert_eq!(set, "causeway=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    assert_eq!(set, "causeway_8400=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
     let me = world.send(person.request(None, Method::GET, "/api/v1/me", None)).await;
     me.problem(401, "unauthenticated");
     // Twice, and without a session, is no error.
@@ -483,7 +485,7 @@ async fn answers_of_no_flow_are_refused(database: TestDatabase) {
             let html = page(&answer, 400);
             assert!(html.contains("role=\"alert\"") && html.contains("/auth/sign-in"), "{html}");
             assert!(!html.contains("<b>"), "{html}");
-            assert!(!answer.header("set-cookie").contains("causeway="), "nobody is signed in");
+            assert!(!answer.header("set-cookie").contains("causeway_8400="), "nobody is signed in");
         }
         world.clock.advance(Duration::from_mins(10));
     }

@@ -325,6 +325,23 @@ async fn each_listener_answers_what_is_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn servers_at_two_ports_of_a_host_have_cookies_of_their_own() {
+    for (public_url, name) in [
+        ("http://127.0.0.1:8400", "causeway_sign_in_8400="),
+        ("http://127.0.0.1:8401", "causeway_sign_in_8401="),
+        ("http://localhost:80", "causeway_sign_in="),
+        ("https://causeway.test", "__Host-causeway_sign_in="),
+        ("https://causeway.test:8443/causeway", "__Host-causeway_sign_in_8443="),
+    ] {
+        let setup = Setup { public_url, ..Setup::default() };
+        let world = World::with(TestDatabase::sqlite().await, setup).await;
+        let set = world.send(plain("/auth/sign-in")).await;
+        let set = set.header("set-cookie");
+        assert!(set.starts_with(name), "{public_url}: {set}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_problem_is_explained_where_its_type_leads() {
     let world = World::new(TestDatabase::sqlite().await).await;
     let list = world.send(plain("/problems")).await;

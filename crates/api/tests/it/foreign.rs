@@ -54,7 +54,15 @@ async fn records(world: &World, owner: &Somebody) -> Records {
         "/api/v1/staff/access-requests",
         Some(&asked),
     );
+    let endpoint = json!({ "url": "https://example.com/hooks" });
+    let endpoint = id(&make(environment, "webhook-endpoints", endpoint).await);
+    world.tell_by_webhook("acme-crm").await;
+    let delivery = &world.get("/api/v1/webhook-deliveries").await.ok()["data"][0];
+    let (message, delivery) = (delivery["message_id"].clone(), delivery["id"].clone());
     BTreeMap::from([
+        ("webhook-endpoints", endpoint),
+        ("webhook-messages", message.as_str().unwrap().to_owned()),
+        ("webhook-deliveries", delivery.as_str().unwrap().to_owned()),
         ("workflows", workflow),
         ("invocations", ran["invocation_id"].as_str().unwrap().to_owned()),
         ("connections", id(&connection)),
@@ -92,6 +100,7 @@ fn body(operation: &Operation) -> Value {
     match operation.id {
         "run_workflow" => json!({ "event": {} }),
         "change_group" | "change_identity_provider" => json!({ "name": "Theirs" }),
+        "set_machine_client_keys" => json!({ "public_keys": null }),
         "set_group_members" => json!({ "members": [] }),
         "change_group_members" => json!({ "add": [], "remove": [] }),
         "scim_replace_user" => user,

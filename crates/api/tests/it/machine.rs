@@ -1,11 +1,12 @@
 //! API keys, machine clients and their tokens, over HTTP.
 
-use crate::kit::{Answer, Json, World, request_as, value};
+use crate::kit::{Answer, Json, Setup, World, request_as, value};
 use crate::people::Named;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use causeway_api::{Quota, RateLimitConfig};
 use causeway_identity::Scopes;
 use causeway_identity::action::ActionName;
 use causeway_store::testing::TestDatabase;
@@ -24,6 +25,8 @@ on_both!(
     strangers_find_no_keys_and_no_clients,
     a_client_obtains_a_token_in_every_way,
     a_token_that_is_revoked_is_refused_at_once,
+    a_clients_proofs_are_changed_without_a_gap,
+    a_client_asks_for_tokens_so_often_and_nobody_else_in_its_name,
     wrong_token_requests_are_refused_in_the_words_of_oauth,
     what_the_server_says_of_itself,
 );
@@ -42,6 +45,36 @@ fn form(path: &str, pairs: &[(&str, &str)]) -> Request<Body> {
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(body.into())
         .unwrap()
+}
+
+/// A client's key.
+struct Pair {
+    kid: &'static str,
+    pair: EcdsaKeyPair,
+}
+
+impl Pair {
+    fn new(kid: &'static str) -> Self {
+        Self { kid, pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap() }
+    }
+
+    /// Its public half as a JWK.
+    fn public(&self) -> Value {
+        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(32);
+        let (x, y) = (BASE64URL_NOPAD.encode(x), BASE64URL_NOPAD.encode(y));
+        json!({ "kty": "EC", "crv": "P-256", "kid": self.kid, "x": x, "y": y })
+    }
+
+    /// What a client with this id sends, at `now` in seconds.
+    fn assertion(&self, id: &str, aud: &str, jti: &str, now: u64) -> String {
+        let encode = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let header = json!({ "alg": "ES256", "typ": "client-authentication+jwt", "kid": self.kid });
+        let claims =
+            json!({ "iss": id, "sub": id, "aud": aud, "iat": now, "exp": now + 60, "jti": jti });
+        let message = format!("{}.{}", encode(header), encode(claims));
+        let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
+        format!("{message}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+    }
 }
 
 fn basic(id: &str, secret: &str) -> String {
@@ -140,6 +173,14 @@ async fn wrong_keys_are_not_made(database: TestDatabase) {
         (json!({ "name": "x", "scopes": { "actions": ["access.decide"] } }), "invalid_request"),
         (json!({ "name": "x", "scopes": { "actions": ["staff.request"] } }), "invalid_request"),
         (json!({ "name": "x", "scopes": { "actions": ["staff.approve"] } }), "invalid_request"),
+        (
+            json!({ "name": "x", "scopes": { "actions": ["installation.workspaces"] } }),
+            "invalid_request",
+        ),
+        (
+            json!({ "name": "x", "scopes": { "actions": ["installation.reports"] } }),
+            "invalid_request",
+        ),
         (json!({ "name": "x", "scopes": { "apps": ["../x"] } }), "invalid_request"),
         (json!({ "name": "x", "scopes": { "apps": vec!["a"; 101] } }), "invalid_request"),
         (
@@ -249,9 +290,14 @@ async fn strangers_find_no_keys_and_no_clients(database: TestDatabase) {
             (Method::DELETE, format!("{KEYS}/{}", key.text("id"))),
             (Method::GET, format!("{CLIENTS}/{client}")),
             (Method::POST, format!("{CLIENTS}/{client}/rotate")),
+            (Method::PUT, format!("{CLIENTS}/{client}/public-keys")),
             (Method::DELETE, format!("{CLIENTS}/{client}")),
         ] {
-            let body = (method == Method::POST).then(|| json!({}));
+            let body = match method {
+                Method::POST => Some(json!({})),
+                Method::PUT => Some(json!({ "public_keys": null })),
+                _ => None,
+            };
             let request = request_as(&stranger, method, &path, body.as_ref());
             world.send(request).await.problem(404, "not_found");
         }
@@ -315,25 +361,15 @@ async fn a_client_obtains_a_token_in_every_way(database: TestDatabase) {
     }
 
     // With a key of its own.
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-    let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
-    let (x, y) = (BASE64URL_NOPAD.encode(x), BASE64URL_NOPAD.encode(y));
-    let keys = json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": x, "y": y }] });
+    let pair = Pair::new("own");
+    let keys = json!({ "keys": [pair.public()] });
     let body = json!({ "name": "signs", "public_keys": keys });
     let made = world.post(CLIENTS, &body).await.ok();
     assert_eq!((&made["has_secret"], &made["client_secret"]), (&json!(false), &Value::Null));
     assert_eq!(made["public_keys"], keys);
     let id = made.text("id");
     let now = world.clock.now().as_secs();
-    let assertion = |aud: &str, jti: &str| {
-        let encode = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let header = json!({ "alg": "ES256", "typ": "client-authentication+jwt" });
-        let claims =
-            json!({ "iss": id, "sub": id, "aud": aud, "iat": now, "exp": now + 60, "jti": jti });
-        let message = format!("{}.{}", encode(header), encode(claims));
-        let signature = pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
-        format!("{message}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
-    };
+    let assertion = |aud: &str, jti: &str| pair.assertion(&id, aud, jti, now);
     let kind = ("client_assertion_type", ASSERTION);
     let one = assertion(ISSUER, "1");
     let request = || form(TOKEN, &[grant, kind, ("client_assertion", &one)]);
@@ -398,12 +434,120 @@ async fn a_token_that_is_revoked_is_refused_at_once(database: TestDatabase) {
     let refused = world.send(with_basic(request, &other, &other_secret)).await;
     oauth_error(&refused, 401, "invalid_client", "unknown or revoked");
     // A new secret.
-    let rotated = world.post(&format!("{CLIENTS}/{id}/rotate"), &json!({})).await.ok();
+    let now = json!({ "overlap_hours": 0 });
+    let rotated = world.post(&format!("{CLIENTS}/{id}/rotate"), &now).await.ok();
     assert_ne!(rotated.text("client_secret"), secret);
+    assert_eq!(rotated["old_secret_works_until"], Value::Null);
     obtain(&id, &rotated.text("client_secret")).await;
     let request = form(TOKEN, &[("grant_type", "client_credentials")]);
     let refused = world.send(with_basic(request, &id, &secret)).await;
     oauth_error(&refused, 401, "invalid_client", "its proof does not hold");
+}
+
+async fn a_clients_proofs_are_changed_without_a_gap(database: TestDatabase) {
+    let world = World::new(database).await;
+    let (id, old) = world.client().await;
+    let obtain = async |secret: &str| {
+        let request = form(TOKEN, &[("grant_type", "client_credentials")]);
+        world.send(with_basic(request, &id, secret)).await
+    };
+    let (client, rotate) = (format!("{CLIENTS}/{id}"), format!("{CLIENTS}/{id}/rotate"));
+    let rotated = world.post(&rotate, &json!({ "overlap_hours": 2 })).await;
+    assert_eq!((rotated.status, rotated.header("cache-control")), (201, "no-store"));
+    let new = rotated.ok().text("client_secret");
+    let until = world.clock.now().plus(Duration::from_hours(2)).to_string();
+    assert_eq!(rotated.ok()["old_secret_works_until"], until);
+    assert_eq!(world.get(&client).await.ok()["old_secret_works_until"], until);
+    for secret in [&old, &new] {
+        obtain(secret).await.ok();
+    }
+    world.clock.advance(Duration::from_hours(2));
+    oauth_error(&obtain(&old).await, 401, "invalid_client", "its proof does not hold");
+    obtain(&new).await.ok();
+    assert_eq!(world.get(&client).await.ok()["old_secret_works_until"], Value::Null);
+    for wrong in [json!({ "overlap_hours": 721 }), json!({ "overlap_hours": u64::MAX }), json!([])]
+    {
+        world.post(&rotate, &wrong).await.problem(400, "invalid_request");
+    }
+
+    // Keys: set, changed, and taken again.
+    let (one, two) = (Pair::new("one"), Pair::new("two"));
+    let set = async |keys: Value| {
+        world.put(&format!("{client}/public-keys"), &json!({ "public_keys": keys })).await
+    };
+    let signed = async |pair: &Pair, jti: &str| {
+        let assertion = pair.assertion(&id, ISSUER, jti, world.clock.now().as_secs());
+        let pairs = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", ASSERTION),
+            ("client_assertion", &assertion),
+        ];
+        world.send(form(TOKEN, &pairs)).await
+    };
+    let both = json!({ "keys": [one.public(), two.public()] });
+    assert_eq!(set(both.clone()).await.ok()["public_keys"], both);
+    signed(&one, "1").await.ok();
+    signed(&two, "2").await.ok();
+    set(json!({ "keys": [two.public()] })).await.ok();
+    oauth_error(&signed(&one, "3").await, 401, "invalid_client", "its proof does not hold");
+    signed(&two, "4").await.ok();
+    for wrong in [json!({}), json!([]), json!({ "keys": [] }), json!("all"), json!(1)] {
+        set(wrong).await.problem(400, "invalid_request");
+    }
+    let private = json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }] });
+    let refused = set(private).await;
+    refused.problem(400, "invalid_request");
+    assert!(!refused.html().contains("c2VjcmV0"));
+    let nothing = world.put(&format!("{client}/public-keys"), &json!({})).await;
+    nothing.problem(400, "invalid_request");
+    signed(&two, "5").await.ok();
+    assert_eq!(set(Value::Null).await.ok()["public_keys"], Value::Null);
+    oauth_error(&signed(&two, "6").await, 401, "invalid_client", "its proof does not hold");
+    obtain(&new).await.ok();
+
+    // One that has nothing else keeps its keys.
+    let body = json!({ "name": "signs", "public_keys": { "keys": [one.public()] } });
+    let signs = world.post(CLIENTS, &body).await.ok().text("id");
+    let none = json!({ "public_keys": null });
+    let refused = world.put(&format!("{CLIENTS}/{signs}/public-keys"), &none).await;
+    assert!(refused.problem(400, "invalid_request").contains("needs a secret"));
+    assert_eq!(world.delete(&client).await.status, 204);
+    set(both).await.problem(400, "invalid_request");
+}
+
+async fn a_client_asks_for_tokens_so_often_and_nobody_else_in_its_name(database: TestDatabase) {
+    let limits = RateLimitConfig { client: Quota::per_minute(3), ..RateLimitConfig::unlimited() };
+    let world = World::with(database, Setup { limits, ..Setup::default() }).await;
+    let (id, secret) = world.client().await;
+    let (other, other_secret) = world.client().await;
+    let ask = async |id: &str, secret: &str| {
+        let request = form(TOKEN, &[("grant_type", "client_credentials")]);
+        world.send(with_basic(request, id, secret)).await
+    };
+    // Whoever only knows the id uses nothing up, nor do ids that nobody has.
+    for _ in 0..5 {
+        for id in [id.as_str(), "mc_00000000000000000000000000", "x"] {
+            let refused = ask(id, &other_secret).await;
+            oauth_error(&refused, 401, "invalid_client", "its proof does not hold");
+            assert_eq!(refused.header("ratelimit-policy"), "");
+        }
+    }
+    let first = ask(&id, &secret).await;
+    assert_eq!(first.header("ratelimit-policy"), "\"client\";q=3;w=60");
+    assert_eq!(first.header("ratelimit"), "\"client\";r=2;t=20");
+    let token = first.ok().text("access_token");
+    ask(&id, &secret).await.ok();
+    // To give one back counts as well.
+    let revoke = || with_basic(form(REVOKE, &[("token", &token)]), &id, &secret);
+    assert_eq!(world.send(revoke()).await.status, 200);
+    for answer in [ask(&id, &secret).await, world.send(revoke()).await] {
+        oauth_error(&answer, 429, "temporarily_unavailable", "from this client for tokens");
+        assert_eq!(answer.header("retry-after"), "20");
+    }
+    ask(&other, &other_secret).await.ok();
+    world.clock.advance(Duration::from_secs(20));
+    ask(&id, &secret).await.ok();
+    assert_eq!(ask(&id, &secret).await.status, 429);
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of requests and what they are answered")]

@@ -9,10 +9,13 @@
 )]
 
 mod access;
+mod apps;
 mod audit;
 mod audit_routes;
 mod auth;
 mod connect_page;
+mod connect_shell;
+mod denied;
 mod disclosure;
 mod docs;
 mod document;
@@ -30,9 +33,11 @@ mod ops;
 mod pages;
 mod people;
 mod problems;
+mod proxy;
 mod run;
 mod schema;
 mod schemathesis;
 mod scim;
 mod session;
 mod staff;
+mod webhooks;

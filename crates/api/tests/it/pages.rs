@@ -112,6 +112,7 @@ async fn cursors_and_limits_are_checked(database: TestDatabase) {
     let page = world.get("/api/v1/workflows?limit=1").await.ok();
     let of_workflows = page.text("next_cursor");
     let listings = [
+        "/api/v1/apps",
         "/api/v1/workflows",
         "/api/v1/invocations",
         "/api/v1/connections",

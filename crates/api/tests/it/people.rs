@@ -47,7 +47,7 @@ impl Somebody {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::COOKIE, format!("causeway={}", self.cookie))
+            .header(header::COOKIE, format!("causeway_8400={}", self.cookie))
             .header(header::ORIGIN, "http://127.0.0.1:8400")
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.map_or_else(Body::empty, |body| body.to_string().into()))

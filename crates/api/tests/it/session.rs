@@ -37,7 +37,7 @@ fn bare(method: Method, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
 }
 
 fn cookie(person: &Somebody) -> String {
-    format!("causeway={}", person.cookie)
+    format!("causeway_8400={}", person.cookie)
 }
 
 async fn a_person_says_where_they_act(database: TestDatabase) {
@@ -123,6 +123,8 @@ async fn cookies_that_cannot_be_believed_are_nobodys(database: TestDatabase) {
     world.send(list(&[&good])).await.ok();
     world.send(list(&[&format!("theme=dark;{good} ; a=b")])).await.ok();
     world.send(list(&["theme=dark", &good])).await.ok();
+    // Browsers send what a server at another port of the same host has set.
+    world.send(list(&[&format!("causeway_8401={token}; causeway={token}; {good}")])).await.ok();
 
     let mut mistyped = token.to_owned();
     mistyped.replace_range(10..11, if &token[10..11] == "a" { "b" } else { "a" });
@@ -130,18 +132,21 @@ async fn cookies_that_cannot_be_believed_are_nobodys(database: TestDatabase) {
     for cookies in [
         vec![format!("{good}; {good}")],
         vec![good.clone(), good.clone()],
-        vec![format!("causeway=; {good}")],
+        vec![format!("causeway_8400=; {good}")],
         vec![large],
-        vec![format!("causeway={mistyped}")],
-        vec![format!("causeway=\"{token}\"")],
-        vec![format!("causeway={token}x")],
-        vec![format!("causeway={}", token.to_uppercase())],
-        vec![format!("Causeway={token}")],
-        vec![format!("__Host-causeway={token}")],
-        vec![format!("causeway_sign_in={token}")],
-        vec!["causeway=".to_owned()],
-        vec!["causeway".to_owned()],
-        vec![format!("causeway={}", world.key)],
+        vec![format!("causeway_8400={mistyped}")],
+        vec![format!("causeway_8400=\"{token}\"")],
+        vec![format!("causeway_8400={token}x")],
+        vec![format!("causeway_8400={}", token.to_uppercase())],
+        vec![format!("Causeway_8400={token}")],
+        vec![format!("__Host-causeway_8400={token}")],
+        vec![format!("causeway_sign_in_8400={token}")],
+        // Of a server at another port of this machine.
+        vec![format!("causeway={token}")],
+        vec![format!("causeway_8401={token}")],
+        vec!["causeway_8400=".to_owned()],
+        vec!["causeway_8400".to_owned()],
+        vec![format!("causeway_8400={}", world.key)],
         vec![";;==;".to_owned()],
     ] {
         let cookies: Vec<&str> = cookies.iter().map(String::as_str).collect();
@@ -151,7 +156,7 @@ async fn cookies_that_cannot_be_believed_are_nobodys(database: TestDatabase) {
     }
     // Bytes that are no text.
     let mut request = list(&[]);
-    let odd = axum::http::HeaderValue::from_bytes(b"causeway=\xff\xfe").unwrap();
+    let odd = axum::http::HeaderValue::from_bytes(b"causeway_8400=\xff\xfe").unwrap();
     request.headers_mut().insert(header::COOKIE, odd);
     world.send(request).await.problem(401, "unauthenticated");
 

@@ -3,7 +3,7 @@
 
 use crate::checkpoint::Checkpoint;
 use causeway_identity::OwnKeys;
-use causeway_types::entity::{AuditCheckpoint, AuditRow, KeyPurpose};
+use causeway_types::entity::{AuditCheckpoint, AuditRow};
 use causeway_types::{SigningKeyId, Timestamp, WorkspaceId};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -67,7 +67,7 @@ pub(super) fn header(
 
 pub(super) fn keys(keys: &OwnKeys) -> String {
     let mut text = String::new();
-    for key in keys.verifiers(KeyPurpose::Audit) {
+    for key in keys.audit_verifiers() {
         let public_key = HEXLOWER.encode(key.public_key());
         Line::Key { signing_key: key.id(), algorithm: "Ed25519", public_key }.write(&mut text);
     }

@@ -1,12 +1,12 @@
 //! What a node does for the chains by itself.
 
 use crate::world::World;
-use causeway_audit::{Broken, Checkpoint};
+use causeway_audit::{Broken, Checkpoint, Keeper};
 use causeway_identity::action::{self, Action as _};
-use causeway_identity::{Denied, DeniedReason};
+use causeway_identity::{Denied, DeniedReason, OwnKeys};
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
-use causeway_types::{Actor, ApiKeyId, Clock as _, OsRandom};
+use causeway_types::{Actor, ApiKeyId, Clock as _, NodeId, OsRandom};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,6 +23,7 @@ on_both!(
     a_new_node_goes_on_where_the_last_one_signed,
     denied_attempts_are_written_in_time,
     a_chain_in_use_holds_at_every_moment,
+    a_new_key_signs_what_follows_and_the_old_one_still_proves,
 );
 
 const FIVE_MINUTES: Duration = Duration::from_mins(5);
@@ -168,10 +169,14 @@ async fn a_new_node_goes_on_where_the_last_one_signed(database: TestDatabase) {
 async fn denied_attempts_are_written_in_time(database: TestDatabase) {
     let world = World::with_rows(database, 1).await;
     let actor = Actor::ApiKey(ApiKeyId::generate(world.clock.now(), &OsRandom));
-    let denied =
-        Denied { action: action::RotateKeys::NAME, actor, reason: DeniedReason::NotGranted };
+    let denied = Denied {
+        action: action::RotateKeys::NAME,
+        actor,
+        workspace: world.workspace(),
+        reason: DeniedReason::NotGranted,
+    };
     for _ in 0..5 {
-        world.denials.note(&denied, world.workspace()).await;
+        world.denials.note(denied).await;
     }
     world.keeper.turn().await;
     assert_eq!(world.actions().await, ["workspace_created", "permission_denied"]);
@@ -180,8 +185,8 @@ async fn denied_attempts_are_written_in_time(database: TestDatabase) {
     let rows = world.rows().await;
     let times = |detail: &str| detail.contains("\"times\":4");
     assert!(rows.len() == 3 && times(&rows[2].detail), "{rows:?}");
-    world.denials.note(&denied, world.workspace()).await;
-    world.denials.note(&denied, world.workspace()).await;
+    world.denials.note(denied).await;
+    world.denials.note(denied).await;
     world.keeper.close().await;
     let rows = world.rows().await;
     assert_eq!(rows.len(), 5, "a clean stop loses nothing");
@@ -212,4 +217,30 @@ async fn a_chain_in_use_holds_at_every_moment(database: TestDatabase) {
     assert!(kept.len() > 5, "{}", kept.len());
     let whole = world.verify_with(&kept).await.unwrap();
     assert_eq!((whole.rows, whole.kept_out_of_reach), (402, 0));
+}
+
+async fn a_new_key_signs_what_follows_and_the_old_one_still_proves(database: TestDatabase) {
+    let world = World::with_rows(database, 2).await;
+    world.sign().await;
+    let there =
+        OwnKeys::open(world.store(), &world.vault, &*world.clock, &OsRandom, Actor::Machine);
+    let there = there.await.unwrap();
+    let old = there.audit().id();
+    there.rotate(world.clock.now(), &OsRandom, Actor::Machine).await.unwrap();
+    world.write(1).await;
+    // Another node signs with the new key before this one has heard of it.
+    let (denials, clock) = (world.denials.clone(), world.clock.clone());
+    let actor = Actor::Node(NodeId::generate(world.clock.now(), &OsRandom));
+    let other = Keeper::new(world.store().clone(), there.clone(), denials, clock, actor);
+    other.close().await;
+    let by: Vec<_> = world.checkpoints().await.iter().map(|one| one.signing_key).collect();
+    assert_eq!(by, [old, there.audit().id()]);
+    assert_ne!(world.keys.audit().id(), there.audit().id());
+    let verified = world.verify().await;
+    assert_eq!((verified.proven, verified.checkpoints), (3, 2));
+    // And this one goes on with it.
+    world.write(1).await;
+    world.sign().await;
+    assert_eq!(world.checkpoints().await[2].signing_key, there.audit().id());
+    assert_eq!(world.verify().await.proven, 4);
 }

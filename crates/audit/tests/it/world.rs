@@ -22,6 +22,7 @@ pub(crate) const DAY: Duration = Duration::from_hours(24);
 pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) vault: Vault,
     pub(crate) keys: OwnKeys,
     pub(crate) log: AuditLog,
     pub(crate) denials: Denials,
@@ -65,6 +66,7 @@ impl World {
         Self {
             database,
             clock,
+            vault,
             keys,
             log,
             denials,
@@ -158,6 +160,7 @@ impl World {
                     broken
                 }
                 VerifyError::Store(error) => panic!("{error}"),
+                VerifyError::Keys(error) => panic!("{error}"),
             },
         )
     }

@@ -6,14 +6,16 @@ slug: acme
 name: Acme
 description: Stores things.
 docs: https://docs.acme.example/
+categories: [storage]
 hosts: [api.acme.example]
 auth:
   api_key:
     docs: https://docs.acme.example/keys
     fields:
       - { name: api_key, label: API key }
-    headers: { X-Api-Key: \"{api_key}\" }
+    send: { headers: { X-Api-Key: \"{api_key}\" } }
 verify: { url: https://api.acme.example/me }
+api: { base_url: https://api.acme.example }
 ";
 
 /// What an operator sees of a folder with this one row.
@@ -56,7 +58,7 @@ fn an_operator_adds_and_replaces_rows() {
 fn wrong_rows_are_named_with_their_place() {
     for (from, to, expected) in [
         ("name: Acme\n", "name: Acme\nnmae: x\n", "acme/app.yaml:3:1: unknown field `nmae`"),
-        ("name: Acme\n", "", "acme/app.yaml:11:1: missing field `name`"),
+        ("name: Acme\n", "", "acme/app.yaml:13:1: missing field `name`"),
         ("name: Acme\n", "name: [Acme]\n", "acme/app.yaml:2:"),
         (
             "name: Acme\n",
@@ -66,28 +68,28 @@ fn wrong_rows_are_named_with_their_place() {
         ("name: Acme\n", "name: \"Acme\n", "acme/app.yaml:"),
         ("slug: acme", "slug: Acme", "acme/app.yaml:1:7: `Acme` is not a slug"),
         ("slug: acme", "slug: acne", "acme/app.yaml:1:7: the slug must be the folder's name"),
-        ("[api.acme.example]", "[]", "acme/app.yaml:5:8: name at least one host"),
-        ("[api.acme.example]", "[api.acme.example/v1]", "acme/app.yaml:5:9: `api.acme.example/v1`"),
-        ("[api.acme.example]", "[\"*.example\"]", "acme/app.yaml:5:9: `*.example`"),
+        ("[api.acme.example]", "[]", "acme/app.yaml:6:8: name at least one host"),
+        ("[api.acme.example]", "[api.acme.example/v1]", "acme/app.yaml:6:9: `api.acme.example/v1`"),
+        ("[api.acme.example]", "[\"*.example\"]", "acme/app.yaml:6:9: `*.example`"),
         (
             "url: https://api.acme.example/me",
             "url: https://evil.example/me",
-            "acme/app.yaml:12:9: verify would send the credential to evil.example; add it to `hosts`",
+            "acme/app.yaml:13:9: verify would send the credential to evil.example; add it to `hosts`",
         ),
         (
             "url: https://api.acme.example/me",
             "url: http://api.acme.example/me",
-            "acme/app.yaml:12:16: `http://api.acme.example/me` must be https",
+            "acme/app.yaml:13:16: `http://api.acme.example/me` must be https",
         ),
-        ("\"{api_key}\"", "\"{key}\"", "acme/app.yaml:7:3: `{key}` names `key`"),
-        ("\"{api_key}\"", "static", "acme/app.yaml:11:27: `static` must name a field"),
-        ("X-Api-Key:", "\"X Api\":", "acme/app.yaml:7:3: `X Api` is not a header name"),
+        ("\"{api_key}\"", "\"{key}\"", "acme/app.yaml:8:3: `{key}` names `key`"),
+        ("\"{api_key}\"", "static", "acme/app.yaml:8:3: `send` names no field"),
+        ("X-Api-Key:", "\"X Api\":", "acme/app.yaml:8:3: `X Api` is not a header name"),
         (
-            "    headers: { X-Api-Key: \"{api_key}\" }\n",
+            "    send: { headers: { X-Api-Key: \"{api_key}\" } }\n",
             "",
-            "acme/app.yaml:7:3: api_key needs a header",
+            "acme/app.yaml:8:3: api_key needs a header",
         ),
-        ("name: api_key", "name: api-key", "acme/app.yaml:10:17: `api-key` is not a field name"),
+        ("name: api_key", "name: api-key", "acme/app.yaml:11:17: `api-key` is not a field name"),
     ] {
         let shown = refusal(from, to);
         assert!(shown.starts_with(expected), "\n{shown}\n{expected}");
@@ -98,8 +100,8 @@ fn wrong_rows_are_named_with_their_place() {
 #[test]
 fn an_app_without_a_way_to_connect_is_refused() {
     let (before, _) = GOOD.split_once("auth:").unwrap();
-    let text = format!("{before}auth: {{}}\nverify: {{ url: https://api.acme.example/me }}\n");
-    assert!(outcome("acme", &text).unwrap_err().contains("at least one of oauth2, api_key, basic"));
+    let text = format!("{before}auth: {{}}\nverify: {{ url: https://api.acme.example/me }}\napi: {{ base_url: https://api.acme.example }}\n");
+    assert!(outcome("acme", &text).unwrap_err().contains("name at least one way to connect"));
 }
 
 #[test]
@@ -147,8 +149,7 @@ fn oddities_of_oauth_can_be_said() {
     client_auth: post
     pkce: forbidden
     scopes: { default: [a, b], separator: \",\", param: user_scope }
-    token_at: /authed_user
-    default_expires_in: 1800
+    answer: { at: /authed_user, default_expires_in: 1800 }
     refresh: { rotates: true, retry_old_token: true, denied_errors: [gone] }
     revoke:
       url: https://acme.example/apps/{client_id}/grant
@@ -165,7 +166,7 @@ fn oddities_of_oauth_can_be_said() {
     let revoke = oauth2.revoke.as_ref().unwrap();
     assert_eq!(revoke.send, crate::TokenPlace::Json("access_token".into()));
     let shown = outcome("acme", &text.replace("rotates: true", "rotates: false")).unwrap_err();
-    assert!(shown.starts_with("acme/app.yaml:7:3: retry_old_token says nothing"), "{shown}");
+    assert!(shown.starts_with("acme/app.yaml:8:3: retry_old_token says nothing"), "{shown}");
 }
 
 #[test]
@@ -215,5 +216,8 @@ fn the_schema_names_every_field() {
     assert_eq!(schema["properties"]["slug"]["$ref"], "#/$defs/Slug");
     let required: Vec<&str> =
         schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    assert_eq!(required, ["slug", "name", "description", "docs", "hosts", "auth", "verify"]);
+    assert_eq!(
+        required,
+        ["slug", "name", "description", "docs", "categories", "hosts", "auth", "verify", "api"]
+    );
 }

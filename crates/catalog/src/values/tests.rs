@@ -109,23 +109,56 @@ fn templates_are_filled_from_fields() {
     };
     assert_eq!(template.fill(value).unwrap(), "Bearer {b}-2!");
     assert_eq!(template.fill(|_| None), None);
-    for text in ["", "plain", "{", "}", "{a", "a}", "{A}", "{}", "{{a}}", "{a}}", "{a}\n"] {
+    assert_eq!(Template::read("plain").unwrap().fill(|_| None).unwrap(), "plain");
+    for text in ["{", "}", "{a", "a}", "{A}", "{}", "{{a}}", "{a}}", "{a}\r"] {
         assert!(Template::read(text).is_err(), "{text}");
     }
 }
 
 #[test]
-fn a_client_id_goes_into_the_path_only() {
-    let template = UrlTemplate::read("https://api.example.com/apps/{client_id}/grant").unwrap();
+fn urls_are_filled_without_moving_their_host() {
+    let read = |text: &str| UrlTemplate::read(text).unwrap();
+    let filled = |text: &str, value: &str| {
+        read(text).fill(|_| Some(value)).map(|url| url.to_string())
+    };
+    let path = "https://api.example.com/apps/{client_id}/grant";
+    assert_eq!(filled(path, "a/b c").unwrap(), "https://api.example.com/apps/a%2Fb%20c/grant");
+    assert_eq!((filled(path, ".."), filled(path, ".")), (None, None));
+    for value in ["../x", "...", "a?b", "a#b", "\\x", "@evil.example"] {
+        let url = read(path).fill(|_| Some(value)).unwrap();
+        assert_eq!(url.host_str(), Some("api.example.com"), "{value}");
+        assert_eq!(url.path_segments().unwrap().count(), 3, "{value}: {url}");
+    }
+    let host = "https://{shop}.example.com/admin";
+    assert_eq!(filled(host, "acme").unwrap(), "https://acme.example.com/admin");
+    for value in ["evil.example/", "a@b", "a:b@c", "", "-a", "a b", "a/b", "a#", "a?b", "a\\b"] {
+        assert_eq!(filled(host, value), None, "{value}");
+    }
+    let whole = read("https://{host}/api");
+    assert_eq!(whole.whole_host_field(), Some("host"));
+    assert_eq!(read(host).whole_host_field(), None);
     assert_eq!(
-        template.fill("a/b c").unwrap().as_str(),
-        "https://api.example.com/apps/a%2Fb%20c/grant"
+        filled("https://{host}/api", "crm.example.com:8443").unwrap(),
+        "https://crm.example.com:8443/api"
     );
-    for text in
-        ["https://{client_id}.example.com/", "https://a.example/{token}", "http://a.example/"]
-    {
+    assert_eq!(read("https://a.example/x").as_fixed().unwrap().as_str(), "https://a.example/x");
+    assert!(read(path).as_fixed().is_none());
+    for text in ["http://a.example/", "{scheme}://a.example/", "https://a.example/{A}", "a/{b}"] {
         assert!(UrlTemplate::read(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn host_templates_keep_their_domain() {
+    let template = HostTemplate::read("{shop}.example.com").unwrap();
+    let pattern = template.fill(|_| Some("Acme")).unwrap();
+    assert!(pattern.covers(&Url::parse("https://acme.example.com/x").unwrap()));
+    for value in ["a.b/", "*", "", "a@b"] {
+        assert_eq!(template.fill(|_| Some(value)), None, "{value}");
+    }
+    assert_eq!(template.fill(|_| None), None);
+    assert!(HostTemplate::read("*.{domain}").is_err());
+    assert!(HostTemplate::read("*.example.com").is_ok());
 }
 
 #[test]

@@ -40,6 +40,9 @@ pub(crate) struct EdgeArgs {
     /// Requests a minute to the API from one address; 0: no limit. Default 12000.
     #[arg(long, env = "CAUSEWAY_RATE_LIMIT_ADDRESS", value_name = "N")]
     pub(crate) rate_limit_address: Option<u32>,
+    /// Tokens a minute that one OAuth client obtains or revokes; 0: no limit. Default 600.
+    #[arg(long, env = "CAUSEWAY_RATE_LIMIT_CLIENT", value_name = "N")]
+    pub(crate) rate_limit_client: Option<u32>,
     /// Requests a minute from one address that are refused because nobody knows the caller; 0: no
     /// limit. Default 300.
     #[arg(long, env = "CAUSEWAY_RATE_LIMIT_REFUSED", value_name = "N")]

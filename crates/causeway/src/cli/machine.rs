@@ -85,12 +85,28 @@ pub(crate) enum ClientsCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Give a client a new secret. The old one obtains nothing from now on.
+    /// Give a client a new secret. Both work until the overlap ends.
     Rotate {
         #[command(flatten)]
         client: ClientArgs,
         /// The client's id.
         id: String,
+        /// How many hours the old secret goes on working, 0 to 720.
+        #[arg(long, default_value_t = 24, value_name = "HOURS")]
+        overlap_hours: u64,
+    },
+    /// Give a client other public keys, or take those that it has.
+    SetKeys {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The client's id.
+        id: String,
+        /// All keys that it shall have, as a JWK Set: JSON, @FILE, or - for standard input.
+        #[arg(long, required_unless_present = "none", value_name = "JSON")]
+        public_keys: Option<String>,
+        /// Let it have none; it needs a secret then.
+        #[arg(long, conflicts_with = "public_keys")]
+        none: bool,
     },
     /// Revoke a client. Its tokens stop working at once.
     Revoke {

@@ -3,7 +3,7 @@
 use crate::cli::{AuditCommand, ChainArgs, ExportFormat, ServerArgs};
 use crate::client::{Client, list, text};
 use crate::config::Config;
-use crate::output::Output;
+use crate::output::{Output, Pieces, is_read};
 use crate::wiring;
 use anyhow::{Context, anyhow, bail};
 use causeway_audit::{Checkpoint, Format, VerifyError, Wanted, read_time};
@@ -48,7 +48,8 @@ pub(crate) async fn run(command: AuditCommand, output: Output) -> anyhow::Result
         }
         AuditCommand::Export { chain, format, since, until, output: file } => {
             let Some(path) = file else {
-                return export(*chain, format, (since, until), &mut tokio::io::stdout()).await;
+                let done = export(*chain, format, (since, until), &mut Pieces::new()).await;
+                return if is_read() { done } else { Ok(()) };
             };
             let mut into = File::create(&path)
                 .await
@@ -130,7 +131,7 @@ async fn verify_here(chain: ChainArgs, kept: &[Checkpoint], output: Output) -> a
         match causeway_audit::verify(&store, &keys, workspace, kept).await {
             Ok(verified) => whole.push(verified),
             Err(error @ VerifyError::Broken { .. }) => broken.push(error),
-            Err(error @ VerifyError::Store(_)) => return Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
     }
     store.close().await;
@@ -165,7 +166,7 @@ async fn export_here(
 }
 
 /// The database of this machine, and the keys that its checkpoints are checked with.
-async fn open(server: ServerArgs) -> anyhow::Result<(Store, OwnKeys)> {
+pub(super) async fn open(server: ServerArgs) -> anyhow::Result<(Store, OwnKeys)> {
     let config = Config::read(server)?;
     if !config.data_dir.exists() {
         bail!("there is no data folder {}: give it with --data-dir", config.data_dir.display());

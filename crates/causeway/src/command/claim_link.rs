@@ -6,6 +6,7 @@
 
 use crate::cli::ServerArgs;
 use crate::config::Config;
+use crate::listen;
 use crate::output::{Output, note};
 use crate::wiring;
 use anyhow::Context;
@@ -18,16 +19,16 @@ use url::Url;
 
 pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> {
     let config = Config::read(args)?;
-    let public_url = match config.public_url.clone() {
-        Some(url) => url,
-        None => format!("http://{}", config.listen).parse().context("making the public URL")?,
-    };
     // A running server may go on: both use the database as it allows.
     wiring::make_data_dir(&config)?;
     let store = wiring::open_store(&config).await?;
     let root = wiring::root_key(&config, &store).await?;
     let vault = wiring::unlock(store.clone(), root).await?;
     let own_keys = wiring::own_keys(&store, &vault).await?;
+    let public_url = match config.public_url.clone() {
+        Some(url) => url,
+        None => reached_at(&config, &store).await?.parse().context("making the public URL")?,
+    };
     let link = new_link(&store, &own_keys).await?;
     store.close().await;
     let shown = json!({
@@ -44,6 +45,13 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
         )
     });
     Ok(())
+}
+
+/// Where a server with this configuration is reached.
+async fn reached_at(config: &Config, store: &Store) -> anyhow::Result<String> {
+    let wanted = config.listen;
+    let at = if is_claimed(store).await? { wanted } else { listen::confined(wanted) };
+    Ok(listen::url(at, config.edge.tls.is_some()))
 }
 
 /// Tells whoever started the server how to claim the installation, if nobody has.

@@ -1,7 +1,11 @@
-//! `causeway connect`, `causeway connections`, `causeway oauth-clients`.
+//! `causeway connect`, `causeway connect-settings`, `causeway connections`,
+//! `causeway oauth-clients`.
 
 use super::input;
-use crate::cli::{ConnectArgs, ConnectionsCommand, OauthClientsCommand};
+use crate::cli::{
+    ConnectArgs, ConnectSettingsCommand, ConnectionsCommand, OauthClientArgs, OauthClientsCommand,
+    SettingsArgs,
+};
 use crate::client::{Client, list, text};
 use crate::output::Output;
 use serde_json::{Value, json};
@@ -12,7 +16,12 @@ pub(crate) async fn connect(args: ConnectArgs, output: Output) -> anyhow::Result
         "customer": args.customer,
         "name": args.name,
         "reconnect_id": args.reconnect,
+        "oauth_client": args.oauth_client,
+        "scope_profile": args.scope_profile,
+        "scopes": args.scopes,
+        "allowed_origins": args.allowed_origins,
         "return_url": args.return_url,
+        "error_url": args.error_url,
     });
     let session = Client::new(&args.client).await?.post("connect-sessions", Some(&body)).await?;
     output.result(&session, |session| {
@@ -23,6 +32,46 @@ pub(crate) async fn connect(args: ConnectArgs, output: Output) -> anyhow::Result
         )
     });
     Ok(())
+}
+
+pub(crate) async fn settings(
+    command: ConnectSettingsCommand,
+    output: Output,
+) -> anyhow::Result<()> {
+    let shown = |settings: &Value| serde_json::to_string_pretty(settings).unwrap_or_default();
+    match command {
+        ConnectSettingsCommand::Show { client } => {
+            let settings = Client::new(&client).await?.get("connect-settings", &[]).await?;
+            output.result(&settings, shown);
+        }
+        ConnectSettingsCommand::Set(args) => {
+            let client = Client::new(&args.client).await?;
+            let mut settings = client.get("connect-settings", &[]).await?;
+            for (name, value) in changes(*args)? {
+                settings[name] = value;
+            }
+            let set = client.put("connect-settings", &settings).await?;
+            output.result(&set, shown);
+        }
+    }
+    Ok(())
+}
+
+/// What of the settings was named on the command line.
+fn changes(args: SettingsArgs) -> anyhow::Result<Vec<(&'static str, Value)>> {
+    let theme = args.theme.map(|given| input::read_json(&given, "the theme")).transpose()?;
+    // One empty origin stands for none.
+    let given = !args.return_origins.is_empty();
+    let origins: Vec<String> =
+        args.return_origins.into_iter().filter(|origin| !origin.is_empty()).collect();
+    let changes = [
+        ("company", args.company.map(Value::from)),
+        ("support_email", args.support_email.map(Value::from)),
+        ("theme", theme),
+        ("return_origins", given.then(|| origins.into())),
+        ("credential_export", args.credential_export.map(Value::from)),
+    ];
+    Ok(changes.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }
 
 pub(crate) async fn run(command: ConnectionsCommand, output: Output) -> anyhow::Result<()> {
@@ -72,20 +121,18 @@ pub(crate) async fn oauth_clients(
     output: Output,
 ) -> anyhow::Result<()> {
     let line = |one: &Value| {
-        format!("{}  {:<12}{}", text(one, "id"), text(one, "app"), text(one, "client_id"))
+        let name = text(one, "name");
+        let name = if name.is_empty() { String::new() } else { format!("  ({name})") };
+        format!("{}  {:<12}{}{name}", text(one, "id"), text(one, "app"), text(one, "client_id"))
     };
     match command {
         OauthClientsCommand::List { client } => {
             let page = Client::new(&client).await?.get("oauth-clients", &[]).await?;
             output.result(&page, |page| list(page).map(line).collect::<Vec<_>>().join("\n"));
         }
-        OauthClientsCommand::Set { client, app, client_id, client_secret } => {
-            let secret = match client_secret {
-                Some(given) => Some(input::read_secret(&given, "the client secret")?),
-                None => None,
-            };
-            let body = json!({ "app": app, "client_id": client_id, "client_secret": secret });
-            let set = Client::new(&client).await?.put("oauth-clients", &body).await?;
+        OauthClientsCommand::Set(args) => {
+            let client = Client::new(&args.client).await?;
+            let set = client.put("oauth-clients", &oauth_client(&args)?).await?;
             output.result(&set, line);
         }
         OauthClientsCommand::Delete { client, id } => {
@@ -94,4 +141,21 @@ pub(crate) async fn oauth_clients(
         }
     }
     Ok(())
+}
+
+fn oauth_client(args: &OauthClientArgs) -> anyhow::Result<Value> {
+    let secret = |given: &Option<String>, what| {
+        given.as_ref().map(|given| input::read_secret(given, what)).transpose()
+    };
+    let fields = secret(&args.fields, "the fields")?;
+    let fields = fields.map_or_else(|| Ok(json!({})), |fields| serde_json::from_str(&fields))?;
+    Ok(json!({
+        "app": args.app,
+        "name": args.name,
+        "description": args.description,
+        "client_id": args.client_id,
+        "client_secret": secret(&args.client_secret, "the client secret")?,
+        "fields": fields,
+        "scopes": args.scopes,
+    }))
 }

@@ -1,11 +1,12 @@
 //! `causeway keys`.
 
-use crate::cli::{ClientArgs, KeysCommand};
+use crate::cli::{ClientArgs, KeysCommand, ServerArgs};
 use crate::client::{Client, text};
 use crate::config::Config;
 use crate::output::{Output, note};
 use crate::wiring;
 use anyhow::{Context, bail};
+use causeway_types::Actor;
 use causeway_vault::RootKeySpec;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ pub(crate) async fn run(command: KeysCommand, output: Output) -> anyhow::Result<
             Ok(())
         }
         KeysCommand::Rotate { client, no_wait } => rotate(&client, no_wait, output).await,
+        KeysCommand::RotateSigning { server } => rotate_signing(*server, output).await,
         KeysCommand::Rewrap { server, to } => {
             let config = Config::read(*server)?;
             let to: RootKeySpec =
@@ -37,6 +39,35 @@ pub(crate) async fn run(command: KeysCommand, output: Output) -> anyhow::Result<
             Ok(())
         }
     }
+}
+
+async fn rotate_signing(server: ServerArgs, output: Output) -> anyhow::Result<()> {
+    let (store, keys) = super::audit::open(server).await?;
+    let rotated = keys.rotate(wiring::clock().now(), &*wiring::random(), Actor::Machine).await?;
+    store.close().await;
+    let rotated: Vec<Value> = rotated
+        .iter()
+        .map(|one| {
+            json!({
+                "purpose": one.purpose.to_string(),
+                "retired": one.retired,
+                "active": one.active,
+            })
+        })
+        .collect();
+    output.result(&json!({ "signing_keys": rotated }), |shown| {
+        let lines = shown.get("signing_keys").and_then(Value::as_array).into_iter().flatten();
+        let line = |one: &Value| {
+            format!(
+                "{:<13} {} signs from now on in the place of {}",
+                text(one, "purpose"),
+                text(one, "active"),
+                text(one, "retired")
+            )
+        };
+        lines.map(line).collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
 }
 
 async fn rotate(client: &ClientArgs, no_wait: bool, output: Output) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use super::render;
 use crate::cli::LogsArgs;
 use crate::client::{Client, list, text};
-use crate::output::Output;
+use crate::output::{Output, is_read};
 use serde_json::{Value, json};
 
 pub(crate) async fn run(args: LogsArgs, output: Output) -> anyhow::Result<()> {
@@ -28,12 +28,12 @@ pub(crate) async fn run(args: LogsArgs, output: Output) -> anyhow::Result<()> {
             );
         }
     }
-    if args.follow {
+    if args.follow && is_read() {
         let query = [("workflow_id", workflow), ("after", last)];
         client
             .follow(&query, |news| {
                 print(output, news);
-                true
+                is_read()
             })
             .await?;
     }

@@ -28,12 +28,20 @@ pub(crate) async fn run(command: ClientsCommand, output: Output) -> anyhow::Resu
             let clients = everything(&Client::new(&client).await?, "machine-clients").await?;
             output.result(&clients, |all| list(all).map(line).collect::<Vec<_>>().join("\n"));
         }
-        ClientsCommand::Rotate { client, id } => {
+        ClientsCommand::Rotate { client, id, overlap_hours } => {
             let path = format!("machine-clients/{id}/rotate");
-            let made = Client::new(&client).await?.post(&path, None).await?;
+            let body = json!({ "overlap_hours": overlap_hours });
+            let made = Client::new(&client).await?.post(&path, Some(&body)).await?;
             output.result(&made, |made| {
                 format!("{}\n{}", line(made), shown_once(made, "client_secret"))
             });
+        }
+        ClientsCommand::SetKeys { client, id, public_keys, none: _ } => {
+            let keys = public_keys.as_deref().map(|keys| input::read_json(keys, "the public keys"));
+            let body = json!({ "public_keys": keys.transpose()? });
+            let path = format!("machine-clients/{id}/public-keys");
+            let changed = Client::new(&client).await?.put(&path, &body).await?;
+            output.result(&changed, line);
         }
         ClientsCommand::Revoke { client, id } => {
             Client::new(&client).await?.delete(&format!("machine-clients/{id}")).await?;

@@ -34,6 +34,7 @@ pub(super) struct RateLimitTable {
     key: Option<u32>,
     workspace: Option<u32>,
     address: Option<u32>,
+    client: Option<u32>,
     refused: Option<u32>,
 }
 
@@ -122,6 +123,7 @@ impl EdgeConfig {
                     usual.workspace,
                 ),
                 address: minute(args.rate_limit_address.or(rate_limits.address), usual.address),
+                client: minute(args.rate_limit_client.or(rate_limits.client), usual.client),
                 refused: minute(args.rate_limit_refused.or(rate_limits.refused), usual.refused),
                 reports: usual.reports,
             },

@@ -91,7 +91,8 @@ pub(super) async fn speak(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
-        .max_buf_size(MAX_HEAD)
+        // What is counted is not all that comes: spaces, the empty line.
+        .max_buf_size(MAX_HEAD + (1 << 10))
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
@@ -113,9 +114,8 @@ async fn answer(
     peer: SocketAddr,
     patience: Duration,
 ) -> Result<Response<Body>, Infallible> {
-    let uri = request.uri();
-    if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI {
-        let mut refused = StatusCode::URI_TOO_LONG.into_response();
+    if let Some(status) = too_large(&request) {
+        let mut refused = status.into_response();
         refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         return Ok(refused);
     }
@@ -129,4 +129,22 @@ async fn answer(
     request.extensions_mut().insert(ConnectInfo(peer));
     // A router is ready always.
     router.call(request).await
+}
+
+/// What a request is refused with if its head is larger than it may be. What is much larger hyper
+/// refuses itself, without reading it: its buffer is full before the head has ended.
+fn too_large<B>(request: &Request<B>) -> Option<StatusCode> {
+    let uri = request.uri();
+    let uri = uri.path().len() + uri.query().map_or(0, str::len);
+    // As it came: `GET / HTTP/1.1`, then `name: value` in each line (RFC 9112 sections 3 and 5).
+    let first = request.method().as_str().len() + " ".len() + uri + " HTTP/1.1\r\n".len();
+    let lines = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + ": ".len() + value.len() + "\r\n".len());
+    if uri > MAX_URI {
+        return Some(StatusCode::URI_TOO_LONG);
+    }
+    let head = first + lines.sum::<usize>();
+    (head > MAX_HEAD).then_some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
 }

@@ -1,6 +1,6 @@
 //! All listeners of a server.
 
-use super::{Behind, Bounds, Door};
+use super::{Behind, Bounds, Door, url};
 use crate::config::Config;
 use crate::tls::Tls;
 use axum::Router;
@@ -78,8 +78,7 @@ impl Doors {
 
     /// The address of the public ingress as a URL, for who gave no better one.
     pub(crate) fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.public.at)
+        url(self.public.at, self.tls.is_some())
     }
 
     /// What programs that start a server want to know.

@@ -63,11 +63,17 @@ async fn ten_megabytes_of_headers_are_refused_with_no_more_than_the_bound_in_mem
 
 #[tokio::test]
 async fn a_head_up_to_the_bound_is_taken() {
-    let fits = format!(
-        "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nlong: {}\r\n\r\n",
-        "x".repeat(MAX_HEAD / 2)
-    );
-    assert!(talk(served(usual()), fits.as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    let of = |length: usize| {
+        let head = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nlong: \r\n".len();
+        let long = "x".repeat(length - head);
+        format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nlong: {long}\r\n\r\n")
+    };
+    for (length, status) in
+        [(MAX_HEAD / 2, 200), (MAX_HEAD, 200), (MAX_HEAD + 1, 431), (MAX_HEAD * 5 / 4, 431)]
+    {
+        let answer = talk(served(usual()), of(length).as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{length}: {answer}");
+    }
     let many = "x: y\r\n".repeat(MAX_HEADERS + 1);
     let answer = talk(served(usual()), format!("GET / HTTP/1.1\r\n{many}\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
@@ -76,8 +82,12 @@ async fn a_head_up_to_the_bound_is_taken() {
 #[tokio::test]
 async fn an_address_that_is_too_long_is_refused() {
     let uri = |length| format!("GET /?{} HTTP/1.1\r\nhost: x\r\n\r\n", "q".repeat(length));
-    let answer = talk(served(usual()), uri(MAX_URI).as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 414 ") && answer.contains("connection: close"));
+    for length in [MAX_URI, MAX_HEAD / 2] {
+        let answer = talk(served(usual()), uri(length).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 414 ") && answer.contains("connection: close"));
+    }
+    let answer = talk(served(usual()), uri(10 << 20).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     let mut stream = served(usual());
     stream.write_all(uri(MAX_URI - 1).as_bytes()).await.unwrap();
     let mut start = [0; 12];
@@ -192,6 +202,18 @@ async fn until_the_claim_only_this_machine_is_answered() {
     // Whoever was connected, as the one who claimed it, is still answered.
     assert!(talk(kept, GET).await.contains("HTTP/1.1 200 "));
     world.stopping.cancel();
+}
+
+#[test]
+fn a_url_leads_where_a_browser_can_go() {
+    for (address, tls, expected) in [
+        ("127.0.0.1:8400", false, "http://127.0.0.1:8400"),
+        ("0.0.0.0:8400", false, "http://127.0.0.1:8400"),
+        ("[::]:8400", true, "https://[::1]:8400"),
+        ("10.0.0.5:8400", true, "https://10.0.0.5:8400"),
+    ] {
+        assert_eq!(url(address.parse().unwrap(), tls), expected);
+    }
 }
 
 #[tokio::test]

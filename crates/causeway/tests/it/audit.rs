@@ -95,8 +95,16 @@ async fn the_chain_is_looked_at_through_a_server(database: TestDatabase) {
     let review = ask(&server, &key, &["access-review"]);
     assert!(review.stdout.contains("API keys (2)"), "{review:?}");
     assert!(review.stdout.contains("audit.read audit.export access.review"), "{review:?}");
-    // The usual key may not.
-    let refused = home.cli(&server, &["audit", "verify"]);
+    // The machine's first key may look, list and export as well, and review nobody.
+    for (args, words) in [
+        (["audit", "verify"], "whole: "),
+        (["audit", "list"], "audit_exported"),
+        (["audit", "export"], "\"type\":\"end\""),
+    ] {
+        let shown = home.cli(&server, &args);
+        assert!(shown.code == Some(0) && shown.stdout.contains(words), "{shown:?}");
+    }
+    let refused = home.cli(&server, &["access-review"]);
     assert!(refused.refusal().contains("[denied]"), "{refused:?}");
 }
 

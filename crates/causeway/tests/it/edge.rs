@@ -186,6 +186,43 @@ async fn ten_megabytes_of_headers_cost_the_server_nothing() {
     assert_eq!(status(&server, at, "/healthz").await, Some(200));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_of_the_configuration_count() {
+    let mut home = Home::new(TestDatabase::sqlite().await);
+    let file = home.path("causeway.toml");
+    let text = "trusted_proxies = [\"127.0.0.1\"]\ntrusted_proxy_header = \"forwarded\"\n\
+        [rate_limits]\nkey = 2\nworkspace = 0\naddress = 7\nrefused = 1\n";
+    std::fs::write(&file, text).unwrap();
+    home.add_flag(format!("--config={}", file.display()));
+    let server = home.serve();
+    let ask = async |client: &str, key: &str| {
+        let request = http::Request::get(server.url("/api/v1/workflows"))
+            .header("forwarded", format!("for={client}"))
+            .header("authorization", format!("Bearer {key}"));
+        server.send(request, "").await
+    };
+    let (here, there) = ("198.51.100.1", "198.51.100.2");
+    for left in [1, 0] {
+        let answer = ask(here, home.api_key()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.headers["ratelimit-policy"], "\"address\";q=7;w=60, \"key\";q=2;w=60");
+        let standing = answer.headers["ratelimit"].to_str().unwrap();
+        assert!(standing.contains(&format!("\"key\";r={left};t=")), "{standing}");
+    }
+    let refused = ask(here, home.api_key()).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (429, &json!("rate_limited")));
+    let wait: u32 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+
+    for (client, status) in [(here, 401), (here, 429), (there, 401)] {
+        assert_eq!(ask(client, "cwk_guess").await.status, status, "{client}");
+    }
+    let figures = server.send(http::Request::get(server.url("/metrics")), "").await.text();
+    for line in ["{quota=\"key\"} 1", "{quota=\"refused\"} 1"] {
+        assert!(figures.contains(&format!("causeway_rate_limited_total{line}")), "{figures}");
+    }
+}
+
 /// GnuPG with a home of its own.
 struct Gnupg(tempfile::TempDir);
 

@@ -6,7 +6,11 @@ use causeway_store::testing::TestDatabase;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
-on_both!(keys_and_clients_are_managed_from_the_command_line, the_last_use_survives_a_clean_stop);
+on_both!(
+    keys_and_clients_are_managed_from_the_command_line,
+    the_last_use_survives_a_clean_stop,
+    signing_keys_are_rotated_beside_a_server,
+);
 
 fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no `{field}`: {value:#}")).to_owned()
@@ -63,6 +67,9 @@ async fn keys_and_clients_are_managed_from_the_command_line(database: TestDataba
     let first = token(&server, &id, &secret).await.unwrap();
     assert_eq!(status(&server, &first).await, 200);
     let rotated = cli(&["clients", "rotate", &id]);
+    assert!(token(&server, &id, &secret).await.is_some(), "for a day");
+    assert!(rotated["old_secret_works_until"].is_string());
+    let rotated = cli(&["clients", "rotate", &id, "--overlap-hours=0"]);
     assert!(token(&server, &id, &secret).await.is_none());
     let secret = text(&rotated, "client_secret");
     token(&server, &id, &secret).await.unwrap();
@@ -74,6 +81,10 @@ async fn keys_and_clients_are_managed_from_the_command_line(database: TestDataba
     let keys = format!("--public-keys=@{}", keys.display());
     let signer = cli(&["clients", "create", "--name=signer", &keys]);
     assert_eq!((&signer["public_keys"], &signer["client_secret"]), (&set, &Value::Null));
+    assert_eq!(cli(&["clients", "set-keys", &id, &keys])["public_keys"], set);
+    assert_eq!(cli(&["clients", "set-keys", &id, "--none"])["public_keys"], Value::Null);
+    let refused = home.cli(&server, &["clients", "set-keys", &text(&signer, "id"), "--none"]);
+    assert!(refused.refusal().contains("needs a secret"), "{refused:#?}");
     assert_eq!(cli(&["clients", "list"])["data"].as_array().unwrap().len(), 3);
     cli(&["clients", "revoke", &id]);
     assert_eq!(status(&server, &first).await, 401);
@@ -113,5 +124,51 @@ async fn the_last_use_survives_a_clean_stop(database: TestDatabase) {
     assert!(used.ends_with(":00.000000Z"), "to a minute: {used}");
     let doctor = run(Home::bare().args(["doctor", "--json"]).args(home.place()));
     assert_eq!(doctor.code, Some(0), "the chain holds: {doctor:#?}");
+    server.stop();
+}
+
+/// The `kid`s of the keys that tokens may be signed with, for whoever checks them.
+async fn kids(server: &Server) -> Vec<String> {
+    let request = http::Request::get(server.url("/.well-known/jwks.json"));
+    let set = server.send(request, "").await.json();
+    set["keys"].as_array().unwrap().iter().map(|key| text(key, "kid")).collect()
+}
+
+async fn signing_keys_are_rotated_beside_a_server(database: TestDatabase) {
+    let home = Home::new(database);
+    let server = home.serve();
+    let client = home.cli(&server, &["clients", "create", "--name=backend", "--json"]).json();
+    let (id, secret) = (text(&client, "id"), text(&client, "client_secret"));
+    let before = token(&server, &id, &secret).await.unwrap();
+    let old = kids(&server).await;
+    let rotated = home.run_server_command(&["keys", "rotate-signing", "--json"]).json();
+    let [access, audit] = rotated["signing_keys"].as_array().unwrap().as_slice() else {
+        panic!("{rotated}")
+    };
+    assert_eq!(
+        (text(access, "purpose"), text(audit, "purpose")),
+        ("access_token".into(), "audit".into())
+    );
+    assert_eq!(old, [text(access, "retired")]);
+    // Whoever brings something that names the new key makes the server look.
+    let part = |value: Value| data_encoding::BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": access["active"] });
+    let made_up = format!("{}.{}.{}", part(header), part(json!({})), part(json!({})));
+    assert_eq!(status(&server, &made_up).await, 401);
+    assert_eq!(kids(&server).await, [text(access, "retired"), text(access, "active")]);
+    let after = token(&server, &id, &secret).await.unwrap();
+    for token in [&before, &after] {
+        assert_eq!(status(&server, token).await, 200);
+    }
+    server.stop();
+    // What both keys signed is proved by a process that starts now.
+    let verified = home.run_server_command(&["audit", "verify", "--local", "--json"]).json();
+    assert!(verified.as_array().unwrap().iter().all(|chain| chain["proven"] == chain["last"]));
+    let server = home.serve();
+    for token in [&before, &after] {
+        assert_eq!(status(&server, token).await, 200);
+    }
+    let shown = home.run_server_command(&["keys", "rotate-signing"]).stdout;
+    assert!(shown.contains("signs from now on in the place of sgn_"), "{shown}");
     server.stop();
 }

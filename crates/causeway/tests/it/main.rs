@@ -12,6 +12,7 @@
 
 mod audit;
 mod cli;
+mod connect_page;
 mod crash;
 mod edge;
 mod hostile;
@@ -19,9 +20,11 @@ mod kit;
 mod linked;
 mod machine;
 mod outage;
+mod output;
 mod rotation;
 mod sign_in;
 mod sign_in_machine;
 mod starts;
 mod stolen;
 mod stops;
+mod webhooks;

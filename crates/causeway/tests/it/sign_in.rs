@@ -3,7 +3,7 @@
 
 mod chromium;
 
-use crate::kit::{Answer, Home, Needles, Server};
+use crate::kit::{Answer, Home, Needles, Server, eventually};
 use causeway_simulators::{GithubAccount, GithubEmail, GithubOptions, GithubStandIn};
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
@@ -32,7 +32,7 @@ struct Place {
 impl Place {
     /// Nobody has claimed it.
     fn unclaimed(database: TestDatabase) -> Self {
-        let home = Home::unclaimed(database, &["--net-allow=127.0.0.0/8"]);
+        let home = Home::unclaimed(database, &["--net-allow=127.0.0.0/8", "--listen=0.0.0.0:0"]);
         let server = home.serve_logging("info,causeway=trace");
         let provider = OidcProvider::start(&server.url("/auth/callback")).unwrap();
         Self { home, server, provider }
@@ -80,6 +80,17 @@ impl Place {
         assert_eq!(told.status, 204, "{told:?}");
     }
 
+    /// What the cookie of a session is called: browsers do not tell the ports of a host apart.
+    fn session_cookie(&self) -> String {
+        format!("causeway_{}", self.server.address("listening").port())
+    }
+
+    /// The cookie of a browser's session.
+    fn session(&self, browser: &mut Chromium) -> Option<Value> {
+        let name = self.session_cookie();
+        browser.cookies().into_iter().find(|cookie| cookie["name"] == name)
+    }
+
     /// A request in a browser's session, as the console sends it.
     async fn ask(
         &self,
@@ -89,16 +100,24 @@ impl Place {
         workspace: &str,
         body: &Value,
     ) -> Answer {
-        let cookies = browser.cookies();
-        let session = cookies.iter().find(|cookie| cookie["name"] == "causeway").unwrap();
+        let session = self.session(browser).unwrap();
+        let value = session["value"].as_str().unwrap();
         let request = http::Request::builder()
             .method(method)
             .uri(self.url(path))
-            .header("cookie", format!("causeway={}", session["value"].as_str().unwrap()))
+            .header("cookie", format!("{}={value}", self.session_cookie()))
             .header("origin", self.url(""))
             .header("causeway-workspace", workspace)
             .header("content-type", "application/json");
         self.server.send(request, body.to_string()).await
+    }
+
+    /// Whether the server answers beyond the loopback, for which another address of this machine
+    /// stands.
+    async fn answers_the_network(&self) -> bool {
+        let port = self.server.address("listening").port();
+        let request = http::Request::get(format!("http://127.0.0.2:{port}/healthz"));
+        self.server.try_send(request, "").await.is_ok()
     }
 
     /// The workspace that is not the installation itself.
@@ -146,6 +165,7 @@ async fn whoever_has_the_machine_becomes_the_owner(database: TestDatabase) {
     browser.look("claim");
     browser.press("Continue with Corp").says(&["did not answer as it should"]);
     browser.look("provider-failed");
+    assert!(!place.answers_the_network().await);
 
     // The same name again mends the typing error; the link still works.
     browser.open(&link);
@@ -159,8 +179,12 @@ async fn whoever_has_the_machine_becomes_the_owner(database: TestDatabase) {
     assert_eq!(account.url, place.url("/account"));
     account.says(&["Your account", "Ada", "ada@example.com", "This installation", "owner"]);
     browser.look("account");
+    eventually("the address that was configured", async || {
+        place.answers_the_network().await.then_some(())
+    })
+    .await;
     let cookies = browser.cookies();
-    let session = cookies.iter().find(|cookie| cookie["name"] == "causeway").unwrap();
+    let session = place.session(&mut browser).unwrap();
     assert_eq!((&session["httpOnly"], &session["sameSite"]), (&json!(true), &json!("Lax")));
     assert_eq!(session["path"], "/");
     let claim = link.rsplit_once('/').unwrap().1;
@@ -279,7 +303,7 @@ async fn a_second_factor_is_demanded_and_seen(database: TestDatabase) {
         } else {
             shown.says(&["second factor", "Turn it on there"]);
             browser.look("mfa-missing");
-            assert!(!browser.cookies().iter().any(|cookie| cookie["name"] == "causeway"));
+            assert!(place.session(&mut browser).is_none());
         }
     }
 

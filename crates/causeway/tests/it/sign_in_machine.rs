@@ -39,6 +39,15 @@ async fn a_claim_link_is_made_with_and_without_a_server(database: TestDatabase) 
     let made = home.run_server_command(&public).json();
     let url = made["claim_url"].as_str().unwrap();
     assert!(url.starts_with("https://connect.example.com/causeway/auth/claim/cwc_"), "{url}");
+    // Without one, it leads where the server listens until the claim.
+    for (flags, expected) in [
+        (vec!["--listen=0.0.0.0:8411"], "http://127.0.0.1:8411/auth/claim/cwc_"),
+        (vec!["--listen=10.0.0.5:8411"], "http://127.0.0.1:8411/auth/claim/cwc_"),
+        (vec!["--tls-cert=x", "--tls-key=y"], "https://127.0.0.1:8400/auth/claim/cwc_"),
+    ] {
+        let made = home.run_server_command(&[vec!["claim-link", "--json"], flags].concat()).json();
+        assert!(made["claim_url"].as_str().unwrap().starts_with(expected), "{made}");
+    }
     let shown = home.run_server_command(&["claim-link"]);
     assert!(shown.stdout.contains("It works once") && shown.stdout.contains("/auth/claim/cwc_"));
 

@@ -1,8 +1,11 @@
 //! Why a flow cannot begin or end.
 
+use super::mcp::DiscoveryError;
 use crate::create::CreateError;
+use crate::error::InvalidInput;
 use crate::link::LinkError;
 use crate::token_endpoint::EndpointError;
+use causeway_types::entity::Scheme;
 use causeway_types::{Code, Coded};
 use causeway_vault::VaultError;
 use std::borrow::Cow;
@@ -14,17 +17,30 @@ pub enum FlowError {
     /// The link cannot be used.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The app does not do OAuth.
-    #[error("beginning a flow at {app}, which does not do OAuth")]
-    NoOAuth {
-        /// The app's slug.
+    /// The app is not connected in this way.
+    #[error("beginning a flow at {app} by {scheme}")]
+    UnsupportedScheme {
+        /// The app's name.
         app: String,
+        /// What was asked for.
+        scheme: Scheme,
     },
+    /// What the customer typed has the wrong form.
+    #[error(transparent)]
+    Invalid(#[from] InvalidInput),
     /// The company has set no client for the app.
     #[error("beginning a flow at {app} without an OAuth client")]
     MissingOAuthClient {
         /// The app's slug.
         app: String,
+    },
+    /// The company's client lacks something that the row names.
+    #[error("beginning a flow at {app}: its client has no {what}")]
+    Unconfigured {
+        /// The app's name.
+        app: String,
+        /// What is missing.
+        what: &'static str,
     },
     /// The state is not one that this browser's session was given, or was answered before.
     #[error("matching an answer to a flow: {why}")]
@@ -51,8 +67,8 @@ pub enum FlowError {
         /// More of the app's words.
         description: Option<String>,
     },
-    /// The token endpoint was not reached.
-    #[error("exchanging a code at {app}")]
+    /// The app was not reached.
+    #[error("asking {app} for access")]
     TokenRequest {
         /// The app's name.
         app: String,
@@ -60,13 +76,40 @@ pub enum FlowError {
         #[source]
         source: EndpointError,
     },
-    /// The token endpoint did not give tokens.
-    #[error("exchanging a code at {app}: {sentence}")]
+    /// The app did not give tokens.
+    #[error("asking {app} for access: {sentence}")]
     TokenRefused {
         /// The app's name.
         app: String,
         /// What it said.
         sentence: String,
+    },
+    /// The MCP server does not say how one connects to it, or not as it should.
+    #[error("finding out how to connect to {app}")]
+    Discovery {
+        /// The app's name.
+        app: String,
+        /// What is wrong.
+        #[source]
+        source: DiscoveryError,
+    },
+    /// The installation is not one of the company's app, as far as the app says.
+    #[error("checking an installation at {app}")]
+    NotOurInstallation {
+        /// The app's name.
+        app: String,
+    },
+    /// Another customer has a connection with this installation.
+    #[error("connecting an installation at {app} that is another customer's")]
+    AnothersInstallation {
+        /// The app's name.
+        app: String,
+    },
+    /// Somebody has to agree to the installation first.
+    #[error("ending a flow at {app} before the installation was approved")]
+    InstallationPending {
+        /// The app's name.
+        app: String,
     },
     /// The connection cannot be made.
     #[error(transparent)]
@@ -83,12 +126,17 @@ impl Coded for FlowError {
     fn code(&self) -> Code {
         match self {
             Self::Link(source) => source.code(),
-            Self::NoOAuth { .. } => Code::UnsupportedScheme,
-            Self::MissingOAuthClient { .. } => Code::MissingOAuthClient,
+            Self::UnsupportedScheme { .. } => Code::UnsupportedScheme,
+            Self::Invalid(_) => Code::InvalidRequest,
+            Self::MissingOAuthClient { .. } | Self::Unconfigured { .. } => Code::MissingOAuthClient,
             Self::State { .. } | Self::Issuer { .. } => Code::StateMismatch,
             Self::Expired => Code::ConnectLinkSpent,
-            Self::Denied { .. } | Self::TokenRefused { .. } => Code::AuthorizationRefused,
-            Self::TokenRequest { .. } => Code::UpstreamFailed,
+            Self::Denied { .. }
+            | Self::TokenRefused { .. }
+            | Self::NotOurInstallation { .. }
+            | Self::AnothersInstallation { .. }
+            | Self::InstallationPending { .. } => Code::AuthorizationRefused,
+            Self::TokenRequest { .. } | Self::Discovery { .. } => Code::UpstreamFailed,
             Self::Create(source) => source.code(),
             Self::Vault(source) => source.code(),
             Self::Store(source) => source.code(),
@@ -98,18 +146,23 @@ impl Coded for FlowError {
     fn public(&self) -> Cow<'static, str> {
         match self {
             Self::Link(source) => source.public(),
-            Self::NoOAuth { app } => format!("`{app}` is not connected by signing in there.").into(),
+            Self::UnsupportedScheme { app, scheme } => {
+                format!("{app} cannot be connected by `{scheme}` here. Go back and choose another way.").into()
+            }
+            Self::Invalid(source) => source.public(),
             Self::MissingOAuthClient { app } => format!(
                 "`{app}` cannot be connected yet: its OAuth client is missing. Tell whoever sent you the link."
+            )
+            .into(),
+            Self::Unconfigured { app, what } => format!(
+                "{app} cannot be connected yet: the {what} is missing in its OAuth client. Tell whoever sent you the link."
             )
             .into(),
             Self::State { .. } => {
                 "This answer does not belong to a connection that was begun in this browser, or it was used before. Open your link again and start over."
                     .into()
             }
-            Self::Expired => {
-                "Signing in took longer than 15 minutes. Open your link again and start over.".into()
-            }
+            Self::Expired => "Agreeing at the app took too long. Open your link again and start over.".into(),
             Self::Issuer { app } => format!(
                 "The answer does not come from {app}. Nothing was connected. Open your link again and start over."
             )
@@ -124,6 +177,21 @@ impl Coded for FlowError {
             Self::TokenRefused { app, sentence } => {
                 format!("{app} did not give access: {sentence}. Open your link again to retry.").into()
             }
+            Self::Discovery { app, source } => {
+                format!("{app} does not say how to connect to it: {source}. Check its address, or ask whoever runs it.").into()
+            }
+            Self::NotOurInstallation { app } => format!(
+                "{app} does not know this installation. Nothing was connected. Open your link again and install the app from there."
+            )
+            .into(),
+            Self::AnothersInstallation { app } => format!(
+                "This installation at {app} is connected for somebody else already. Ask whoever sent you the link to end that connection first."
+            )
+            .into(),
+            Self::InstallationPending { app } => format!(
+                "An administrator of your account at {app} has to approve the installation. Open your link again after that."
+            )
+            .into(),
             Self::Create(source) => source.public(),
             Self::Vault(source) => source.public(),
             Self::Store(source) => source.public(),

@@ -1,17 +1,17 @@
 //! Asking the app, before a refresh token is sent again, whether it has replaced it (RFC 7662).
 
-use super::attempt::is_spent;
 use super::outcome::Failure;
-use super::{APP_ERROR, Due, UNREACHABLE};
+use super::renewal::Renewal;
+use super::{APP_ERROR, Open, UNREACHABLE};
 use crate::Inner;
+use crate::apply::Moment;
 use crate::crash::CrashPoint;
 use crate::error::CredentialError;
-use crate::token_endpoint::{self, Client, Form};
-use causeway_catalog::{Introspection, OAuth2};
+use crate::token_endpoint::{self, EndpointError, Prepared};
 use causeway_net::RequestLimits;
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::ConnectionRefresh;
-use causeway_types::{Actor, SecretString, Tenant};
+use causeway_types::{Actor, Tenant};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -44,21 +44,24 @@ impl Inner {
     pub(super) async fn ask_first(
         &self,
         tenant: Tenant,
-        due: &Due,
-        row: &OAuth2,
-        client: &Client,
+        due: &Open,
+        renewal: &Renewal<'_>,
         lease: &ConnectionRefresh,
     ) -> Result<bool, CredentialError> {
-        // Both checked when the lease was taken.
-        let (Some(introspection), Some(token)) = (&row.introspection, &due.tokens.refresh) else {
+        // All checked when the lease was taken.
+        let (Some(introspection), Some(token), Some(client)) =
+            (renewal.introspection(), due.refresh_token(), &due.client)
+        else {
             return Ok(false);
         };
-        let failure = match self.introspect(introspection, client, token).await {
+        let moment = Moment { now: self.clock.now(), random: &*self.random };
+        let question = renewal.asker(client, due.values(), moment).question(introspection, token);
+        let failure = match self.introspect(question).await {
             Said::Active => return self.write_intent(tenant, lease).await,
             // Then the row says what becomes of the token, as if it named no introspection.
             Said::Refused => {
                 tracing::warn!(connection = %lease.connection_id, "the app does not let its OAuth client introspect tokens");
-                if !is_spent(row, lease) {
+                if !renewal.is_spent(lease) {
                     return self.write_intent(tenant, lease).await;
                 }
                 Failure::answer_may_be_lost()
@@ -87,24 +90,19 @@ impl Inner {
     }
 
     /// Asks the introspection endpoint.
-    async fn introspect(
-        &self,
-        introspection: &Introspection,
-        client: &Client,
-        token: &SecretString,
-    ) -> Said {
+    async fn introspect(&self, question: Result<Prepared, EndpointError>) -> Said {
         let unreachable = |error: &dyn std::fmt::Display| Said::Unavailable {
             code: UNREACHABLE,
             sentence: format!("Asking whether the refresh token has been replaced: {error}"),
             retry_after: None,
         };
-        let request = match token_endpoint::question(introspection, client, token) {
-            Ok(request) => request,
+        let request = match question {
+            Ok(request) => request.into_request(),
             Err(error) => return unreachable(&error),
         };
         let limits =
             RequestLimits { total: TIMEOUT, max_response_bytes: MOST_BYTES, max_redirects: 0 };
-        let response = match self.http.request(request.map(Form::into_body), limits).await {
+        let response = match self.http.request(request, limits).await {
             Ok(response) => response,
             Err(error) => return unreachable(&error),
         };

@@ -2,14 +2,13 @@
 
 use super::lease::Taken;
 use super::outcome::Failure;
-use super::{Due, EXPIRED, UNREACHABLE};
+use super::renewal::{Next, Renewal};
+use super::{EXPIRED, Open, UNCONFIGURED, UNREACHABLE, Why};
 use crate::Inner;
 use crate::crash::CrashPoint;
+use crate::credential::Stored;
 use crate::error::CredentialError;
-use crate::token_endpoint::{
-    self, Client, EndpointError, Grant, Prepared, RawAnswer, TOKEN_TIMEOUT,
-};
-use causeway_catalog::OAuth2;
+use crate::token_endpoint::{self, EndpointError, Prepared, RawAnswer, TOKEN_TIMEOUT};
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::{Connection, ConnectionRefresh, ConnectionState, RefreshPhase};
 use causeway_types::{Actor, Place, Tenant};
@@ -40,24 +39,24 @@ enum Begun {
 }
 
 impl Inner {
-    /// Refreshes a connection that was found due.
+    /// Renews the token of a connection that was found due.
     pub(crate) async fn attempt(
         &self,
         tenant: Tenant,
-        due: Due,
+        mut due: Open,
+        why: Why,
     ) -> Result<Attempted, CredentialError> {
-        let (row, client) = self.equipment(tenant, &due.connection).await?;
+        let renewal = self.renewal(&due.connection, &due.stored)?;
+        if due.client.is_none() {
+            due.client = self.client_of(tenant, &due.connection).await?;
+        }
         // Built before the intent is written, so that next to nothing lies between the intent and
         // the wire.
-        let request = due
-            .tokens
-            .refresh
-            .as_ref()
-            .map(|token| token_endpoint::prepare(row, &client, Grant::Refresh { token }));
-        let lease = match self.begin(tenant, &due, row).await? {
+        let next = renewal.next(self, &due);
+        let lease = match self.begin(tenant, &due, (&renewal, &next), why).await? {
             Begun::Call(lease) => lease,
             Begun::Ask(lease) => {
-                if !self.ask_first(tenant, &due, row, &client, &lease).await? {
+                if !self.ask_first(tenant, &due, &renewal, &lease).await? {
                     return Ok(Attempted::Ended);
                 }
                 lease
@@ -69,16 +68,25 @@ impl Inner {
             Begun::Nothing => return Ok(Attempted::Ended),
             Begun::Held => return Ok(Attempted::Held),
         };
+        let Open { connection, stored, .. } = due;
+        let request = match next {
+            Next::Ask(request) => request,
+            Next::Here(tokens) => {
+                let stored = Stored { tokens: Some(tokens), ..stored };
+                self.write_renewed(tenant, &lease, connection, (renewal.app, stored), None).await?;
+                return Ok(Attempted::Ended);
+            }
+            // Checked when the lease was taken.
+            Next::Nothing | Next::Unbuilt(_) => return Ok(Attempted::Ended),
+        };
         self.crash.reached(CrashPoint::IntentWritten);
-        let Due { connection, tokens } = due;
-        // Checked when the intent was written.
-        let Some(request) = request else { return Ok(Attempted::Ended) };
-        match self.call(&lease, request).await {
+        match self.ask_once(&lease, &renewal, request).await {
             Ok(answer) => {
                 self.crash.reached(CrashPoint::AnswerReceived);
                 if self.keep(tenant, &lease, &answer).await? {
                     self.crash.reached(CrashPoint::AnswerStored);
-                    self.apply(tenant, &lease, connection, tokens, row, &answer).await?;
+                    self.apply_answer(tenant, &lease, connection, stored, &renewal, &answer)
+                        .await?;
                 } else {
                     tracing::warn!(connection = %connection.id, "a refresh lost its lease; its answer is dropped");
                 }
@@ -88,50 +96,14 @@ impl Inner {
         Ok(Attempted::Ended)
     }
 
-    /// The app's row and the company's client, before anything is written.
-    async fn equipment(
-        &self,
-        tenant: Tenant,
-        connection: &Connection,
-    ) -> Result<(&OAuth2, Client), CredentialError> {
-        let missing = |what: String| CredentialError::Unconfigured {
-            connection: connection.id,
-            what: what.into(),
-        };
-        let row = self.oauth_row(connection)?;
-        let gone = || {
-            let app = &connection.app;
-            missing(format!(
-                "The OAuth client of `{app}`, with which this connection was made, is gone. Set it again."
-            ))
-        };
-        let id = connection.oauth_client_id.ok_or_else(gone)?;
-        let mut conn = self.store.read().await?;
-        let client = db!(conn, connection::oauth_client_by_id(tenant, id))?.ok_or_else(gone)?;
-        drop(conn);
-        Ok((row, self.open_client(&client).await?))
-    }
-
-    /// The OAuth part of a connection's row.
-    pub(super) fn oauth_row(&self, connection: &Connection) -> Result<&OAuth2, CredentialError> {
-        let app = self.catalog.get(&connection.app);
-        app.and_then(|app| app.auth.oauth2.as_ref()).ok_or_else(|| CredentialError::Unconfigured {
-            connection: connection.id,
-            what: format!(
-                "The catalogue no longer says how `{}` does OAuth. Bring its row back.",
-                connection.app
-            )
-            .into(),
-        })
-    }
-
     /// The first transaction: takes the lease, finds how far its last holder came, and writes
     /// the intent.
     async fn begin(
         &self,
         tenant: Tenant,
-        due: &Due,
-        row: &OAuth2,
+        due: &Open,
+        (renewal, next): (&Renewal<'_>, &Next),
+        why: Why,
     ) -> Result<Begun, CredentialError> {
         let seen = &due.connection;
         let (workspace, id) = (tenant.workspace, seen.id);
@@ -148,49 +120,56 @@ impl Inner {
         let same = |a: &Connection, b: &Connection| {
             (a.fence, a.state, a.refresh_at) == (b.fence, b.state, b.refresh_at)
         };
-        if !same(&present, seen) || present.state == ConnectionState::NeedsReauth {
+        // What keys were denied may be asked for again by whoever checks the connection.
+        let may_ask = why == Why::Check && renewal.is_minted();
+        let denied = present.state == ConnectionState::NeedsReauth && !may_ask;
+        if !same(&present, seen) || denied || present.state == ConnectionState::Revoked {
             // Rolled back: what the last holder left stays for whoever finds the connection due.
             return Ok(Begun::Nothing);
         }
-        let unrefreshable = row.refresh.is_none() || due.tokens.refresh.is_none();
-        if !unrefreshable && lease.unanswered > 0 && row.introspection.is_some() {
-            // The record of the last holder stays: should this one die too, the next one asks.
-            tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
-            return Ok(Begun::Ask(lease));
-        }
-        if unrefreshable || is_spent(row, &lease) {
-            let failure = if unrefreshable {
-                Failure::needs_reauth(
-                    EXPIRED,
-                    "The access token has expired, and the app gave nothing to renew it with.",
-                )
-            } else {
-                Failure::answer_may_be_lost()
-            };
-            self.fail_in(tx, tenant, &lease, &present, failure).await?;
-            return Ok(Begun::Nothing);
-        }
-        db!(tx, connection::record_intent(workspace, id, lease.fence))?;
-        self.crash.reached(CrashPoint::BeforeIntent);
-        tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
-        Ok(Begun::Call(lease))
+        let failure = match next {
+            Next::Here(_) => {
+                tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
+                return Ok(Begun::Call(lease));
+            }
+            Next::Ask(_) if lease.unanswered > 0 && renewal.introspection().is_some() => {
+                // The record of the last holder stays: should this one die too, the next one asks.
+                tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
+                return Ok(Begun::Ask(lease));
+            }
+            Next::Ask(_) if renewal.is_spent(&lease) => Failure::answer_may_be_lost(),
+            Next::Ask(_) => {
+                db!(tx, connection::record_intent(workspace, id, lease.fence))?;
+                self.crash.reached(CrashPoint::BeforeIntent);
+                tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
+                return Ok(Begun::Call(lease));
+            }
+            Next::Nothing => Failure::needs_reauth(
+                EXPIRED,
+                "The access token has expired, and the app gave nothing to renew it with.",
+            ),
+            Next::Unbuilt(why) => Failure::failing(UNCONFIGURED, why, lease.unanswered),
+        };
+        self.fail_in(tx, tenant, &lease, &present, failure).await?;
+        Ok(Begun::Nothing)
     }
 
     /// Calls the token endpoint, once.
-    async fn call(
+    async fn ask_once(
         &self,
         lease: &ConnectionRefresh,
-        request: Result<Prepared, EndpointError>,
+        renewal: &Renewal<'_>,
+        request: Prepared,
     ) -> Result<RawAnswer, Failure> {
         // A process that was stopped for a while must not call when its lease may end meanwhile.
         if self.clock.now().plus(TOKEN_TIMEOUT) > lease.lease_until {
             return Err(Failure::not_tried(lease));
         }
         let failed = |error: EndpointError| {
-            let unanswered = lease.unanswered + i64::from(error.may_have_been_sent());
+            let spends = error.may_have_been_sent() && !renewal.is_minted();
+            let unanswered = lease.unanswered + i64::from(spends);
             Failure::failing(UNREACHABLE, &error.to_string(), unanswered)
         };
-        let request = request.map_err(failed)?;
         token_endpoint::send(&self.http, request, || self.clock.now()).await.map_err(failed)
     }
 
@@ -228,15 +207,4 @@ impl Inner {
         tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
         Ok(kept)
     }
-}
-
-/// Whether a process left an intent without an answer, and the old refresh token may not be sent
-/// again: it may be as often as needed if the app never replaces it, and once if the app takes a
-/// replaced one once more.
-pub(super) fn is_spent(row: &OAuth2, lease: &ConnectionRefresh) -> bool {
-    let may_repeat = row
-        .refresh
-        .as_ref()
-        .is_some_and(|refresh| refresh.may_repeat() && (!refresh.rotates || lease.unanswered <= 1));
-    lease.phase == RefreshPhase::Intent && !may_repeat
 }

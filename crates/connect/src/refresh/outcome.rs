@@ -1,12 +1,16 @@
 //! The end of an attempt: what its answer means, written together with the end of the lease.
 
-use super::{ANSWER_LOST, APP_ERROR, DENIED, pace};
+use super::renewal::Renewal;
+use super::{ANSWER_LOST, APP_ERROR, DENIED, Purpose, pace};
 use crate::Inner;
 use crate::crash::CrashPoint;
-use crate::credential::{Stored, Tokens};
+use crate::create::own_hosts;
+use crate::credential::Stored;
 use crate::error::CredentialError;
-use crate::token_endpoint::{RawAnswer, Refused};
-use causeway_catalog::OAuth2;
+use crate::limits::shown;
+use crate::news::{News, announce};
+use crate::token_endpoint::{self, RawAnswer, Refused};
+use causeway_catalog::App;
 use causeway_store::{Audit, Bookkeeping, WriteTx, db};
 use causeway_types::entity::{Connection, ConnectionRefresh, ConnectionState, RefreshPhase};
 use causeway_types::{Actor, Place, Tenant};
@@ -24,6 +28,8 @@ pub(crate) struct Failure {
     retry_after: Option<Duration>,
     /// Whether the intent of an earlier holder is still without an answer.
     keeps_intent: bool,
+    /// Whether what needs the customer now may work again without them.
+    is_doubtful: bool,
 }
 
 impl Failure {
@@ -34,11 +40,17 @@ impl Failure {
         unanswered: 0,
         retry_after: None,
         keeps_intent: false,
+        is_doubtful: false,
     };
 
     pub(crate) fn needs_reauth(code: &'static str, sentence: &str) -> Self {
         let reason = Some(format!("{code}: {sentence}"));
         Self { state: ConnectionState::NeedsReauth, reason, code, ..Self::NOTHING }
+    }
+
+    /// Keys that were switched off may be switched on again, so they are tried now and then.
+    pub(crate) fn doubtful(code: &'static str, sentence: &str) -> Self {
+        Self { is_doubtful: true, ..Self::needs_reauth(code, sentence) }
     }
 
     /// The window that OAuth leaves open, as far as is known.
@@ -79,17 +91,27 @@ impl Failure {
         Self { unanswered: lease.unanswered, ..Self::NOTHING }
     }
 
-    fn of_answer(refused: &Refused, row: &OAuth2, lease: &ConnectionRefresh) -> Self {
-        if refused.is_denial(row) {
+    fn of_answer(refused: &Refused, renewal: &Renewal<'_>, lease: &ConnectionRefresh) -> Self {
+        if renewal.is_denial(refused) {
+            if renewal.is_minted() {
+                return Self::doubtful(DENIED, &sentence(refused));
+            }
             if lease.unanswered > 0 {
                 return Self::answer_lost();
             }
             return Self::needs_reauth(DENIED, &sentence(refused));
         }
         let retry_after = refused.retry_after;
-        let failure = Self::failing(APP_ERROR, &sentence(refused), lease.unanswered);
+        let text = format!("{}{}", sentence(refused), refused.advice());
+        let failure = Self::failing(APP_ERROR, &text, lease.unanswered);
         Self { retry_after, ..failure }
     }
+}
+
+/// Scopes as they are stored, whatever the app puts between them.
+fn listed(scopes: &str) -> String {
+    let all = scopes.split([' ', ',']).filter(|scope| !scope.is_empty()).take(200);
+    all.map(|scope| shown(scope, 256)).collect::<Vec<_>>().join(" ")
 }
 
 /// The app's answer as a sentence that begins with a capital letter and ends.
@@ -112,48 +134,65 @@ impl Inner {
         let place = Place::RefreshAnswer(connection.id);
         let opened = self.vault.open(tenant.workspace, &place, sealed).await?;
         let answer = RawAnswer::from_opened(&opened).ok_or_else(corrupt)?;
-        let Stored::OAuth2(tokens) = self.open_stored(tenant, &connection).await? else {
-            return Err(corrupt());
-        };
-        let row = self.oauth_row(&connection)?;
-        self.apply(tenant, lease, connection, tokens, row, &answer).await
+        let stored = self.open_stored(tenant, &connection, Purpose::Upkeep).await?;
+        let renewal = self.renewal(&connection, &stored)?;
+        self.apply_answer(tenant, lease, connection, stored, &renewal, &answer).await
     }
 
     /// Reads an answer and writes what it means.
-    pub(crate) async fn apply(
+    pub(crate) async fn apply_answer(
         &self,
         tenant: Tenant,
         lease: &ConnectionRefresh,
         connection: Connection,
-        old: Tokens,
-        row: &OAuth2,
+        old: Stored,
+        renewal: &Renewal<'_>,
         answer: &RawAnswer,
     ) -> Result<(), CredentialError> {
-        let granted = match answer.read(row, false) {
-            Ok(granted) => granted,
-            Err(refused) => {
-                let failure = Failure::of_answer(&refused, row, lease);
-                return self.write_failure(tenant, lease, &connection, failure).await;
-            }
-        };
-        let (workspace, id) = (tenant.workspace, connection.id);
-        let stored = Stored::OAuth2(Tokens {
-            access: granted.access,
-            // RFC 6749 section 6: without a new one, the old one stays good.
-            refresh: granted.refresh.or(old.refresh),
-            obtained_at: answer.received_at,
-            expires_at: granted.expires_at,
+        let minted = renewal.is_minted();
+        let read = answer.read(renewal.answer(), minted).and_then(|granted| {
+            let scopes = granted.scope.clone();
+            // What a refresh token was given for must not be lost over a changed address.
+            token_endpoint::stored(renewal.app, old, granted, answer.status, !minted)
+                .map(|stored| (stored, scopes))
         });
-        let (expires_at, refresh_at) = pace::schedule(&stored, &*self.random);
+        match read {
+            Ok((stored, scopes)) => {
+                let renewed = (renewal.app, stored);
+                self.write_renewed(tenant, lease, connection, renewed, scopes).await
+            }
+            Err(refused) => {
+                let failure = Failure::of_answer(&refused, renewal, lease);
+                self.write_failure(tenant, lease, &connection, failure).await
+            }
+        }
+    }
+
+    /// Writes a new token, together with the end of the lease, if the fence still matches.
+    pub(super) async fn write_renewed(
+        &self,
+        tenant: Tenant,
+        lease: &ConnectionRefresh,
+        connection: Connection,
+        (app, stored): (&App, Stored),
+        scopes: Option<String>,
+    ) -> Result<(), CredentialError> {
+        let (workspace, id) = (tenant.workspace, connection.id);
+        let (expires_at, refresh_at) = pace::schedule(connection.scheme, &stored, &*self.random);
         let place = Place::ConnectionCredential(id);
         let credential = self.vault.seal(workspace, &place, &stored.to_bytes()).await?;
         let now = self.clock.now();
+        let was = connection.state;
         let renewed = Connection {
             state: ConnectionState::Healthy,
             state_reason: None,
             credential,
+            hosts: own_hosts(app, &stored),
+            // RFC 6749 section 6: an answer without scopes grants those of before.
+            scopes: scopes.map_or(connection.scopes, |scopes| listed(&scopes)),
             expires_at,
             refresh_at,
+            refreshed_at: Some(now),
             updated_at: now,
             ..connection
         };
@@ -163,6 +202,9 @@ impl Inner {
         if !held || !db!(tx, connection::update_credential(&renewed))? {
             tracing::warn!(connection = %id, "a refresh lost its lease; its tokens are dropped");
             return Ok(());
+        }
+        if matches!(was, ConnectionState::Failing | ConnectionState::NeedsReauth) {
+            announce(&mut tx, tenant, &renewed, News::Recovered).await?;
         }
         self.crash.reached(CrashPoint::BeforeApply);
         tx.commit(workspace, now, Audit::ConnectionRefreshed { connection: id }).await?;
@@ -190,7 +232,7 @@ impl Inner {
     }
 
     /// Writes a failure in a transaction that has read the connection.
-    pub(super) async fn fail_in(
+    pub(crate) async fn fail_in(
         &self,
         mut tx: WriteTx,
         tenant: Tenant,
@@ -198,7 +240,7 @@ impl Inner {
         present: &Connection,
         failure: Failure,
     ) -> Result<(), CredentialError> {
-        let (workspace, id, now) = (tenant.workspace, present.id, self.clock.now());
+        let (workspace, id) = (tenant.workspace, present.id);
         let tried = i64::from(failure.reason.is_some());
         let failures = lease.failures + tried;
         // An intent that stays is written anew, which counts it anew.
@@ -210,17 +252,36 @@ impl Inner {
         if failure.keeps_intent {
             db!(tx, connection::record_intent(workspace, id, lease.fence))?;
         }
-        let Some(reason) = failure.reason else {
+        if failure.reason.is_none() {
             tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
             return Ok(());
-        };
-        let pause =
-            pace::backoff(failures, &*self.random).max(failure.retry_after.unwrap_or_default());
+        }
+        self.change_in(tx, tenant, present, failure, failures).await
+    }
+
+    /// Writes what a failure makes of a connection, and commits.
+    pub(crate) async fn change_in(
+        &self,
+        mut tx: WriteTx,
+        tenant: Tenant,
+        present: &Connection,
+        failure: Failure,
+        failures: i64,
+    ) -> Result<(), CredentialError> {
+        let (id, now) = (present.id, self.clock.now());
         let denied = failure.state == ConnectionState::NeedsReauth;
+        let pause = match denied {
+            true if failure.is_doubtful => pace::doubt(present, &*self.random),
+            true => None,
+            false => {
+                let pause = pace::backoff(failures, &*self.random);
+                Some(pause.max(failure.retry_after.unwrap_or_default()))
+            }
+        };
         let changed = Connection {
             state: failure.state,
-            state_reason: Some(reason),
-            refresh_at: (!denied).then(|| now.plus(pause)),
+            state_reason: failure.reason,
+            refresh_at: pause.map(|pause| now.plus(pause)),
             updated_at: now,
             ..present.clone()
         };
@@ -229,14 +290,17 @@ impl Inner {
         if present.state == failure.state {
             // It goes on failing: the audit chain has it already.
             tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
-        } else {
-            let event = Audit::ConnectionStateChanged {
-                connection: id,
-                state: failure.state.to_string(),
-                reason: failure.code.to_owned(),
-            };
-            tx.commit(workspace, now, event).await?;
+            return Ok(());
         }
+        if denied {
+            announce(&mut tx, tenant, &changed, News::NeedsReauth).await?;
+        }
+        let event = Audit::ConnectionStateChanged {
+            connection: id,
+            state: failure.state.to_string(),
+            reason: failure.code.to_owned(),
+        };
+        tx.commit(tenant.workspace, now, event).await?;
         Ok(())
     }
 }

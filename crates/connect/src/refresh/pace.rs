@@ -1,6 +1,8 @@
 //! When to refresh, and when to try again.
 
 use crate::credential::Stored;
+use crate::mint::is_minted;
+use causeway_types::entity::{Connection, ConnectionState, Scheme};
 use causeway_types::{Randomness, Timestamp};
 use std::time::Duration;
 
@@ -9,21 +11,40 @@ const FIRST: Duration = Duration::from_secs(4);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// When keys that the app has denied are tried for the first time after that.
+const FIRST_DOUBT: Duration = Duration::from_hours(6);
+/// The longest pause between such tries; after it, there are no more.
+const LAST_DOUBT: Duration = Duration::from_hours(16 * 24);
+
 /// When a credential expires, and when the background looks at it: at a random moment between
 /// 75 % and 90 % of an access token's life, so that connections made together are not refreshed
-/// together. Without a refresh token, at its end.
+/// together. Without a refresh token, at its end. A token that can be had at any time is got when
+/// somebody wants to use it.
 pub(crate) fn schedule(
+    scheme: Scheme,
     stored: &Stored,
     random: &dyn Randomness,
 ) -> (Option<Timestamp>, Option<Timestamp>) {
-    let Stored::OAuth2(tokens) = stored else { return (None, None) };
+    let Some(tokens) = &stored.tokens else { return (None, None) };
     let Some(end) = tokens.expires_at else { return (None, None) };
+    if is_minted(scheme) {
+        return (Some(end), None);
+    }
     if tokens.refresh.is_none() {
         return (Some(end), Some(end));
     }
     let life = end.since(tokens.obtained_at);
     let per_mille = 750 + below(150, random);
     (Some(end), Some(tokens.obtained_at.plus(life / 1000 * per_mille)))
+}
+
+/// How long to wait before denied keys are tried again: twice as long as the last time, and of
+/// that a random share of three quarters or more. `None` if it was long enough.
+pub(crate) fn doubt(present: &Connection, random: &dyn Randomness) -> Option<Duration> {
+    let tried = present.refresh_at.filter(|_| present.state == ConnectionState::NeedsReauth);
+    let last = tried.map(|at| at.since(present.updated_at));
+    let whole = last.map_or(FIRST_DOUBT, |last| last.saturating_mul(2));
+    (whole <= LAST_DOUBT).then(|| whole / 1000 * (750 + below(251, random)))
 }
 
 /// How long to wait after so many failures in a row: doubling from 4 s to an hour, and of that a
@@ -50,22 +71,26 @@ mod tests {
     #[test]
     fn refreshes_are_spread_before_the_end() {
         let tokens = |refresh| {
-            Stored::OAuth2(Tokens {
+            let tokens = Tokens {
                 access: SecretString::new("a".into()),
+                secret: None,
                 refresh,
                 obtained_at: Timestamp::from_micros(0),
                 expires_at: Some(Timestamp::from_micros(1_000_000_000)),
-            })
+            };
+            Stored { tokens: Some(tokens), ..Stored::default() }
         };
         let mut moments = std::collections::BTreeSet::new();
         for _ in 0..200 {
             let token = SecretString::new("r".into());
-            let at = schedule(&tokens(Some(token)), &OsRandom).1.unwrap().as_secs();
+            let at = schedule(Scheme::Oauth2, &tokens(Some(token)), &OsRandom).1.unwrap().as_secs();
             assert!((750..900).contains(&at), "{at}");
             moments.insert(at);
         }
         assert!(moments.len() > 50, "{}", moments.len());
-        assert_eq!(schedule(&tokens(None), &OsRandom).1.unwrap().as_secs(), 1000);
+        let at = |scheme| schedule(scheme, &tokens(None), &OsRandom).1.map(Timestamp::as_secs);
+        assert_eq!(at(Scheme::Oauth2), Some(1000));
+        assert_eq!(at(Scheme::ClientCredentials), None, "got when somebody needs it");
     }
 
     #[test]

@@ -45,6 +45,28 @@ impl Browser {
         callback(&location.parse().unwrap())
     }
 
+    /// Confirms the code of a device on the certified provider's page, and signs in and consents
+    /// there.
+    pub(crate) async fn type_code(&mut self, page: Url) {
+        let (status, _, html) = self.send(Request::get(page.as_str()), "").await;
+        assert_eq!(status, StatusCode::OK, "{html}");
+        let hidden = |name: &str| {
+            let rest = html.split(&format!("name=\"{name}\"")).nth(1).unwrap();
+            rest.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        };
+        let form = format!("xsrf={}&user_code={}&confirm=yes", hidden("xsrf"), hidden("user_code"));
+        let post = Request::post(&page[..url::Position::AfterPath])
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let (mut status, mut location, mut body) = self.send(post, &form).await;
+        let mut at = page;
+        for _ in 0..12 {
+            let Some(next) = location else { break };
+            at = at.join(&next).unwrap();
+            (status, location, body) = self.send(Request::get(at.as_str()), "").await;
+        }
+        assert_eq!(status, StatusCode::OK, "{body}");
+    }
+
     async fn send(
         &mut self,
         request: http::request::Builder,
@@ -74,15 +96,21 @@ impl Browser {
     }
 }
 
-fn callback(url: &Url) -> Callback {
-    let get = |wanted: &str| {
-        url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
-    };
-    Callback {
-        state: get("state").unwrap_or_default(),
-        code: get("code").map(SecretString::new),
-        error: get("error"),
-        error_description: get("error_description"),
-        iss: get("iss"),
+/// What a way back carries.
+pub(crate) fn callback(url: &Url) -> Callback {
+    let mut callback = Callback::default();
+    for (name, value) in url.query_pairs() {
+        let value = value.into_owned();
+        match &*name {
+            "state" => callback.state = value,
+            "code" => callback.code = Some(SecretString::new(value)),
+            "error" => callback.error = Some(value),
+            "error_description" => callback.error_description = Some(value),
+            "iss" => callback.iss = Some(value),
+            other => {
+                callback.others.insert(other.to_owned(), SecretString::new(value));
+            }
+        }
     }
+    callback
 }

@@ -330,14 +330,14 @@ fn spawn_caller(world: &World) -> tokio::task::JoinHandle<Result<String, Credent
 async fn reconnect(world: &World, id: ConnectionId) {
     let new = NewSession {
         customer: "acme".into(),
-        app: "demo".into(),
+        app: Some("demo".into()),
         reconnect: Some(id),
         ..NewSession::default()
     };
     let permit = world.permit();
     let session = world.connect.create_session(&permit, new).await.unwrap();
     let browser = cookie();
-    let url = world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
+    let url = world.begin(session.token.expose(), &browser).await.unwrap();
     let callback = Browser::new(&world.http).consent(&url, "allow").await;
-    assert_eq!(world.connect.finish_oauth(callback, &browser).await.unwrap().connection, id);
+    assert_eq!(world.connect.finish(callback, &browser).await.unwrap().connection, id);
 }

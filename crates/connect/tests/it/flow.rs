@@ -27,15 +27,15 @@ async fn a_customer_links_an_account_and_gives_it_up(database: TestDatabase) {
     let (world, provider) = World::with_oidc(database, false).await;
     let session = world.session("oidc", "crm").await;
     let browser = cookie();
-    let view = world.connect.open_link(session.token.expose(), &browser).await.unwrap();
-    assert_eq!((view.app_name.as_str(), view.customer.as_str()), ("OIDC Test", "acme"));
-    let url = world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
+    let view = world.connect.open_link(session.token.expose(), &browser, None).await.unwrap();
+    assert_eq!((view.app.unwrap().name.as_str(), view.customer.as_str()), ("OIDC Test", "acme"));
+    let url = world.begin(session.token.expose(), &browser).await.unwrap();
     let shown: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
     let wanted =
         "response_type client_id redirect_uri state scope code_challenge code_challenge_method";
     assert_eq!(shown.join(" "), wanted);
     let callback = Browser::new(&world.http).follow(url, &callback_url()).await;
-    let finished = world.connect.finish_oauth(callback, &browser).await.unwrap();
+    let finished = world.connect.finish(callback, &browser).await.unwrap();
     assert_eq!((finished.name.as_str(), finished.missing.0.len()), ("crm", 0));
 
     // The token works, and stands nowhere in clear.
@@ -103,8 +103,8 @@ async fn a_state_is_good_once_and_in_its_own_browser(database: TestDatabase) {
     let session = world.session("oidc", "crm").await;
     let (mine, theirs) = (cookie(), cookie());
     let token = session.token.expose();
-    let url = world.connect.start_oauth(token, &mine).await.unwrap();
-    let other = world.connect.start_oauth(token, &theirs).await.err().unwrap();
+    let url = world.begin(token, &mine).await.unwrap();
+    let other = world.begin(token, &theirs).await.err().unwrap();
     assert!(matches!(other, FlowError::Link(LinkError::OtherBrowser)), "{other}");
 
     let callback = Browser::new(&world.http).follow(url, &callback_url()).await;
@@ -114,17 +114,17 @@ async fn a_state_is_good_once_and_in_its_own_browser(database: TestDatabase) {
     let mut forged = real.clone();
     forged.replace_range(real.len() - 4.., "AAAA");
     for bad in ["", "x", forged.as_str(), &real[..real.len() - 1], &format!("{real}.x")] {
-        let refused = world.connect.finish_oauth(again(bad), &mine).await.err().unwrap();
+        let refused = world.connect.finish(again(bad), &mine).await.err().unwrap();
         assert_eq!(refused.code(), Code::StateMismatch, "{bad}");
     }
-    let refused = world.connect.finish_oauth(again(&real), &theirs).await.err().unwrap();
+    let refused = world.connect.finish(again(&real), &theirs).await.err().unwrap();
     assert_eq!(refused.code(), Code::StateMismatch, "another browser");
 
     // The right browser is not hindered by these tries, once.
-    world.connect.finish_oauth(again(&real), &mine).await.unwrap();
-    let replay = world.connect.finish_oauth(again(&real), &mine).await.err().unwrap();
+    world.connect.finish(again(&real), &mine).await.unwrap();
+    let replay = world.connect.finish(again(&real), &mine).await.err().unwrap();
     assert_eq!(replay.code(), Code::StateMismatch, "a replay");
-    let used = world.connect.open_link(token, &mine).await.err().unwrap();
+    let used = world.connect.open_link(token, &mine, None).await.err().unwrap();
     assert!(matches!(used, LinkError::Used), "{used}");
 }
 
@@ -133,24 +133,24 @@ async fn a_code_of_another_flow_is_refused(database: TestDatabase) {
     let (victim, attacker) =
         (world.session("oidc", "victim").await, world.session("oidc", "attacker").await);
     let (mine, theirs) = (cookie(), cookie());
-    let url = world.connect.start_oauth(victim.token.expose(), &mine).await.unwrap();
+    let url = world.begin(victim.token.expose(), &mine).await.unwrap();
     let own = Browser::new(&world.http).follow(url, &callback_url()).await;
-    let url = world.connect.start_oauth(attacker.token.expose(), &theirs).await.unwrap();
+    let url = world.begin(attacker.token.expose(), &theirs).await.unwrap();
     let injected = Browser::new(&world.http).follow(url, &callback_url()).await;
     let mixed = Callback { code: injected.code, ..copy(&own) };
-    let refused = world.connect.finish_oauth(mixed, &mine).await.err().unwrap();
+    let refused = world.connect.finish(mixed, &mine).await.err().unwrap();
     let FlowError::TokenRefused { sentence, .. } = &refused else { panic!("{refused}") };
     assert!(sentence.contains("`invalid_grant`"), "{sentence}");
     assert_eq!(world.counts(&provider).await.code, 0, "no code was exchanged");
 
     // The state is used up; the link is not, so the customer can start over.
-    let refused = world.connect.finish_oauth(own, &mine).await.err().unwrap();
+    let refused = world.connect.finish(own, &mine).await.err().unwrap();
     assert_eq!(refused.code(), Code::StateMismatch);
-    let url = world.connect.start_oauth(victim.token.expose(), &mine).await.unwrap();
+    let url = world.begin(victim.token.expose(), &mine).await.unwrap();
     let callback = Browser::new(&world.http).follow(url, &callback_url()).await;
     // An answer of another authorization server (RFC 9207).
     let foreign = Callback { iss: Some("https://evil.example".into()), ..copy(&callback) };
-    let refused = world.connect.finish_oauth(foreign, &mine).await.err().unwrap();
+    let refused = world.connect.finish(foreign, &mine).await.err().unwrap();
     assert!(matches!(refused, FlowError::Issuer { .. }), "{refused}");
 }
 
@@ -160,7 +160,7 @@ async fn a_connection_is_renewed_in_place(database: TestDatabase) {
     let before = world.connection(id).await.unwrap();
     let new = causeway_connect::NewSession {
         customer: "acme".into(),
-        app: "oidc".into(),
+        app: Some("oidc".into()),
         reconnect: Some(id),
         return_url: Some("https://acme.example/done".into()),
         ..causeway_connect::NewSession::default()
@@ -168,9 +168,9 @@ async fn a_connection_is_renewed_in_place(database: TestDatabase) {
     let permit = world.permit();
     let session = world.connect.create_session(&permit, new).await.unwrap();
     let browser = cookie();
-    let url = world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
+    let url = world.begin(session.token.expose(), &browser).await.unwrap();
     let callback = Browser::new(&world.http).follow(url, &callback_url()).await;
-    let finished = world.connect.finish_oauth(callback, &browser).await.unwrap();
+    let finished = world.connect.finish(callback, &browser).await.unwrap();
     assert_eq!((finished.connection, finished.name.as_str()), (id, "crm"));
     assert_eq!(finished.return_url.as_deref(), Some("https://acme.example/done"));
     let after = world.connection(id).await.unwrap();
@@ -192,6 +192,7 @@ fn copy(callback: &Callback) -> Callback {
         error: callback.error.clone(),
         error_description: callback.error_description.clone(),
         iss: callback.iss.clone(),
+        ..Callback::default()
     }
 }
 

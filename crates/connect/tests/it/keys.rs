@@ -1,7 +1,7 @@
 //! Connections by API key and by user name and password, and what lists them.
 
 use crate::world::{World, cookie};
-use causeway_connect::{ConnectionFilter, CreateError, NewConnection, SchemeView};
+use causeway_connect::{ConnectionFilter, CreateError, How, NewConnection};
 use causeway_identity::{action, authorize};
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::on_both;
@@ -33,12 +33,18 @@ async fn a_customer_types_a_key(database: TestDatabase) {
     let (world, app) = demo(database).await;
     let session = world.session("demo", "crm").await;
     let (token, browser) = (session.token.expose(), cookie());
-    let view = world.connect.open_link(token, &browser).await.unwrap();
-    assert!(matches!(
-        view.schemes.as_slice(),
-        [SchemeView::OAuth2, SchemeView::ApiKey { .. }, SchemeView::Basic { .. }]
-    ));
-    let submit = |given| world.connect.submit_key(token, &browser, Scheme::ApiKey, given);
+    let view = world.connect.open_link(token, &browser, None).await.unwrap();
+    let ways: Vec<(Scheme, How)> =
+        view.app.unwrap().schemes.iter().map(|way| (way.scheme, way.how)).collect();
+    assert_eq!(
+        ways,
+        [
+            (Scheme::Oauth2, How::Browser),
+            (Scheme::ApiKey, How::Keys),
+            (Scheme::Basic, How::Keys),
+        ]
+    );
+    let submit = |given| world.submit(token, &browser, Scheme::ApiKey, given);
     let refused = submit(fields(&[("api_key", "wrong")])).await.err().unwrap();
     assert_eq!(refused.code(), Code::CredentialRefused);
     for bad in [fields(&[]), fields(&[("api_key", "")]), fields(&[("api_key", "a"), ("x", "y")])] {
@@ -151,7 +157,7 @@ async fn another_environment_sees_nothing(database: TestDatabase) {
     assert_eq!(shown.code(), Code::NotFound);
     let renewal = causeway_connect::NewSession {
         customer: "acme".into(),
-        app: "demo".into(),
+        app: Some("demo".into()),
         reconnect: Some(id),
         ..causeway_connect::NewSession::default()
     };
@@ -168,7 +174,7 @@ async fn a_program_that_is_confined_to_other_apps_touches_nothing(database: Test
     let now = world.clock.now();
     let new_session = |reconnect| causeway_connect::NewSession {
         customer: "acme".into(),
-        app: "demo".into(),
+        app: Some("demo".into()),
         reconnect,
         ..causeway_connect::NewSession::default()
     };
@@ -182,8 +188,7 @@ async fn a_program_that_is_confined_to_other_apps_touches_nothing(database: Test
     let new_client = || causeway_connect::NewOAuthClient {
         app: "demo".into(),
         client_id: client.client_id.clone(),
-        secret: None,
-        scopes: Vec::new(),
+        ..causeway_connect::NewOAuthClient::default()
     };
     for apps in [&[][..], &["github"], &["github", "dem"]] {
         let caller = world.confined(apps).await;

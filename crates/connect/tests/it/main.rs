@@ -8,13 +8,24 @@
     reason = "helpers of tests: a failure here fails the test"
 )]
 
+mod bad_answers;
 mod browser;
 mod crash;
 mod faults;
 mod flow;
 mod introspection;
 mod keys;
+mod lifecycle;
+mod minted;
+mod proxy;
 mod sessions;
+mod standin;
+mod states;
+mod thing;
+mod ways;
+mod devices;
+mod mcp;
+mod options;
 mod storm;
 mod uses;
 mod world;

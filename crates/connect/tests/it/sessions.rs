@@ -32,26 +32,26 @@ async fn links_end(database: TestDatabase) {
     let (world, _app) = demo(database).await;
     let session = world.session("demo", "crm").await;
     let (token, browser) = (session.token.expose(), cookie());
-    let open = || world.connect.open_link(token, &browser);
+    let open = || world.connect.open_link(token, &browser, None);
     let last = if token.ends_with('a') { 'b' } else { 'a' };
     let wrong = format!("{}{last}", &token[..token.len() - 1]);
-    let unknown = world.connect.open_link(&wrong, &browser).await.unwrap_err();
+    let unknown = world.connect.open_link(&wrong, &browser, None).await.unwrap_err();
     assert!(matches!(unknown, LinkError::Unknown), "{unknown}");
     world.clock.advance(Duration::from_mins(29));
     open().await.unwrap();
-    let url = world.connect.start_oauth(token, &browser).await.unwrap();
+    let url = world.begin(token, &browser).await.unwrap();
     let callback = Browser::new(&world.http).consent(&url, "allow").await;
     world.clock.advance(Duration::from_mins(1));
     assert!(matches!(open().await.unwrap_err(), LinkError::Expired));
     // Its flow does not outlive it.
-    let late = world.connect.finish_oauth(callback, &browser).await.err().unwrap();
+    let late = world.connect.finish(callback, &browser).await.err().unwrap();
     assert!(matches!(late, FlowError::Link(LinkError::Expired)), "{late}");
 
     let session = world.session("demo", "crm").await;
-    let url = world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
+    let url = world.begin(session.token.expose(), &browser).await.unwrap();
     let first = Browser::new(&world.http).consent(&url, "allow").await;
-    world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
-    let older = world.connect.finish_oauth(first, &browser).await.err().unwrap();
+    world.begin(session.token.expose(), &browser).await.unwrap();
+    let older = world.connect.finish(first, &browser).await.err().unwrap();
     assert_eq!(older.code(), Code::StateMismatch, "only the newest flow can be ended");
 }
 
@@ -63,29 +63,29 @@ async fn a_link_belongs_to_the_first_browser_that_goes_on(database: TestDatabase
     let token = session.token.expose();
     // What previews links looks, also more than once, and nobody is shut out.
     for browser in [&bot, &theirs, &mine, &bot] {
-        world.connect.open_link(token, browser).await.unwrap();
+        world.connect.open_link(token, browser, None).await.unwrap();
     }
-    let url = world.connect.start_oauth(token, &mine).await.unwrap();
+    let url = world.begin(token, &mine).await.unwrap();
     for browser in [&bot, &theirs] {
-        other(&world.connect.open_link(token, browser).await.unwrap_err());
-        let refused = world.connect.start_oauth(token, browser).await.unwrap_err();
+        other(&world.connect.open_link(token, browser, None).await.unwrap_err());
+        let refused = world.begin(token, browser).await.unwrap_err();
         assert!(matches!(refused, FlowError::Link(LinkError::OtherBrowser)), "{refused}");
     }
-    world.connect.open_link(token, &mine).await.unwrap();
+    world.connect.open_link(token, &mine, None).await.unwrap();
     let callback = Browser::new(&world.http).consent(&url, "allow").await;
-    world.connect.finish_oauth(callback, &mine).await.unwrap();
+    world.connect.finish(callback, &mine).await.unwrap();
 
     // By key, a try that the app refuses binds too.
     let session = world.session("demo", "second").await;
     let token = session.token.expose();
     let submit = async |browser, key: &str| {
         let fields = [("api_key".to_owned(), SecretString::new(key.to_owned()))].into();
-        world.connect.submit_key(token, browser, Scheme::ApiKey, fields).await.map(|_| ())
+        world.submit(token, browser, Scheme::ApiKey, fields).await.map(|_| ())
     };
-    world.connect.open_link(token, &bot).await.unwrap();
+    world.connect.open_link(token, &bot, None).await.unwrap();
     let refused = submit(&mine, "wrong").await.unwrap_err();
     assert_eq!(refused.code(), Code::CredentialRefused);
-    other(&world.connect.open_link(token, &bot).await.unwrap_err());
+    other(&world.connect.open_link(token, &bot, None).await.unwrap_err());
     let refused = submit(&theirs, &app.api_key()).await.unwrap_err();
     assert!(matches!(refused, FlowError::Link(LinkError::OtherBrowser)), "{refused}");
     submit(&mine, &app.api_key()).await.unwrap();
@@ -94,20 +94,20 @@ async fn a_link_belongs_to_the_first_browser_that_goes_on(database: TestDatabase
     let session = world.session("demo", "third").await;
     let token = session.token.expose();
     let (first, second) = tokio::join!(
-        world.connect.start_oauth(token, &mine),
-        world.connect.start_oauth(token, &theirs),
+        world.begin(token, &mine),
+        world.begin(token, &theirs),
     );
     assert_eq!(u8::from(first.is_ok()) + u8::from(second.is_ok()), 1);
 }
 
 async fn sessions_say_what_is_missing(database: TestDatabase) {
     let (world, _app) = demo(database).await;
-    let new = || NewSession { customer: "c".into(), app: "demo".into(), ..NewSession::default() };
+    let new = || NewSession { customer: "c".into(), app: Some("demo".into()), ..NewSession::default() };
     let code = |new| async {
         world.connect.create_session(&world.permit(), new).await.err().unwrap().code()
     };
-    assert_eq!(code(NewSession { app: "nope".into(), ..new() }).await, Code::UnknownApp);
-    assert_eq!(code(NewSession { app: "slack".into(), ..new() }).await, Code::MissingOAuthClient);
+    assert_eq!(code(NewSession { app: Some("nope".into()), ..new() }).await, Code::UnknownApp);
+    assert_eq!(code(NewSession { app: Some("slack".into()), ..new() }).await, Code::MissingOAuthClient);
     for bad in [
         NewSession { customer: String::new(), ..new() },
         NewSession { name: Some("A b".into()), ..new() },
@@ -131,14 +131,14 @@ async fn a_customer_may_say_no(database: TestDatabase) {
     let session = world.session("demo", "crm").await;
     let browser = cookie();
     let token = session.token.expose();
-    let url = world.connect.start_oauth(token, &browser).await.unwrap();
+    let url = world.begin(token, &browser).await.unwrap();
     let callback = Browser::new(&world.http).consent(&url, "deny").await;
-    let refused = world.connect.finish_oauth(callback, &browser).await.err().unwrap();
+    let refused = world.connect.finish(callback, &browser).await.err().unwrap();
     assert_eq!(refused.code(), Code::AuthorizationRefused);
     assert!(refused.public().contains("`access_denied`"), "{}", refused.public());
     assert_eq!(app.counters().token_requests.authorization_code, 0);
     // Words of whoever sent the browser here are bounded and on one line.
-    let url = world.connect.start_oauth(token, &browser).await.unwrap();
+    let url = world.begin(token, &browser).await.unwrap();
     let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     let callback = Callback {
         state,
@@ -146,13 +146,13 @@ async fn a_customer_may_say_no(database: TestDatabase) {
         error_description: Some("<img src=x onerror=alert(1)>\u{202e}".repeat(100)),
         ..Callback::default()
     };
-    let refused = world.connect.finish_oauth(callback, &browser).await.err().unwrap();
+    let refused = world.connect.finish(callback, &browser).await.err().unwrap();
     let text = refused.public();
     assert!(text.len() < 600 && !text.contains(['\r', '\n', '\u{202e}']), "{text}");
     // The link still works.
-    let url = world.connect.start_oauth(token, &browser).await.unwrap();
+    let url = world.begin(token, &browser).await.unwrap();
     let callback = Browser::new(&world.http).consent(&url, "allow").await;
-    world.connect.finish_oauth(callback, &browser).await.unwrap();
+    world.connect.finish(callback, &browser).await.unwrap();
 }
 
 async fn oauth_clients_are_kept_while_connections_need_them(database: TestDatabase) {
@@ -164,6 +164,7 @@ async fn oauth_clients_are_kept_while_connections_need_them(database: TestDataba
         client_id: client_id.into(),
         secret: Some(SecretString::new(app.client_secret())),
         scopes: vec!["crm.read".into()],
+        ..NewOAuthClient::default()
     };
     let other = world.connect.set_oauth_client(&permit, new("other")).await.unwrap_err();
     assert!(matches!(other, OAuthClientError::InUse { .. }), "{other}");
@@ -173,7 +174,7 @@ async fn oauth_clients_are_kept_while_connections_need_them(database: TestDataba
     assert_eq!(deleted.code(), Code::OAuthClientInUse);
     // The new scopes are asked for from now on.
     let session = world.session("demo", "second").await;
-    let url = world.connect.start_oauth(session.token.expose(), &cookie()).await.unwrap();
+    let url = world.begin(session.token.expose(), &cookie()).await.unwrap();
     assert!(url.query_pairs().any(|(name, value)| name == "scope" && value == "crm.read"));
 
     world.connect.delete_connection(&world.permit(), id).await.unwrap();
@@ -192,14 +193,14 @@ async fn the_clients_secret_may_be_wrong(database: TestDatabase) {
         app: "demo".into(),
         client_id: app.client_id(),
         secret: Some(SecretString::new("not the secret".into())),
-        scopes: Vec::new(),
+        ..NewOAuthClient::default()
     };
     world.connect.set_oauth_client(&permit, wrong).await.unwrap();
     let session = world.session("demo", "crm").await;
     let browser = cookie();
-    let url = world.connect.start_oauth(session.token.expose(), &browser).await.unwrap();
+    let url = world.begin(session.token.expose(), &browser).await.unwrap();
     let callback = Browser::new(&world.http).consent(&url, "allow").await;
-    let refused = world.connect.finish_oauth(callback, &browser).await.err().unwrap();
+    let refused = world.connect.finish(callback, &browser).await.err().unwrap();
     let FlowError::TokenRefused { sentence, .. } = &refused else { panic!("{refused}") };
     assert!(sentence.contains("`invalid_client`"), "{sentence}");
     assert!(world.connection(causeway_types::ConnectionId::highest()).await.is_none());

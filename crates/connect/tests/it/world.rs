@@ -4,8 +4,8 @@ use crate::browser::Browser;
 use bytes::Bytes;
 use causeway_catalog::Catalog;
 use causeway_connect::{
-    Connect, ConnectParts, CrashPoints, Credential, CredentialError, NewOAuthClient, NewSession,
-    NoCrash, SessionCreated,
+    Choice, Connect, ConnectParts, CrashPoints, Credential, CredentialError, Finished, FlowError,
+    NewOAuthClient, NewSession, NoCrash, SessionCreated, Started,
 };
 use causeway_identity::token::{self, Plain};
 use causeway_identity::{
@@ -16,13 +16,14 @@ use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, RequestLimits, Sy
 use causeway_store::testing::TestDatabase;
 use causeway_store::{Store, db, verify_chain};
 use causeway_testkit::oidc_provider::{self, OidcProvider};
-use causeway_types::entity::{AuditRow, Connection, ConnectionRefresh, EnvironmentKind};
+use causeway_types::entity::{AuditRow, Connection, ConnectionRefresh, EnvironmentKind, Scheme};
 use causeway_types::{
     Actor, Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretString, SystemClock, Tenant,
 };
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use http::Request;
 use http::header::AUTHORIZATION;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use url::Url;
@@ -78,11 +79,25 @@ pub(crate) async fn node(
 impl World {
     /// A workspace in which the app of this row has an OAuth client.
     pub(crate) async fn new(database: TestDatabase, row: &str, client: (&str, &str)) -> Self {
+        let world = Self::bare(database, row).await;
+        let new = NewOAuthClient {
+            app: slug_of(row).to_owned(),
+            client_id: client.0.to_owned(),
+            secret: Some(SecretString::new(client.1.to_owned())),
+            ..NewOAuthClient::default()
+        };
+        let permit = world.permit();
+        world.connect.set_oauth_client(&permit, new).await.unwrap();
+        world
+    }
+
+    /// A workspace whose catalogue has this row.
+    pub(crate) async fn bare(database: TestDatabase, row: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key_file = folder.path().join("root.key");
         FileKey::create(&key_file, database.folder(), &OsRandom).unwrap();
         let apps = folder.path().join("apps");
-        let slug = row.lines().next().unwrap().trim_start_matches("slug: ");
+        let slug = slug_of(row);
         std::fs::create_dir_all(apps.join(slug)).unwrap();
         std::fs::write(apps.join(slug).join("app.yaml"), row).unwrap();
 
@@ -101,7 +116,7 @@ impl World {
         let by = (&database.store, &vault, &machine, &clock);
         let caller = caller_of(by, EnvironmentKind::Development).await;
         let other = caller_of(by, EnvironmentKind::Production).await;
-        let world = Self {
+        Self {
             database,
             clock,
             http,
@@ -112,16 +127,12 @@ impl World {
             key_file,
             apps,
             _folder: folder,
-        };
-        let new = NewOAuthClient {
-            app: slug.to_owned(),
-            client_id: client.0.to_owned(),
-            secret: Some(SecretString::new(client.1.to_owned())),
-            scopes: Vec::new(),
-        };
-        let permit = world.permit();
-        world.connect.set_oauth_client(&permit, new).await.unwrap();
-        world
+        }
+    }
+
+    /// Writes a row anew; nodes that start afterwards read it.
+    pub(crate) fn write_row(&self, row: &str) {
+        std::fs::write(self.apps.join(slug_of(row)).join("app.yaml"), row).unwrap();
     }
 
     /// With the certified provider behind the app `oidc`.
@@ -166,30 +177,67 @@ impl World {
     pub(crate) async fn session(&self, app: &str, name: &str) -> SessionCreated {
         let new = NewSession {
             customer: "acme".into(),
-            app: app.into(),
+            app: Some(app.into()),
             name: Some(name.into()),
             ..NewSession::default()
         };
         self.connect.create_session(&self.permit(), new).await.unwrap()
     }
 
+    /// Begins OAuth 2.0 with a link: where the browser goes.
+    pub(crate) async fn begin(
+        &self,
+        token: &str,
+        browser: &Plain<token::Browser>,
+    ) -> Result<Url, FlowError> {
+        let fields = BTreeMap::new();
+        self.start(token, browser, Scheme::Oauth2, fields).await.map(|started| match started {
+            Started::Browser(url) => url,
+            Started::Device(_) => panic!("a device flow"),
+        })
+    }
+
+    /// Begins a way to connect.
+    pub(crate) async fn start(
+        &self,
+        token: &str,
+        browser: &Plain<token::Browser>,
+        scheme: Scheme,
+        fields: BTreeMap<String, SecretString>,
+    ) -> Result<Started, FlowError> {
+        let choice = Choice { scheme: Some(scheme), fields, ..Choice::default() };
+        self.connect.start(token, browser, choice).await
+    }
+
+    /// Sends what a customer typed.
+    pub(crate) async fn submit(
+        &self,
+        token: &str,
+        browser: &Plain<token::Browser>,
+        scheme: Scheme,
+        fields: BTreeMap<String, SecretString>,
+    ) -> Result<Finished, FlowError> {
+        let choice = Choice { scheme: Some(scheme), fields, ..Choice::default() };
+        self.connect.submit(token, browser, choice).await
+    }
+
     /// Links a connection to `oidc` as a customer does.
     pub(crate) async fn link_oidc(&self, name: &str) -> ConnectionId {
         let session = self.session("oidc", name).await;
         let cookie = cookie();
-        let url = self.connect.start_oauth(session.token.expose(), &cookie).await.unwrap();
+        let url = self.begin(session.token.expose(), &cookie).await.unwrap();
         let stop = CALLBACK.parse().unwrap();
         let callback = Browser::new(&self.http).follow(url, &stop).await;
-        self.connect.finish_oauth(callback, &cookie).await.unwrap().connection
+        self.connect.finish(callback, &cookie).await.unwrap().connection
     }
 
     /// Links a connection to the demo app as a customer does.
     pub(crate) async fn link_demo(&self, name: &str) -> ConnectionId {
         let session = self.session("demo", name).await;
         let cookie = cookie();
-        let url = self.connect.start_oauth(session.token.expose(), &cookie).await.unwrap();
+        let url = self.begin(session.token.expose(), &cookie).await.unwrap();
         let callback = Browser::new(&self.http).consent(&url, "allow").await;
-        self.connect.finish_oauth(callback, &cookie).await.unwrap().connection
+        self.connect.finish(callback, &cookie).await.unwrap().connection
     }
 
     pub(crate) async fn credential(&self, name: &str) -> Result<Credential, CredentialError> {
@@ -254,6 +302,10 @@ pub(crate) async fn credential(
 ) -> Result<Credential, CredentialError> {
     let node = NodeId::generate(SystemClock.now(), &OsRandom);
     connect.credential(&Permit::<action::UseConnections>::for_node(node, tenant), name).await
+}
+
+fn slug_of(row: &str) -> &str {
+    row.lines().next().unwrap().trim_start_matches("slug: ")
 }
 
 pub(crate) fn access_token(credential: &Credential) -> String {

@@ -2,8 +2,7 @@
 
 use super::jws::{self, Jws, is_type};
 use crate::action::ActionName;
-use crate::own_keys::{OwnKeys, Signer};
-use causeway_types::entity::KeyPurpose;
+use crate::own_keys::{OwnKeys, OwnKeysError, Signer};
 use causeway_types::{
     EnvironmentId, MachineClientId, ProjectId, SecretString, SigningKeyId, Timestamp, WorkspaceId,
 };
@@ -32,10 +31,14 @@ pub(crate) struct Claims {
     pub(crate) environment_id: EnvironmentId,
 }
 
-/// A token that is none of ours, or not any more. Why is told to nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("checking an access token")]
-pub(crate) struct NotOurs;
+/// A token that is none of ours. Why is told to nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NotOurs {
+    /// It names a key that is not known here: perhaps another node made it a moment ago.
+    UnknownKey,
+    /// Something else is wrong with it.
+    Wrong,
+}
 
 impl Claims {
     /// The actions that the token names; those that this version does not know are left out.
@@ -56,38 +59,42 @@ impl Claims {
 }
 
 /// Reads a token: it must be signed with one of our keys for access tokens, be meant for us, and
-/// not have expired. Whether it was revoked is not known here.
-pub(crate) fn check(
+/// not have expired; None otherwise. Whether it was revoked is not known here.
+///
+/// # Errors
+/// If the keys had to be looked at again, and cannot be.
+pub(crate) async fn check(
     keys: &OwnKeys,
     issuer: &str,
     now: Timestamp,
     text: &str,
-) -> Result<Claims, NotOurs> {
-    let claims = signed(keys, issuer, text)?;
-    let ahead = Timestamp::from_micros(0).plus(Duration::from_secs(claims.iat));
-    if claims.expires_at() <= now || ahead > now.plus(AHEAD) {
-        return Err(NotOurs);
+) -> Result<Option<Claims>, OwnKeysError> {
+    let mut read = signed(keys, issuer, now, text);
+    if matches!(read, Err(NotOurs::UnknownKey)) && keys.seek(now).await? {
+        read = signed(keys, issuer, now, text);
     }
-    Ok(claims)
+    let Ok(claims) = read else { return Ok(None) };
+    let made = Timestamp::from_micros(0).plus(Duration::from_secs(claims.iat));
+    Ok((claims.expires_at() > now && made <= now.plus(AHEAD)).then_some(claims))
 }
 
 /// The same, but for its times.
-pub(super) fn signed(keys: &OwnKeys, issuer: &str, text: &str) -> Result<Claims, NotOurs> {
-    let jws = Jws::read(text).map_err(|_| NotOurs)?;
+fn signed(keys: &OwnKeys, issuer: &str, now: Timestamp, text: &str) -> Result<Claims, NotOurs> {
+    let jws = Jws::read(text).map_err(|_| NotOurs::Wrong)?;
     let header = &jws.header;
     if header.alg != "EdDSA" || !header.typ.as_deref().is_some_and(|typ| is_type(typ, TYPE)) {
-        return Err(NotOurs);
+        return Err(NotOurs::Wrong);
     }
     let kid: SigningKeyId =
-        header.kid.as_deref().and_then(|kid| kid.parse().ok()).ok_or(NotOurs)?;
-    let key = keys.verifier(KeyPurpose::AccessToken, kid).ok_or(NotOurs)?;
-    let signature = jws.signature().map_err(|_| NotOurs)?;
+        header.kid.as_deref().and_then(|kid| kid.parse().ok()).ok_or(NotOurs::Wrong)?;
+    let key = keys.access_verifier(kid, now).ok_or(NotOurs::UnknownKey)?;
+    let signature = jws.signature().map_err(|_| NotOurs::Wrong)?;
     if !key.verifies(jws.message, &signature) {
-        return Err(NotOurs);
+        return Err(NotOurs::Wrong);
     }
-    let claims: Claims = jws.claims().map_err(|_| NotOurs)?;
+    let claims: Claims = jws.claims().map_err(|_| NotOurs::Wrong)?;
     if claims.iss != issuer || claims.aud != issuer || claims.sub != claims.client_id {
-        return Err(NotOurs);
+        return Err(NotOurs::Wrong);
     }
     Ok(claims)
 }

@@ -3,7 +3,7 @@
 
 use super::MachineAccess;
 use causeway_store::{Bookkeeping, db};
-use causeway_types::Actor;
+use causeway_types::{Actor, chain};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -16,23 +16,33 @@ const KEPT: Duration = Duration::from_hours(1);
 
 impl MachineAccess {
     /// Works until `shutdown`, and writes the last uses then: cancel it once no request is under
-    /// way. An error is logged, and the work goes on at the next turn.
+    /// way. An error is logged, and the work goes on at the next turn. Signing keys that another
+    /// process rotates are taken up meanwhile.
     pub async fn run_background(&self, shutdown: CancellationToken) {
+        let following = self.inner.keys.follow(shutdown.clone());
+        tokio::join!(following, self.note_and_forget(shutdown));
+    }
+
+    async fn note_and_forget(&self, shutdown: CancellationToken) {
         let mut turns = 0_u32;
         while !shutdown.is_cancelled() {
             if turns.is_multiple_of(FORGET_EVERY)
                 && let Err(error) = self.forget_expired().await
             {
-                tracing::warn!(%error, "forgetting expired tokens and assertions");
+                tracing::warn!(error = chain(&error), "forgetting expired tokens and assertions");
             }
             turns = turns.wrapping_add(1);
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(WRITE_EVERY) => {}
+                () = tokio::time::sleep(WRITE_EVERY) => self.write_uses().await,
             }
-            if let Err(error) = self.write_last_used().await {
-                tracing::warn!(%error, "writing when API keys were used last");
-            }
+        }
+        self.write_uses().await;
+    }
+
+    async fn write_uses(&self) {
+        if let Err(error) = self.write_last_used().await {
+            tracing::warn!(error = chain(&error), "writing when API keys were used last");
         }
     }
 

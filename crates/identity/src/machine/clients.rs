@@ -1,15 +1,17 @@
-//! Machine clients: made, listed, given new secrets and revoked.
+//! Machine clients: made, listed, given new secrets and keys, and revoked.
 
 use super::api_keys::{check_name, makers_end};
 use super::jwk::PublicKeys;
-use super::{MachineAccess, MachineError, bounds};
+use super::{MAX_OVERLAP, MachineAccess, MachineError, OVERLAP, bounds};
 use crate::action;
 use crate::permit::{Caller, Permit};
 use crate::scope::Scopes;
 use crate::token::{self, Plain};
-use causeway_store::{Audit, db};
+use causeway_store::{Audit, WriteTx, db};
 use causeway_types::entity::MachineClient;
 use causeway_types::{MachineClientId, SecretString, Timestamp};
+use serde_json::Value;
+use std::time::Duration;
 
 /// A client that somebody asks for. It has a secret, public keys, or both.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +23,7 @@ pub struct NewMachineClient {
     /// Whether it gets a secret.
     pub secret: bool,
     /// Its public keys as a JWK Set (RFC 7517 section 5), if it signs assertions.
-    pub public_keys: Option<serde_json::Value>,
+    pub public_keys: Option<Value>,
 }
 
 /// A client, as it is shown.
@@ -33,8 +35,10 @@ pub struct MachineClientView {
     pub name: String,
     /// Whether it has a secret.
     pub secret: bool,
+    /// Until when the secret before works, if it still does.
+    pub old_secret_until: Option<Timestamp>,
     /// Its public keys as a JWK Set, if it signs assertions.
-    pub public_keys: Option<serde_json::Value>,
+    pub public_keys: Option<Value>,
     /// What it may do.
     pub scopes: Scopes,
     /// Who made it, as the audit chain names him.
@@ -79,6 +83,8 @@ impl MachineAccess {
             environment_id: tenant.environment,
             name: new.name.clone(),
             digest: plain.as_ref().map(|one| one.keyed_digest(inner.keys.token()).to_vec()),
+            old_digest: None,
+            old_until: None,
             public_keys: keys.as_ref().map(PublicKeys::to_text),
             scopes: scopes.to_text(),
             created_by: permit.actor().to_string(),
@@ -90,7 +96,7 @@ impl MachineAccess {
         let environment = tenant.environment;
         let event = Audit::MachineClientCreated { client: client.id, name: new.name, environment };
         tx.commit(tenant.workspace, now, event).await?;
-        Ok((MachineClientView::read(client)?, plain.map(Plain::reveal)))
+        Ok((MachineClientView::read(client, now)?, plain.map(Plain::reveal)))
     }
 
     /// A page of the environment's clients, oldest first, from after `after`: one more than
@@ -106,7 +112,8 @@ impl MachineAccess {
     ) -> Result<Vec<MachineClientView>, MachineError> {
         let mut conn = self.inner.store.read().await?;
         let found = db!(conn, machine_client::page(permit.tenant(), after, limit + 1))?;
-        found.into_iter().map(MachineClientView::read).collect()
+        let now = self.inner.clock.now();
+        found.into_iter().map(|client| MachineClientView::read(client, now)).collect()
     }
 
     /// One client.
@@ -120,11 +127,12 @@ impl MachineAccess {
     ) -> Result<MachineClientView, MachineError> {
         let mut conn = self.inner.store.read().await?;
         let found = db!(conn, machine_client::get(permit.tenant(), id))?;
-        MachineClientView::read(found.ok_or(MachineError::UnknownClient)?)
+        MachineClientView::read(found.ok_or(MachineError::UnknownClient)?, self.inner.clock.now())
     }
 
     /// Gives a client a new secret in the place of the one it has, if it has one. The old secret
-    /// obtains nothing from now on; tokens that it obtained work until they expire.
+    /// goes on working for the overlap: up to 30 days, a day if `None`; one that was rotated
+    /// before and still works ends now. Tokens that either obtained work until they expire.
     ///
     /// # Errors
     /// [`MachineError`], if the caller has not all that the client may do among others.
@@ -133,27 +141,52 @@ impl MachineAccess {
         permit: &Permit<action::ManageMachineAccess>,
         caller: &Caller,
         id: MachineClientId,
+        overlap: Option<Duration>,
     ) -> Result<(MachineClientView, SecretString), MachineError> {
+        let overlap = overlap.unwrap_or(OVERLAP);
+        if overlap > MAX_OVERLAP {
+            return Err(MachineError::Overlap);
+        }
         let (inner, tenant) = (&self.inner, permit.tenant());
         let now = inner.clock.now();
         let mut tx = inner.store.write(permit.actor()).await?;
-        let found = db!(tx, machine_client::get(tenant, id))?;
-        let mut client = found.ok_or(MachineError::UnknownClient)?;
-        let scopes = Scopes::from_text(&client.scopes).map_err(MachineError::Damaged)?;
-        // Whoever sees the new secret can do what the client can.
-        bounds::within(caller, &scopes)?;
-        if makers_end(&mut tx, permit.actor(), tenant).await?.is_some() {
-            return Err(MachineError::Outlives);
-        }
+        let mut client = to_be_proven_anew(&mut tx, permit, caller, id).await?;
         let plain = Plain::<token::ClientSecret>::generate(&*inner.random);
-        let digest = plain.keyed_digest(inner.keys.token()).to_vec();
-        if !db!(tx, machine_client::set_digest(tenant, id, &digest))? {
-            return Err(MachineError::ClientRevoked);
-        }
-        client.digest = Some(digest);
-        let event = Audit::MachineClientSecretRotated { client: id };
+        client.old_digest = client.digest.replace(plain.keyed_digest(inner.keys.token()).to_vec());
+        client.old_until = client.old_digest.is_some().then(|| now.plus(overlap));
+        db!(tx, machine_client::set_proofs(&client))?;
+        let event = Audit::MachineClientSecretRotated { client: id, old_until: client.old_until };
         tx.commit(tenant.workspace, now, event).await?;
-        Ok((MachineClientView::read(client)?, plain.reveal()))
+        Ok((MachineClientView::read(client, now)?, plain.reveal()))
+    }
+
+    /// Gives a client other public keys, or with `None` takes those that it has. What is signed
+    /// with another key obtains nothing from now on; tokens work until they expire.
+    ///
+    /// # Errors
+    /// [`MachineError`], if the caller has not all that the client may do among others, or if the
+    /// client could not prove itself any more.
+    pub async fn set_client_keys(
+        &self,
+        permit: &Permit<action::ManageMachineAccess>,
+        caller: &Caller,
+        id: MachineClientId,
+        keys: Option<&Value>,
+    ) -> Result<MachineClientView, MachineError> {
+        let keys = keys.map(PublicKeys::check).transpose().map_err(MachineError::Keys)?;
+        let (inner, tenant) = (&self.inner, permit.tenant());
+        let now = inner.clock.now();
+        let mut tx = inner.store.write(permit.actor()).await?;
+        let mut client = to_be_proven_anew(&mut tx, permit, caller, id).await?;
+        if client.digest.is_none() && keys.is_none() {
+            return Err(MachineError::NoProof);
+        }
+        client.public_keys = keys.as_ref().map(PublicKeys::to_text);
+        db!(tx, machine_client::set_proofs(&client))?;
+        let keys = keys.as_ref().map(PublicKeys::thumbprints).unwrap_or_default();
+        let event = Audit::MachineClientKeysChanged { client: id, keys };
+        tx.commit(tenant.workspace, now, event).await?;
+        MachineClientView::read(client, now)
     }
 
     /// Revokes a client: it obtains no more tokens, and those that it has stop working at once, on
@@ -178,13 +211,38 @@ impl MachineAccess {
     }
 }
 
+/// A client that is to prove itself in another way. Whoever gives it that way can do what the
+/// client can, so they must be able to give it as much.
+async fn to_be_proven_anew(
+    tx: &mut WriteTx,
+    permit: &Permit<action::ManageMachineAccess>,
+    caller: &Caller,
+    id: MachineClientId,
+) -> Result<MachineClient, MachineError> {
+    let tenant = permit.tenant();
+    // One change of a client at a time, so that none undoes the other.
+    db!(tx, machine_client::lock(tenant, id))?;
+    let found = db!(tx, machine_client::get(tenant, id))?;
+    let client = found.ok_or(MachineError::UnknownClient)?;
+    let scopes = Scopes::from_text(&client.scopes).map_err(MachineError::Damaged)?;
+    bounds::within(caller, &scopes)?;
+    if makers_end(tx, permit.actor(), tenant).await?.is_some() {
+        return Err(MachineError::Outlives);
+    }
+    if client.revoked_at.is_some() {
+        return Err(MachineError::ClientRevoked);
+    }
+    Ok(client)
+}
+
 impl MachineClientView {
-    fn read(client: MachineClient) -> Result<Self, MachineError> {
+    fn read(client: MachineClient, now: Timestamp) -> Result<Self, MachineError> {
         let keys = client.public_keys.as_deref().map(serde_json::from_str).transpose();
         Ok(Self {
             id: client.id,
             name: client.name,
             secret: client.digest.is_some(),
+            old_secret_until: client.old_until.filter(|end| now < *end),
             public_keys: keys.map_err(MachineError::Damaged)?,
             scopes: Scopes::from_text(&client.scopes).map_err(MachineError::Damaged)?,
             created_by: client.created_by,

@@ -19,8 +19,8 @@ pub enum MachineError {
     /// The key has ended, so there is nothing to rotate.
     #[error("rotating an API key that has ended")]
     KeyEnded,
-    /// The client was revoked, so there is nothing to rotate.
-    #[error("rotating the secret of a machine client that was revoked")]
+    /// The client was revoked, so there is nothing to change.
+    #[error("changing how a machine client proves itself that was revoked")]
     ClientRevoked,
     /// The name has the wrong length, or control characters.
     #[error("naming a key or a client")]
@@ -29,10 +29,10 @@ pub enum MachineError {
     #[error("bounding the life of an API key")]
     Lifetime,
     /// The overlap is too long.
-    #[error("bounding the overlap of two API keys")]
+    #[error("bounding the overlap of two API keys or secrets")]
     Overlap,
     /// A client could not prove itself with anything.
-    #[error("making a machine client without a secret and without keys")]
+    #[error("leaving a machine client without a secret and without keys")]
     NoProof,
     /// The public keys cannot be used.
     #[error("reading the public keys of a machine client")]
@@ -100,8 +100,7 @@ impl Coded for MachineError {
                 format!("`overlap_hours` is 0 to {most}.").into()
             }
             Self::NoProof => {
-                "The client could not prove itself: let `secret` be true, or send `public_keys`."
-                    .into()
+                "The client could not prove itself. It needs a secret or `public_keys`.".into()
             }
             Self::Keys(source) => format!("`public_keys` cannot be used: {source}.").into(),
             Self::Scopes(source) => format!("`scopes` cannot be used: {source}.").into(),

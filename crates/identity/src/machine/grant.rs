@@ -5,6 +5,7 @@ use super::assertion::{Assertion, AssertionError, Used};
 use super::jwk::PublicKeys;
 use super::{Inner, MachineAccess, TOKEN_LIFETIME};
 use crate::action::ActionName;
+use crate::own_keys::OwnKeysError;
 use crate::scope::Scopes;
 use crate::token::{self, Plain};
 use causeway_store::{Audit, Bookkeeping, WriteTx, db};
@@ -82,6 +83,9 @@ pub enum GrantError {
     /// The token could not be written.
     #[error("writing an access token")]
     Write(#[source] serde_json::Error),
+    /// The keys that tokens are checked with could not be read again.
+    #[error("looking for the key of an access token")]
+    Keys(#[from] OwnKeysError),
     /// The store failed.
     #[error("reading or writing machine clients and tokens")]
     Store(#[from] causeway_store::Error),
@@ -93,6 +97,7 @@ impl Coded for GrantError {
             Self::Client(_) => Code::Unauthenticated,
             Self::GrantType(_) | Self::Scope(_) | Self::NoScope => Code::InvalidRequest,
             Self::Damaged(_) | Self::Write(_) => Code::Internal,
+            Self::Keys(source) => source.code(),
             Self::Store(source) => source.code(),
         }
     }
@@ -110,16 +115,25 @@ impl Coded for GrantError {
             Self::NoScope => "The scope names nothing that this client may do.".into(),
             Self::Damaged(_) => "The record of this client is damaged. Make a new client.".into(),
             Self::Write(_) => "The token could not be written.".into(),
+            Self::Keys(source) => source.public(),
             Self::Store(source) => source.public(),
         }
     }
 }
 
-/// A client that has proved itself.
-struct Proven {
+/// A client that has proved itself. An assertion that it did so with is used up with what comes of
+/// it, a token or the end of one.
+pub struct ProvenClient {
     client: MachineClient,
     method: &'static str,
     assertion: Option<Used>,
+}
+
+impl ProvenClient {
+    /// Its id.
+    pub fn id(&self) -> MachineClientId {
+        self.client.id
+    }
 }
 
 /// Why a client that exists was refused.
@@ -152,20 +166,29 @@ impl Refusal {
 }
 
 impl MachineAccess {
-    /// Issues an access token to a client that proves itself.
+    /// Checks a client's proof.
+    ///
+    /// # Errors
+    /// [`GrantError::Client`] if it does not hold; [`GrantError::Damaged`],
+    /// [`GrantError::Store`].
+    pub async fn prove(&self, proof: ClientProof) -> Result<ProvenClient, GrantError> {
+        self.inner.prove(proof, self.inner.clock.now()).await
+    }
+
+    /// Issues an access token to a client that has proved itself.
     ///
     /// # Errors
     /// See [`GrantError`].
     pub async fn grant(
         &self,
-        proof: ClientProof,
+        client: ProvenClient,
         asked: TokenRequest,
     ) -> Result<Granted, GrantError> {
         let (inner, now) = (&self.inner, self.inner.clock.now());
         if asked.grant_type != "client_credentials" {
             return Err(GrantError::GrantType(asked.grant_type.chars().take(64).collect()));
         }
-        let Proven { client, method, assertion } = inner.prove(proof, now).await?;
+        let ProvenClient { client, method, assertion } = client;
         let own = Scopes::from_text(&client.scopes);
         let own = own.map_err(|_| GrantError::Damaged(client.id))?;
         let scope = narrowed(&own, asked.scope.as_deref())?;
@@ -186,7 +209,7 @@ impl MachineAccess {
             project_id: client.project_id,
             environment_id: client.environment_id,
         };
-        let access_token = claims.sign(inner.keys.access()).map_err(GrantError::Write)?;
+        let access_token = claims.sign(&inner.keys.access()).map_err(GrantError::Write)?;
         db!(tx, machine_client::touch(client.tenant(), client.id, now))?;
         let event = Audit::AccessTokenIssued {
             client: client.id,
@@ -197,7 +220,7 @@ impl MachineAccess {
         Ok(Granted { access_token, expires_in: TOKEN_LIFETIME, scope: claims.scope })
     }
 
-    /// Revokes an access token of the client that proves itself: it stops working at once, on
+    /// Revokes an access token of the client that has proved itself: it stops working at once, on
     /// every node. A text that is no token, or another client's, changes nothing (RFC 7009
     /// section 2.2).
     ///
@@ -205,16 +228,16 @@ impl MachineAccess {
     /// See [`GrantError`].
     pub async fn revoke_token(
         &self,
-        proof: ClientProof,
+        client: ProvenClient,
         token: &SecretString,
     ) -> Result<(), GrantError> {
         let (inner, now) = (&self.inner, self.inner.clock.now());
-        let Proven { client, assertion, .. } = inner.prove(proof, now).await?;
+        let ProvenClient { client, assertion, .. } = client;
+        // Before the transaction begins, since it may have to ask the database itself.
+        let claims = access_token::check(&inner.keys, &inner.issuer, now, token.expose()).await?;
         let mut tx = inner.begin(&client, assertion.as_ref(), now).await?;
-        let claims = access_token::signed(&inner.keys, &inner.issuer, token.expose());
-        let claims = claims.ok().filter(|claims| claims.sub == client.id);
-        let (workspace, live) = (client.workspace_id, |claims: &Claims| claims.expires_at() > now);
-        if let Some(claims) = claims.filter(live)
+        let (workspace, own) = (client.workspace_id, |claims: &Claims| claims.sub == client.id);
+        if let Some(claims) = claims.filter(own)
             && !db!(tx, revocation::is_revoked(workspace, &claims.jti))?
         {
             let end = claims.expires_at();
@@ -232,7 +255,7 @@ impl MachineAccess {
 impl Inner {
     /// Finds the client and checks its proof. One that is unknown takes the same way as one whose
     /// secret is wrong.
-    async fn prove(&self, proof: ClientProof, now: Timestamp) -> Result<Proven, GrantError> {
+    async fn prove(&self, proof: ClientProof, now: Timestamp) -> Result<ProvenClient, GrantError> {
         match proof {
             ClientProof::Secret { client_id, secret, method } => {
                 let plain = Plain::<token::ClientSecret>::parse(secret.expose()).ok();
@@ -240,9 +263,12 @@ impl Inner {
                 let Some(client) = self.client(&client_id).await? else {
                     return Err(GrantError::Client(None));
                 };
-                let refusal = match (&client.digest, digest) {
+                let old = client.old_until.is_some_and(|end| now < end);
+                let old = client.old_digest.as_deref().filter(|_| old);
+                let refusal = match (client.digest.as_deref(), digest) {
                     (None, _) => Some(Refusal::NoSecret),
                     (Some(stored), Some(digest)) if digest.matches(stored) => None,
+                    (_, Some(digest)) if old.is_some_and(|old| digest.matches(old)) => None,
                     _ => Some(Refusal::WrongSecret),
                 };
                 self.judge(client, method, refusal.map_or(Ok(None), Err), now).await
@@ -282,13 +308,13 @@ impl Inner {
         method: &'static str,
         proof: Result<Option<Used>, Refusal>,
         now: Timestamp,
-    ) -> Result<Proven, GrantError> {
+    ) -> Result<ProvenClient, GrantError> {
         let proof = proof.and_then(|used| match client.revoked_at {
             Some(_) => Err(Refusal::Revoked),
             None => Ok(used),
         });
         match proof {
-            Ok(assertion) => Ok(Proven { client, method, assertion }),
+            Ok(assertion) => Ok(ProvenClient { client, method, assertion }),
             Err(refusal) => {
                 self.refuse(&client, refusal.as_str(), now).await?;
                 Err(refusal.told())

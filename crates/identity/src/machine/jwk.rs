@@ -1,14 +1,16 @@
 //! Public keys as JSON Web Keys (RFC 7517): those of machine clients, and Causeway's own.
 
 use crate::own_keys::OwnKeys;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
 };
-use causeway_types::entity::KeyPurpose;
+use causeway_types::Timestamp;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The most public keys of a client.
 pub const MAX_KEYS: usize = 10;
@@ -125,6 +127,11 @@ impl PublicKeys {
         json!({ "keys": keys }).to_string()
     }
 
+    /// What the keys are called in the audit chain (RFC 7638): the SHA-256 of what each is made of.
+    pub(super) fn thumbprints(&self) -> Vec<String> {
+        self.keys.iter().map(PublicKey::thumbprint).collect()
+    }
+
     /// Whether one of the keys made this signature. A `kid` that a key has must be the one named.
     pub(super) fn verify(
         &self,
@@ -161,6 +168,15 @@ impl PublicKey {
         let mut members = object.clone();
         members.retain(|name, _| kept.contains(&name.as_str()) || name == "kid" || name == "alg");
         Ok(Self { kid: jwk.kid, checks, members })
+    }
+
+    /// SHA-256 over the members that make the key up, in the order of their names and without
+    /// spaces (RFC 7638 section 3), in base64url.
+    fn thumbprint(&self) -> String {
+        let required = self.members.iter().filter(|(name, _)| *name != "kid" && *name != "alg");
+        let required: BTreeMap<&String, &Value> = required.collect();
+        let text = json!(required).to_string();
+        BASE64URL_NOPAD.encode(digest(&SHA256, text.as_bytes()).as_ref())
     }
 }
 
@@ -226,9 +242,10 @@ fn decoded(text: Option<&String>, lengths: std::ops::RangeInclusive<usize>) -> O
 }
 
 /// Causeway's own, as the world may have them.
-pub(super) fn own(keys: &OwnKeys) -> Value {
+pub(super) fn own(keys: &OwnKeys, now: Timestamp) -> Value {
     let keys: Vec<Value> = keys
-        .verifiers(KeyPurpose::AccessToken)
+        .access_verifiers(now)
+        .iter()
         .map(|key| {
             json!({
                 "kty": "OKP",
@@ -362,6 +379,15 @@ mod tests {
         assert_eq!(error(&[with(&rsa, "alg", "ES256")]), JwksError::Use(1));
         assert_eq!(error(&[ec.clone(), ec.clone()]), JwksError::Kid(2));
         assert_eq!(error(&[with(&ec, "kid", "k".repeat(200))]), JwksError::Kid(1));
+    }
+
+    /// The example of RFC 7638 section 3.1.
+    #[test]
+    fn keys_are_called_what_others_call_them() {
+        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+        let key = json!({ "kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29" });
+        let thumbprints = check(&[key]).unwrap().thumbprints();
+        assert_eq!(thumbprints, ["NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::MembersError;
 use crate::action::{ActionName, ManageMembers};
-use crate::permit::{Caller, Denied, DeniedReason, Permit};
+use crate::permit::{Caller, DeniedReason, Permit};
 use crate::role;
 use causeway_types::entity::{HeldRole, Role, RoleGrant};
 use causeway_types::{Actor, INSTALLATION};
@@ -29,11 +29,7 @@ impl<'a> Authority<'a> {
         caller: &'a Caller,
     ) -> Result<Self, MembersError> {
         if caller.actor() != permit.actor() || caller.workspace() != permit.workspace() {
-            return Err(MembersError::Denied(Denied {
-                action: ActionName::ManageMembers,
-                actor: caller.actor(),
-                reason: DeniedReason::NotGranted,
-            }));
+            return Err(permit.deny(DeniedReason::NotGranted).into());
         }
         Ok(match caller.actor() {
             Actor::ApiKey(_) | Actor::MachineClient(_) => Self::Program(caller),

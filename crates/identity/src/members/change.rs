@@ -50,9 +50,7 @@ impl Members {
         id: MemberId,
     ) -> Result<(), MembersError> {
         let authority = Authority::of(permit, caller)?;
-        let now = self.clock().now();
-        let tx = self.store().write(permit.actor()).await?;
-        remove(tx, permit.workspace(), id, &authority, now).await
+        self.remove(permit.actor(), permit.workspace(), id, &authority).await
     }
 
     /// Removes the caller, who is a person, from the workspace.
@@ -116,72 +114,81 @@ impl Members {
         let authority = Authority::of(permit, caller)?;
         let workspace = permit.workspace();
         let now = self.clock().now();
-        let mut tx = self.store().write(permit.actor()).await?;
         let ends = state == MemberState::Deactivated;
-        let mut held = hold(&mut tx, workspace, id, ends, now).await?;
+        let mut held = self.hold(permit.actor(), workspace, id, ends, now).await?;
         let mut events = Events::new();
-        set_state(&mut tx, &mut held, state, &authority, &mut events, now).await?;
-        held.owners.keep(&mut tx).await?;
+        set_state(&mut held, state, &authority, &mut events, now).await?;
+        let Held { mut tx, member, owners, .. } = held;
+        owners.keep(&mut tx).await?;
         events.commit(tx, workspace, now).await?;
-        Ok(held.member)
+        Ok(member)
+    }
+
+    /// Takes hold of a member, and ends their sessions if they are to be put out: that comes
+    /// first, as [`Owners::lock`] says. A refusal rolls it back.
+    pub(crate) async fn hold(
+        &self,
+        actor: Actor,
+        workspace: WorkspaceId,
+        id: MemberId,
+        ends_sessions: bool,
+        now: Timestamp,
+    ) -> Result<Held, MembersError> {
+        let not_found = || MembersError::NotFound { thing: Thing::Member };
+        loop {
+            let mut tx = self.store().write(actor).await?;
+            let seen = db!(tx, member::get(workspace, id))?.ok_or_else(not_found)?;
+            let ended = if ends_sessions { end_sessions(&mut tx, &seen, now).await? } else { 0 };
+            let owners = Owners::lock(&mut tx, workspace).await?;
+            let member = db!(tx, member::get(workspace, id))?.ok_or_else(not_found)?;
+            // Somebody who signed in meanwhile, or took the place: their sessions are not to be
+            // written now that the chain is locked, so it begins anew.
+            if !(ends_sessions && is_signed_in(&mut tx, &member, now).await?) {
+                return Ok(Held { tx, member, owners, ended });
+            }
+        }
+    }
+
+    /// Removes a member and commits.
+    pub(crate) async fn remove(
+        &self,
+        actor: Actor,
+        workspace: WorkspaceId,
+        id: MemberId,
+        authority: &Authority<'_>,
+    ) -> Result<(), MembersError> {
+        let now = self.clock().now();
+        let Held { mut tx, member, owners, ended } =
+            self.hold(actor, workspace, id, true, now).await?;
+        authority.may_take_all(&db!(tx, member::held_roles(workspace, id))?)?;
+        let mut events = Events::new();
+        withdraw_invitations(&mut tx, &member, &mut events, now).await?;
+        db!(tx, member::delete(workspace, id))?;
+        owners.keep(&mut tx).await?;
+        events.push(removed(member, ended));
+        events.commit(tx, workspace, now).await
     }
 }
 
 /// A member whom nobody else changes until the transaction ends.
 pub(crate) struct Held {
+    pub(crate) tx: WriteTx,
     pub(crate) member: Member,
     pub(crate) owners: Owners,
     /// How many of their sessions were ended.
     ended: u64,
 }
 
-/// Takes hold of a member, and ends their sessions if they are to be put out: that comes first, as
-/// [`Owners::lock`] says. A refusal rolls it back.
-pub(crate) async fn hold(
-    tx: &mut WriteTx,
-    workspace: WorkspaceId,
-    id: MemberId,
-    ends_sessions: bool,
-    now: Timestamp,
-) -> Result<Held, MembersError> {
-    let not_found = || MembersError::NotFound { thing: Thing::Member };
-    let seen = db!(tx, member::get(workspace, id))?.ok_or_else(not_found)?;
-    let ended = if ends_sessions { end_sessions(tx, &seen, now).await? } else { 0 };
-    let owners = Owners::lock(tx, workspace).await?;
-    let member = db!(tx, member::get(workspace, id))?.ok_or_else(not_found)?;
-    Ok(Held { member, owners, ended })
-}
-
-/// Removes a member and commits.
-pub(crate) async fn remove(
-    mut tx: WriteTx,
-    workspace: WorkspaceId,
-    id: MemberId,
-    authority: &Authority<'_>,
-    now: Timestamp,
-) -> Result<(), MembersError> {
-    let held = hold(&mut tx, workspace, id, true, now).await?;
-    authority.may_take_all(&db!(tx, member::held_roles(workspace, id))?)?;
-    let mut events = Events::new();
-    withdraw_invitations(&mut tx, &held.member, &mut events, now).await?;
-    // Once more, for who took the place only just now.
-    let ended = held.ended + end_sessions(&mut tx, &held.member, now).await?;
-    db!(tx, member::delete(workspace, id))?;
-    held.owners.keep(&mut tx).await?;
-    events.push(removed(held.member, ended));
-    events.commit(tx, workspace, now).await
-}
-
-/// Changes a member's state. Whoever calls counts the owners and commits.
+/// Changes a member's state; whoever is put out was taken hold of for that. Whoever calls counts
+/// the owners and commits.
 pub(crate) async fn set_state(
-    tx: &mut WriteTx,
     held: &mut Held,
     state: MemberState,
     authority: &Authority<'_>,
     events: &mut Events,
     now: Timestamp,
 ) -> Result<(), MembersError> {
-    let member = &mut held.member;
+    let Held { tx, member, ended, .. } = held;
     if member.state == state {
         return Ok(());
     }
@@ -196,9 +203,7 @@ pub(crate) async fn set_state(
         MemberState::Active => Audit::MemberReactivated { member: member.id },
         MemberState::Deactivated => {
             withdraw_invitations(tx, member, events, now).await?;
-            // Once more, for who took the place only just now.
-            let ended = held.ended + end_sessions(tx, member, now).await?;
-            Audit::MemberDeactivated { member: member.id, sessions_ended: counted(ended) }
+            Audit::MemberDeactivated { member: member.id, sessions_ended: counted(*ended) }
         }
     };
     db!(tx, member::update(member))?;
@@ -235,6 +240,16 @@ async fn end_sessions(
         Some(user) => Ok(db!(tx, session::revoke_all(user, now))?),
         None => Ok(0),
     }
+}
+
+/// Whether the person has a session that is open.
+async fn is_signed_in(
+    tx: &mut WriteTx,
+    member: &Member,
+    now: Timestamp,
+) -> Result<bool, MembersError> {
+    let Some(user) = member.user_id else { return Ok(false) };
+    Ok(!db!(tx, session::open(user, now))?.is_empty())
 }
 
 fn removed(member: Member, ended: u64) -> Audit {

@@ -141,6 +141,8 @@ impl House {
             environment_id: self.environment,
             name: "client".into(),
             digest: Some(vec![1]),
+            old_digest: None,
+            old_until: None,
             public_keys: None,
             scopes: scopes.into(),
             created_by: "machine".into(),

@@ -6,7 +6,7 @@ use super::user::{self, Wanted};
 use super::{BATCH, ListQuery, Listing, Resource, Scim, ScimError, Window, count, patch, start};
 use crate::action::ProvisionMembers;
 use crate::email::Email;
-use crate::members::{self, Authority, Events, Held, MembersError, Thing, set_state};
+use crate::members::{Authority, Events, Held, MembersError, Thing, set_state};
 use crate::permit::Permit;
 use causeway_store::{Audit, ReadConn, WriteTx, db};
 use causeway_types::entity::{Member, MemberOrigin, MemberState, Role};
@@ -133,10 +133,8 @@ impl Scim {
         permit: &Permit<ProvisionMembers>,
         id: &str,
     ) -> Result<(), ScimError> {
-        let id = parse(id)?;
-        let now = self.members.clock().now();
-        let tx = self.members.store().write(permit.actor()).await?;
-        Ok(members::remove(tx, permit.workspace(), id, &Authority::Directory, now).await?)
+        let (actor, workspace) = (permit.actor(), permit.workspace());
+        Ok(self.members.remove(actor, workspace, parse(id)?, &Authority::Directory).await?)
     }
 
     async fn change_user(
@@ -147,18 +145,28 @@ impl Scim {
     ) -> Result<Resource, ScimError> {
         let (workspace, id) = (permit.workspace(), parse(id)?);
         let now = self.members.clock().now();
-        let mut tx = self.members.store().write(permit.actor()).await?;
         let wanted = |member: &Member| {
             let old = user::resource(member);
             let mut new = old.clone();
             change(&mut new)?;
             user::wanted(&old, &new)
         };
-        let seen = db!(tx, member::get(workspace, id))?.ok_or(NO_USER)?;
-        let ends = wanted(&seen)?.state == Some(MemberState::Deactivated);
-        let held = members::hold(&mut tx, workspace, id, ends, now).await?;
-        let wanted = wanted(&held.member)?;
-        apply(tx, held, wanted, now).await?;
+        let puts_out = |wanted: &Wanted| wanted.state == Some(MemberState::Deactivated);
+        let seen = {
+            let mut conn = self.members.store().read().await?;
+            db!(conn, member::get(workspace, id))?.ok_or(NO_USER)?
+        };
+        let mut ends = puts_out(&wanted(&seen)?);
+        let (held, wanted) = loop {
+            let held = self.members.hold(permit.actor(), workspace, id, ends, now).await?;
+            let wanted = wanted(&held.member)?;
+            // Somebody let them in again meanwhile.
+            if ends || !puts_out(&wanted) {
+                break (held, wanted);
+            }
+            ends = true;
+        };
+        apply(held, wanted, now).await?;
         self.user(permit, &id.to_string()).await
     }
 }
@@ -175,17 +183,12 @@ fn taken<T>(done: Result<T, causeway_store::Error>) -> Result<T, ScimError> {
 }
 
 /// Makes a member what is wanted, and commits if anything changes.
-async fn apply(
-    mut tx: WriteTx,
-    mut held: Held,
-    wanted: Wanted,
-    now: Timestamp,
-) -> Result<(), ScimError> {
-    let member = &mut held.member;
+async fn apply(mut held: Held, wanted: Wanted, now: Timestamp) -> Result<(), ScimError> {
+    let Held { tx, member, .. } = &mut held;
     let workspace = member.workspace_id;
     let mut changed = Vec::new();
     if let Some(email) = wanted.email {
-        address_may_change(&mut tx, member).await?;
+        address_may_change(tx, member).await?;
         email.as_str().clone_into(&mut member.email);
         changed.push("email".to_owned());
     }
@@ -204,9 +207,10 @@ async fn apply(
     }
     if let Some(state) = wanted.state {
         let authority = Authority::Directory;
-        set_state(&mut tx, &mut held, state, &authority, &mut events, now).await?;
+        set_state(&mut held, state, &authority, &mut events, now).await?;
     }
-    held.owners.keep(&mut tx).await?;
+    let Held { mut tx, owners, .. } = held;
+    owners.keep(&mut tx).await?;
     Ok(events.commit(tx, workspace, now).await?)
 }
 

@@ -85,6 +85,31 @@ impl Sessions {
         place: Option<WantedPlace>,
     ) -> Result<Caller, SessionError> {
         let now = self.clock.now();
+        let (session, member, caller) = self.seen(cookie, place, now).await?;
+        self.note_use(&session, Some(&member), now).await?;
+        Ok(caller)
+    }
+
+    /// The same for a request that is answered for as long as it lasts: nobody did anything, so the
+    /// session is not kept from going idle.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub async fn authenticate_again(
+        &self,
+        cookie: &str,
+        place: Option<WantedPlace>,
+    ) -> Result<Caller, SessionError> {
+        let (_, _, caller) = self.seen(cookie, place, self.clock.now()).await?;
+        Ok(caller)
+    }
+
+    async fn seen(
+        &self,
+        cookie: &str,
+        place: Option<WantedPlace>,
+        now: Timestamp,
+    ) -> Result<(Session, Member, Caller), SessionError> {
         let mut conn = self.store.read().await?;
         let session = self.find(&mut conn, cookie, now).await?;
         let place = match place.ok_or(SessionError::NoPlace)? {
@@ -104,13 +129,12 @@ impl Sessions {
         if let Err(refused) = judge(&rules, rules_of, &Proof::of(&session, &provider), now) {
             return Err(refused.named(&self.store).await.map_err(SessionError::Rules)?.into());
         }
-        self.note_use(&session, Some(&part.member), now).await?;
         let person = Person {
             roles: part.roles,
             authenticated_at: session.authenticated_at,
             step_up_within: rules.step_up_within(),
         };
-        Ok(Caller::person(part.actor, place, person))
+        Ok((session, part.member, Caller::person(part.actor, place, person)))
     }
 }
 

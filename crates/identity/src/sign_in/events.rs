@@ -3,14 +3,18 @@
 use causeway_store::{Audit, Result, WriteTx};
 use causeway_types::{Timestamp, WorkspaceId};
 
-/// Events that are written when all is decided: by ascending workspace, so that two sign-ins
-/// never wait for each other's chains.
+/// Events that are written when all is decided, by ascending workspace.
 #[derive(Default)]
 pub(crate) struct Events(Vec<(WorkspaceId, Audit)>);
 
 impl Events {
     pub(crate) fn push(&mut self, workspace: WorkspaceId, event: Audit) {
         self.0.push((workspace, event));
+    }
+
+    /// The workspaces whose chains get them.
+    pub(super) fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
+        self.0.iter().map(|(workspace, _)| *workspace)
     }
 
     /// Writes the events and commits; `last` is written last.

@@ -91,7 +91,6 @@ pub(super) async fn follow(
     if user.email != email {
         for mut member in db!(tx, member::of_user(user.id))? {
             let workspace = member.workspace_id;
-            db!(tx, audit::lock_head(workspace))?;
             let free = db!(tx, member::by_email(workspace, email))?.is_none();
             if member.origin == MemberOrigin::Scim || !free {
                 continue;

@@ -9,8 +9,7 @@ use causeway_types::entity::{
     Invitation, Member, MemberOrigin, MemberState, Role, RoleGrant, User,
 };
 use causeway_types::{
-    INSTALLATION, InvitationId, MemberId, ProjectId, Randomness, RoleGrantId, Timestamp,
-    WorkspaceId,
+    InvitationId, MemberId, ProjectId, Randomness, RoleGrantId, Timestamp, WorkspaceId,
 };
 use std::time::Duration;
 
@@ -64,25 +63,21 @@ pub(super) async fn stay(
     }
 }
 
-/// Takes the places that a directory prepared for the address, where the workspace believes who
+/// Takes the places that directories prepared for the address, where the workspace believes who
 /// vouches for it. What the first demands that does not is given back.
 pub(super) async fn take_up(
     tx: &mut WriteTx,
     user: &User,
     proof: &Proof,
+    prepared: Vec<Member>,
     now: Timestamp,
     events: &mut Events,
 ) -> Result<Option<SsoRefused>, SignInError> {
     let mut refused = None;
-    for prepared in db!(tx, member::unclaimed(&user.email))? {
-        let workspace = prepared.workspace_id;
-        // Another workspace's administrators learn nothing of this one.
-        if ![INSTALLATION, workspace].contains(&proof.realm) {
-            continue;
-        }
-        db!(tx, audit::lock_head(workspace))?;
+    for place in prepared {
+        let workspace = place.workspace_id;
         // Read again behind the lock: it may have been taken or withdrawn.
-        let found = db!(tx, member::get(workspace, prepared.id))?;
+        let found = db!(tx, member::get(workspace, place.id))?;
         let Some(mut member) =
             found.filter(|one| one.user_id.is_none() && one.state == MemberState::Active)
         else {
@@ -116,7 +111,6 @@ pub(super) async fn join(
 ) -> Result<WorkspaceId, SignInError> {
     let found = db!(tx, invitation::by_digest(digest))?.ok_or(SignInError::LinkSpent)?;
     let workspace = found.workspace_id;
-    db!(tx, audit::lock_head(workspace))?;
     if !is_open(&found, now) {
         return Err(SignInError::LinkSpent);
     }

@@ -1,6 +1,7 @@
 //! What a believed answer comes to: one transaction in which somebody comes in.
 
 use super::events::Events;
+use super::heads::{self, Found};
 use super::person::{self, Known};
 use super::places;
 use super::{Arrived, Inner, Refusal, SignInError, SignedIn, Visit};
@@ -54,15 +55,12 @@ impl Inner {
             crate::bootstrap::lock(&mut tx, now).await?;
         }
         let mut events = Events::default();
-        // Rows of sessions before chains, and chains before members, as everybody does who writes
-        // them, so that nobody waits in a circle.
+        // Rows of sessions before chains ([`heads::lock`]).
         match arrival.flow.session_id {
             Some(own) => db!(tx, session::touch(own, now))?,
             None => self.end_former(&mut tx, arrival.visit, now, &mut events).await?,
         }
-        // One sign-in of a realm at a time: what is found out about a person stays true.
-        db!(tx, audit::lock_head(arrival.provider.workspace_id))?;
-        let known = person::find(&mut tx, arrival).await?;
+        let Found { known, prepared } = heads::lock(&mut tx, arrival, &events).await?;
         if arrival.flow.purpose == SignInPurpose::StepUp {
             return self.step_up(tx, events, known, arrival, now).await;
         }
@@ -83,7 +81,7 @@ impl Inner {
                 Arrived::Joined { workspace }
             }
         };
-        let refused = places::take_up(&mut tx, &user, &proof, now, &mut events).await?;
+        let refused = places::take_up(&mut tx, &user, &proof, prepared, now, &mut events).await?;
         let stay = places::stay(&mut tx, &user, &proof, refused, now).await?;
         let plain = Plain::<token::Session>::generate(&*self.random);
         let session = Session {

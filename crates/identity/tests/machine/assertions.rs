@@ -1,7 +1,7 @@
 //! Clients that prove themselves by signing (RFC 7523).
 
 use crate::api_keys::manager;
-use crate::tokens::request;
+use crate::tokens::{give_back, obtain, request};
 use crate::world::{ISSUER, World, secret};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -140,7 +140,8 @@ async fn each_algorithm_proves_a_client(database: TestDatabase) {
         }
         let mut said = claims(&world, id, &format!("one-{turn}"));
         said["aud"] = if turn == 4 { json!([aud]) } else { aud.into() };
-        let granted = world.machine.grant(proof(&assertion(&header, &said, sign)), request(None));
+        let granted =
+            obtain(&world.machine, proof(&assertion(&header, &said, sign)), request(None));
         let granted = granted.await.unwrap_or_else(|error| panic!("{alg}: {error:?}"));
         let caller = world.come_in(granted.access_token.expose()).await.unwrap();
         assert_eq!(caller.actor(), Actor::MachineClient(id));
@@ -158,23 +159,23 @@ async fn an_assertion_works_once(database: TestDatabase) {
     // At the same moment, and again.
     let machine = &world.machine;
     let (a, b) = tokio::join!(
-        machine.grant(proof(&one), request(None)),
-        machine.grant(proof(&one), request(None))
+        obtain(machine, proof(&one), request(None)),
+        obtain(machine, proof(&one), request(None))
     );
     assert_eq!([a.is_ok(), b.is_ok()].iter().filter(|ok| **ok).count(), 1);
-    let again = machine.grant(proof(&one), request(None)).await.err().unwrap();
+    let again = obtain(machine, proof(&one), request(None)).await.err().unwrap();
     assert!(matches!(again, GrantError::Client(Some(AssertionError::Replayed))));
     // Nor at the other endpoint, nor signed anew.
-    let elsewhere = machine.revoke_token(proof(&one), &secret("x")).await.err().unwrap();
+    let elsewhere = give_back(machine, proof(&one), &secret("x")).await.err().unwrap();
     assert!(matches!(elsewhere, GrantError::Client(Some(AssertionError::Replayed))));
     world.clock.advance(Duration::from_secs(30));
     let anew = assertion(&key.header(), &claims(&world, id, "once"), |m| key.sign(m));
-    let anew = machine.grant(proof(&anew), request(None)).await.err().unwrap();
+    let anew = obtain(machine, proof(&anew), request(None)).await.err().unwrap();
     assert!(matches!(anew, GrantError::Client(Some(AssertionError::Replayed))));
     // Each client has its own, and what was used to revoke is used too.
     let theirs = assertion(&key.header(), &claims(&world, other, "once"), |m| key.sign(m));
-    machine.revoke_token(proof(&theirs), &secret("x")).await.unwrap();
-    let again = machine.grant(proof(&theirs), request(None)).await.err().unwrap();
+    give_back(machine, proof(&theirs), &secret("x")).await.unwrap();
+    let again = obtain(machine, proof(&theirs), request(None)).await.err().unwrap();
     assert!(matches!(again, GrantError::Client(Some(AssertionError::Replayed))));
     let events = world.events("machine_authentication_refused").await;
     assert!(events.iter().all(|event| event["reason"] == "assertion_replayed"));
@@ -235,7 +236,7 @@ async fn wrong_assertions_are_refused(database: TestDatabase) {
     tampered[last] = if tampered[last] == b'A' { b'B' } else { b'A' };
     silent.push(String::from_utf8(tampered).unwrap());
     for text in &silent {
-        match world.machine.grant(proof(text), request(None)).await {
+        match obtain(&world.machine, proof(text), request(None)).await {
             Err(GrantError::Client(None)) => {}
             Err(other) => panic!("{text}: {other:?}"),
             Ok(_) => panic!("{text}"),
@@ -254,7 +255,7 @@ async fn wrong_assertions_are_refused(database: TestDatabase) {
         (saying("exp", (now + 3600).into()), Lifetime),
         (saying("exp", u64::MAX.into()), Lifetime),
     ] {
-        match world.machine.grant(proof(&text), request(None)).await {
+        match obtain(&world.machine, proof(&text), request(None)).await {
             Err(GrantError::Client(Some(found))) => assert_eq!(found, why, "{text}"),
             Err(other) => panic!("{text}: {other:?}"),
             Ok(_) => panic!("{text}"),
@@ -268,7 +269,7 @@ async fn wrong_assertions_are_refused(database: TestDatabase) {
     crate::tokens::refused(&world, beside).await;
     crate::tokens::refused(&world, crate::tokens::with_secret(id, "cws_x")).await;
     // None of them used the good one up.
-    world.machine.grant(proof(&good), request(None)).await.unwrap();
+    obtain(&world.machine, proof(&good), request(None)).await.unwrap();
     let reasons: Vec<_> = world.events("machine_authentication_refused").await;
     let reasons: std::collections::BTreeSet<_> =
         reasons.iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect();
@@ -285,7 +286,7 @@ async fn an_assertion_is_no_access_token_and_the_other_way_round(database: TestD
     let id = client(&world, &[key.public()]).await;
     let one = assertion(&key.header(), &claims(&world, id, "1"), |m| key.sign(m));
     World::refused(world.come_in(&one).await);
-    let granted = world.machine.grant(proof(&one), request(None)).await.unwrap();
+    let granted = obtain(&world.machine, proof(&one), request(None)).await.unwrap();
     crate::tokens::refused(&world, proof(granted.access_token.expose())).await;
 }
 
@@ -295,7 +296,7 @@ async fn keys_can_be_changed_by_having_two(database: TestDatabase) {
     let id = client(&world, &[old.public(), new.public()]).await;
     for key in [&old, &new] {
         let one = assertion(&key.header(), &claims(&world, id, key.kid), |m| key.sign(m));
-        world.machine.grant(proof(&one), request(None)).await.unwrap();
+        obtain(&world.machine, proof(&one), request(None)).await.unwrap();
     }
     // A name that is another key's.
     let mixed = json!({ "alg": "ES256", "kid": "old" });

@@ -11,5 +11,6 @@ mod api_keys;
 mod assertions;
 mod clients;
 mod nodes;
+mod signing_keys;
 mod tokens;
 mod world;

@@ -1,7 +1,7 @@
 //! What one node takes away, another knows at once; and what it cannot hear of, it asks for.
 
 use crate::api_keys::manager;
-use crate::tokens::{client, granted, with_secret};
+use crate::tokens::{client, give_back, granted, with_secret};
 use crate::world::{World, bearer, secret};
 use causeway_identity::action::ManageMachineAccess;
 use causeway_identity::{Authenticator, Rotation};
@@ -70,7 +70,7 @@ async fn what_one_node_takes_away_the_other_refuses() {
     assert!(comes_in(&there, &first).await && comes_in(&there, &second).await);
     let before = heard();
     let proof = with_secret(id, &client_secret);
-    world.machine.revoke_token(proof, &secret(&first)).await.unwrap();
+    give_back(&world.machine, proof, &secret(&first)).await.unwrap();
     changes(&store, before).await;
     assert!(!comes_in(&there, &first).await && comes_in(&there, &second).await);
     let before = heard();

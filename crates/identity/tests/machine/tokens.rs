@@ -6,13 +6,12 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use causeway_identity::action::{ActionName, ManageMachineAccess};
 use causeway_identity::{
-    AuthenticateError, ClientProof, GrantError, NewMachineClient, Scopes, TOKEN_LIFETIME,
-    TokenRequest,
+    AuthenticateError, ClientProof, GrantError, Granted, MachineAccess, NewMachineClient, Scopes,
+    TOKEN_LIFETIME, TokenRequest,
 };
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
-use causeway_types::entity::KeyPurpose;
-use causeway_types::{Actor, MachineClientId, Timestamp};
+use causeway_types::{Actor, MachineClientId, SecretString, Timestamp};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -57,29 +56,47 @@ pub(crate) fn request(scope: Option<&str>) -> TokenRequest {
     TokenRequest { grant_type: "client_credentials".into(), scope: scope.map(str::to_owned) }
 }
 
+/// What the token endpoint does.
+pub(crate) async fn obtain(
+    machine: &MachineAccess,
+    proof: ClientProof,
+    asked: TokenRequest,
+) -> Result<Granted, GrantError> {
+    machine.grant(machine.prove(proof).await?, asked).await
+}
+
+/// What the revocation endpoint does.
+pub(crate) async fn give_back(
+    machine: &MachineAccess,
+    proof: ClientProof,
+    token: &SecretString,
+) -> Result<(), GrantError> {
+    machine.revoke_token(machine.prove(proof).await?, token).await
+}
+
 /// A token for everything that the client may do.
 pub(crate) async fn granted(world: &World, client: MachineClientId, text: &str) -> String {
     let proof = with_secret(client, text);
-    let granted = world.machine.grant(proof, request(None)).await.unwrap();
+    let granted = obtain(&world.machine, proof, request(None)).await.unwrap();
     granted.access_token.expose().clone()
 }
 
 /// Asserts that a proof is refused without a reason.
 pub(crate) async fn refused(world: &World, proof: ClientProof) {
-    match world.machine.grant(proof, request(None)).await {
+    match obtain(&world.machine, proof, request(None)).await {
         Err(GrantError::Client(None)) => {}
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("a token was issued"),
     }
 }
 
-fn part(text: &str, place: usize) -> Value {
+pub(crate) fn part(text: &str, place: usize) -> Value {
     let part = text.split('.').nth(place).unwrap();
     serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap()
 }
 
 /// A token with this header and these claims, signed by `sign`.
-fn forge(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+pub(crate) fn forge(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let message = format!("{}.{}", encode(header), encode(claims));
     let signature = sign(message.as_bytes());
@@ -96,7 +113,7 @@ async fn a_token_is_a_jwt_that_anybody_can_check(database: TestDatabase) {
     let world = World::new(database).await;
     let (id, client_secret) = client(&world, &manager()).await;
     let proof = with_secret(id, &client_secret);
-    let granted = world.machine.grant(proof, request(None)).await.unwrap();
+    let granted = obtain(&world.machine, proof, request(None)).await.unwrap();
     assert_eq!(granted.expires_in, Duration::from_hours(1));
     assert_eq!(
         granted.scope,
@@ -148,7 +165,7 @@ async fn a_token_narrows_what_its_client_may(database: TestDatabase) {
         ..scopes(&[ActionName::Deploy, ActionName::ReadWorkflows])
     };
     let (id, client_secret) = client(&world, &own).await;
-    let grant = |scope| world.machine.grant(with_secret(id, &client_secret), request(scope));
+    let grant = |scope| obtain(&world.machine, with_secret(id, &client_secret), request(scope));
     let narrow = grant(Some("workflows.read")).await.unwrap();
     assert_eq!(narrow.scope, "workflows.read");
     let caller = world.come_in(narrow.access_token.expose()).await.unwrap();
@@ -214,7 +231,7 @@ async fn a_revoked_token_stops_at_once(database: TestDatabase) {
         let text = secret(text);
         let proof = with_secret(id, &client_secret);
         let machine = world.machine.clone();
-        async move { machine.revoke_token(proof, &text).await }
+        async move { give_back(&machine, proof, &text).await }
     };
     revoke(&first).await.unwrap();
     World::refused(world.come_in(&first).await);
@@ -232,14 +249,14 @@ async fn revoking_what_is_no_token_changes_nothing(database: TestDatabase) {
     let theirs = granted(&world, other, &other_secret).await;
     let (_, key) = world.insert_key(world.tenant, &manager(), None).await;
     for text in ["", "x", "a.b.c", &theirs, &key, &"x".repeat(10_000)] {
-        let done = world.machine.revoke_token(with_secret(id, &client_secret), &secret(text)).await;
+        let done = give_back(&world.machine, with_secret(id, &client_secret), &secret(text)).await;
         assert!(done.is_ok(), "RFC 7009 section 2.2");
     }
     world.come_in(&theirs).await.unwrap();
     world.come_in(&key).await.unwrap();
     assert_eq!(world.events("access_token_revoked").await.len(), 0);
     let proof = with_secret(id, &other_secret);
-    let done = world.machine.revoke_token(proof, &secret(&theirs)).await;
+    let done = give_back(&world.machine, proof, &secret(&theirs)).await;
     assert!(matches!(done, Err(GrantError::Client(None))));
 }
 
@@ -254,9 +271,11 @@ async fn a_forged_token_is_refused(database: TestDatabase) {
     world.come_in(&forge(&header, &claims, own)).await.unwrap();
     World::refused(world.come_in(&format!("{good}A")).await);
 
-    let public = world.keys.verifiers(KeyPurpose::AccessToken).next().unwrap().public_key();
+    let public = world.keys.access_verifiers(world.now()).remove(0);
     let hs256 = |message: &[u8]| {
-        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, public), message).as_ref().to_vec()
+        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, public.public_key()), message)
+            .as_ref()
+            .to_vec()
     };
     let stranger = Ed25519KeyPair::generate().unwrap();
     let by_stranger = |message: &[u8]| stranger.sign(message).as_ref().to_vec();
@@ -359,7 +378,7 @@ async fn a_token_ends_with_its_hour(database: TestDatabase) {
     World::refused(world.come_in(&text).await);
     // Revoking it now changes nothing and is no event.
     let proof = with_secret(id, &client_secret);
-    world.machine.revoke_token(proof, &secret(&text)).await.unwrap();
+    give_back(&world.machine, proof, &secret(&text)).await.unwrap();
     assert_eq!(world.events("access_token_revoked").await.len(), 0);
 }
 
@@ -380,7 +399,7 @@ async fn what_has_expired_is_forgotten(database: TestDatabase) {
     let (id, client_secret) = client(&world, &manager()).await;
     let text = granted(&world, id, &client_secret).await;
     let proof = with_secret(id, &client_secret);
-    world.machine.revoke_token(proof, &secret(&text)).await.unwrap();
+    give_back(&world.machine, proof, &secret(&text)).await.unwrap();
     world.clock.advance(TOKEN_LIFETIME);
     assert_eq!(world.machine.forget_expired().await.unwrap(), 0, "other clocks may be behind");
     world.clock.advance(Duration::from_hours(1) + Duration::from_micros(1));

@@ -22,6 +22,7 @@ pub(crate) const ISSUER: &str = "https://connect.example.com";
 pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) vault: Vault,
     pub(crate) keys: OwnKeys,
     pub(crate) machine: MachineAccess,
     pub(crate) authenticator: Authenticator,
@@ -60,7 +61,7 @@ impl World {
         };
         let machine = machine(store.clone(), keys.clone(), &clock);
         let authenticator = machine.authenticator();
-        Self { database, clock, keys, machine, authenticator, tenant, _root: root }
+        Self { database, clock, vault, keys, machine, authenticator, tenant, _root: root }
     }
 
     /// The same installation, as another node with its own connections and memory.

@@ -1,11 +1,11 @@
 //! Invitations: made, listed and revoked.
 
 use crate::world::{ALL, World, refused};
-use causeway_identity::action::{ManageMembers, ReadMembers};
+use causeway_identity::action::{ActionName, ManageMembers, ReadMembers};
 use causeway_identity::token::{self, Plain};
 use causeway_identity::{
     INVITATION_LIFETIME, MAX_INVITATION_LIFETIME, MIN_INVITATION_LIFETIME, MadeInvitation,
-    MembersError, NewInvitation, Scopes,
+    MembersError, NewInvitation, Scopes, role,
 };
 use causeway_store::testing::TestDatabase;
 use causeway_store::{db, on_both};
@@ -20,6 +20,7 @@ on_both!(
     who_is_a_member_is_not_invited,
     look_alike_addresses_are_refused_or_others,
     invitations_of_other_workspaces_are_not_there,
+    whoever_invites_is_named,
 );
 
 fn new(email: &str, role: Role) -> NewInvitation {
@@ -40,7 +41,7 @@ impl World {
     async fn open(&self, by: &causeway_identity::Caller) -> Vec<InvitationId> {
         let permit = self.permit::<ReadMembers>(by);
         let open = self.members.invitations(&permit, InvitationId::lowest(), 100).await.unwrap();
-        open.into_iter().map(|one| one.id).collect()
+        open.into_iter().map(|one| one.invitation.id).collect()
     }
 }
 
@@ -111,7 +112,7 @@ async fn nobody_invites_above_themselves(database: TestDatabase) {
     let revoked =
         world.members.revoke_invitation(&world.permit(&admin), &admin, made.invitation.id).await;
     assert_eq!(refused(revoked), Code::Denied);
-    let key = Scopes::only(causeway_identity::action::ActionName::ManageMembers);
+    let key = Scopes::only(ActionName::ManageMembers);
     let program = world.program(&key).await;
     let refusal = world.invite(&program, &new("eve@example.com", Role::Viewer)).await;
     assert_eq!(refused(refusal), Code::Denied);
@@ -173,4 +174,29 @@ async fn invitations_of_other_workspaces_are_not_there(database: TestDatabase) {
     assert!(world.open(&by).await.is_empty());
     let revoked = world.members.revoke_invitation(&world.permit(&by), &by, theirs).await;
     assert_eq!(refused(revoked), Code::NotFound);
+}
+
+async fn whoever_invites_is_named(database: TestDatabase) {
+    let world = World::new(database).await;
+    let person = world.person(Role::Owner).await;
+    let by = world.caller(&person).await;
+    let name = {
+        let mut conn = world.database.store.read().await.unwrap();
+        db!(conn, user::by_id(person.user)).unwrap().unwrap().name
+    };
+    assert!(!name.is_empty());
+    let made = world.invite(&by, &new("ada@example.com", Role::Viewer)).await.unwrap();
+    assert_eq!(made.inviter.as_deref(), Some(name.as_str()));
+    // A program has no name here.
+    let mut scopes = Scopes::only(ActionName::ManageMembers);
+    let actions = ActionName::ALL.iter().filter(|one| role::carries(Role::Viewer, **one));
+    scopes.actions.as_mut().unwrap().extend(actions);
+    let program = world.program(&scopes).await;
+    let made = world.invite(&program, &new("bob@example.com", Role::Viewer)).await.unwrap();
+    assert_eq!(made.inviter, None);
+    let permit = world.permit::<ReadMembers>(&by);
+    let open = world.members.invitations(&permit, InvitationId::lowest(), 100).await.unwrap();
+    let named: Vec<_> =
+        open.iter().map(|one| (one.invitation.email.as_str(), one.inviter.as_deref())).collect();
+    assert_eq!(named, [("ada@example.com", Some(name.as_str())), ("bob@example.com", None)]);
 }

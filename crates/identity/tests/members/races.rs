@@ -5,9 +5,9 @@ use crate::world::{ALL, Person, World};
 use causeway_identity::action::ReadWorkspace;
 use causeway_identity::{Grantee, NewMembers, SessionError};
 use causeway_store::testing::TestDatabase;
-use causeway_store::{db, on_both};
+use causeway_store::{Audit, Store, db, on_both};
 use causeway_types::entity::{MemberState, Role};
-use causeway_types::{Code, Coded};
+use causeway_types::{Actor, Code, Coded};
 use serde_json::json;
 use std::time::Duration;
 
@@ -273,4 +273,57 @@ fn copy(person: &Person) -> Person {
         cookie: person.cookie.clone(),
         workspace: person.workspace,
     }
+}
+
+/// With PostgreSQL: somebody is put out, and signs in anew between the end of their sessions and
+/// the lock on the workspace's chain.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_while_they_are_put_out_is_out() {
+    let world = World::new(TestDatabase::postgres().await).await;
+    let by = world.caller(&world.person(Role::Owner).await).await;
+    let directory = world.directory().await;
+    let store = &world.database.store;
+    for way in 0..3 {
+        let person = world.person(Role::Viewer).await;
+        let mut other = store.write(Actor::Machine).await.unwrap();
+        assert!(db!(other, audit::lock_head(world.workspace())).unwrap());
+        let put_out = async {
+            let id = person.member.to_string();
+            let out = json!({ "Operations": [{ "op": "replace", "value": { "active": false } }] });
+            match way {
+                0 => world.deactivate(&by, person.member).await.map(drop).unwrap(),
+                1 => world.remove(&by, person.member).await.unwrap(),
+                _ => {
+                    let done = world.scim.patch_user(&directory, &id, out.as_object().unwrap());
+                    done.await.map(drop).unwrap();
+                }
+            }
+        };
+        let ((), cookie) = tokio::join!(put_out, async {
+            somebody_waits(store).await;
+            let cookie = world.sign_in(person.user).await;
+            let event = Audit::ClaimLinkMade {};
+            other.commit(world.workspace(), world.now(), event).await.unwrap();
+            cookie
+        });
+        let anew = Person { cookie, ..copy(&person) };
+        for one in [&person, &anew] {
+            assert!(matches!(world.comes(one).await, Err(SessionError::Refused)), "{way}");
+        }
+        let action = if way == 1 { "member_removed" } else { "member_deactivated" };
+        assert_eq!(world.last(action).await["sessions_ended"], 2, "{way}");
+    }
+}
+
+/// Waits until another transaction waits for a lock.
+async fn somebody_waits(store: &Store) {
+    let Store::Postgres { pool, .. } = store else { panic!("not PostgreSQL") };
+    let waiting = async {
+        let question = "SELECT COUNT(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(question).fetch_one(pool).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
 }

@@ -10,6 +10,7 @@ mod claims;
 mod flows;
 mod issuer;
 mod members;
+mod order;
 mod providers;
 mod rules;
 mod sessions;

@@ -2,12 +2,15 @@
 
 use crate::issuer::Issuer;
 use crate::world::{World, new_provider};
-use causeway_identity::{Arrived, Purpose, Refusal, SignInError, WantedPlace};
+use causeway_identity::{
+    Arrived, Members, MembersParts, NewInvitation, Purpose, Refusal, SignInError, WantedPlace,
+};
 use causeway_store::testing::TestDatabase;
 use causeway_store::{db, on_both};
 use causeway_types::entity::{MemberOrigin, MemberState, ProviderKind, Role};
-use causeway_types::{Code, Coded as _, INSTALLATION};
+use causeway_types::{Code, Coded as _, INSTALLATION, OsRandom};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 
 on_both!(
@@ -19,6 +22,7 @@ on_both!(
     an_invitation_is_for_its_address_and_its_time,
     an_invitation_into_a_project_gives_its_role_there,
     an_invitation_fits_what_is_there_already,
+    an_invitation_says_who_invites,
     a_deactivated_member_stays_out,
     prepared_places_are_taken_by_whom_they_are_for,
     a_workspaces_own_provider_counts_nowhere_else,
@@ -109,6 +113,7 @@ async fn an_invitation_makes_a_member_once(database: TestDatabase) {
     let token = world.invite(workspace, "bob@example.com", Role::Developer, None).await;
     let mut bob = world.person();
     let view = world.sign_in.invitation(&token, bob.address).await.unwrap();
+    assert_eq!(view.inviter, None, "the machine has no name");
     assert_eq!((view.workspace, view.email.as_str()), (workspace, "bob@example.com"));
     assert_eq!(view.providers.iter().map(|one| one.id).collect::<Vec<_>>(), [provider]);
     issuer.claim(json!({ "sub": "bob", "email": "Bob@Example.com" }));
@@ -219,6 +224,32 @@ async fn an_invitation_fits_what_is_there_already(database: TestDatabase) {
     world.through(&issuer, purpose, &bob).await.unwrap();
     let joined = world.actions(workspace).await;
     assert_eq!(joined.iter().filter(|one| *one == "member_joined").count(), 2, "Ada and Bob");
+}
+
+async fn an_invitation_says_who_invites(database: TestDatabase) {
+    let (world, issuer, provider) = World::with_issuer(database).await;
+    issuer.claim(json!({ "name": "Ada Lovelace" }));
+    let ada = world.ada(&issuer, provider).await;
+    let workspace = world.workspace().await;
+    let by = world.caller(&ada, workspace).await;
+    let members = Members::new(MembersParts {
+        store: world.database.store.clone(),
+        vault: world.vault.clone(),
+        token_key: world.keys.token().clone(),
+        clock: world.clock.clone(),
+        random: Arc::new(OsRandom),
+    });
+    let new = NewInvitation {
+        email: "bob@example.com".into(),
+        role: Role::Viewer,
+        project: None,
+        lifetime: None,
+    };
+    let permit = world.permit(&ada, workspace).await;
+    let made = members.invite(&permit, &by, &new).await.unwrap();
+    let bob = world.person();
+    let view = world.sign_in.invitation(made.token.expose(), bob.address).await.unwrap();
+    assert_eq!(view.inviter.as_deref(), Some("Ada Lovelace"));
 }
 
 async fn a_deactivated_member_stays_out(database: TestDatabase) {

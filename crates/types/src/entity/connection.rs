@@ -18,14 +18,21 @@ pub struct OAuthClient {
     pub environment_id: EnvironmentId,
     /// The app's slug.
     pub app: String,
+    /// Which of the app's clients it is; empty for the one that is used if none is named.
+    pub name: String,
+    /// What it is for, in the company's own words.
+    pub description: String,
     /// The `client_id` that the app gave.
     pub client_id: String,
-    /// The `client_secret` that the app gave, sealed; empty for a public client.
+    /// The `client_secret` that the app gave, with the values of the row's `client_fields`,
+    /// sealed; empty for a public client.
     pub secret: Sealed,
     /// The scopes to ask for, separated by spaces; empty for those of the app's row.
     pub scopes: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }
 
 /// Whoever connections belong to.
@@ -58,14 +65,32 @@ words! {
 }
 
 words! {
-    /// How a connection proves itself to the app.
+    /// How a connection proves itself to the app; the names are those of the catalogue's rows.
     Scheme {
         /// OAuth 2.0 authorization code.
         Oauth2 = "oauth2",
+        /// OAuth 2.0 device authorization.
+        Device = "device",
+        /// OAuth 2.0 client credentials of the customer.
+        ClientCredentials = "client_credentials",
+        /// A token signed with the customer's key.
+        Jwt = "jwt",
+        /// OAuth 1.0a.
+        Oauth1 = "oauth1",
         /// An API key.
         ApiKey = "api_key",
         /// User name and password.
         Basic = "basic",
+        /// A token that is got for the customer's keys.
+        TokenExchange = "token_exchange",
+        /// Each request is signed with the customer's key.
+        Signature = "signature",
+        /// The company's app, installed in the customer's account.
+        Installation = "installation",
+        /// OAuth of the Model Context Protocol.
+        Mcp = "mcp",
+        /// Nothing.
+        None = "none",
     }
 }
 
@@ -96,10 +121,23 @@ pub struct Connection {
     pub credential: Sealed,
     /// The scopes that were granted, separated by spaces.
     pub scopes: String,
+    /// The hosts of this account that may receive the credential, beside those that the row
+    /// names for everybody, separated by spaces.
+    pub hosts: String,
+    /// The account's id at the app.
+    pub account_id: Option<String>,
+    /// What people call the account.
+    pub account_name: Option<String>,
+    /// What may be done with it through the proxy, as JSON; everything if none.
+    pub policy: Option<String>,
     /// When the access token expires, if it does.
     pub expires_at: Option<Timestamp>,
     /// When the background refresh looks at it next, if ever.
     pub refresh_at: Option<Timestamp>,
+    /// When its token was last renewed.
+    pub refreshed_at: Option<Timestamp>,
+    /// When its credential was last used, to the hour.
+    pub used_at: Option<Timestamp>,
     /// Grows with every change of the credential; a writer that holds an older value is refused.
     pub fence: i64,
     /// When it was made.
@@ -139,8 +177,20 @@ pub struct ConnectionOverview {
     pub state_reason: Option<String>,
     /// The scopes that were granted, separated by spaces.
     pub scopes: String,
+    /// The account's id at the app.
+    pub account_id: Option<String>,
+    /// What people call the account.
+    pub account_name: Option<String>,
+    /// What may be done with it through the proxy, as JSON; everything if none.
+    pub policy: Option<String>,
     /// When the access token expires, if it does.
     pub expires_at: Option<Timestamp>,
+    /// When the background looks at it next.
+    pub refresh_at: Option<Timestamp>,
+    /// When its token was last renewed.
+    pub refreshed_at: Option<Timestamp>,
+    /// When its credential was last used, to the hour.
+    pub used_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -201,18 +251,30 @@ pub struct ConnectSession {
     pub environment_id: EnvironmentId,
     /// The customer.
     pub customer_id: CustomerId,
-    /// The app's slug.
-    pub app: String,
-    /// The name that the connection gets.
-    pub connection_name: String,
+    /// The app's slug; `None` if the customer chooses.
+    pub app: Option<String>,
+    /// The name that the connection gets; made up if `None`.
+    pub connection_name: Option<String>,
     /// The connection to renew instead of making another.
     pub reconnect_id: Option<ConnectionId>,
+    /// The company's client to use, if not the app's usual one.
+    pub oauth_client_id: Option<OAuthClientId>,
+    /// The set of scopes of the app's row to ask for instead of the usual ones.
+    pub scope_profile: Option<String>,
+    /// Scopes to ask for beside those, separated by spaces.
+    pub scopes: String,
     /// SHA-256 of the link's token.
     pub token_digest: Vec<u8>,
     /// SHA-256 of the cookie of the browser that opened the link first; no other browser may go on.
     pub browser_digest: Option<Vec<u8>>,
+    /// The origins of the pages that may embed the connect page, separated by spaces.
+    pub allowed_origins: String,
     /// Where the customer is sent afterwards.
     pub return_url: Option<String>,
+    /// Where the customer is sent if it did not work, if elsewhere.
+    pub error_url: Option<String>,
+    /// Where the outcome is posted to.
+    pub webhook_url: Option<String>,
     /// When the link stops working.
     pub expires_at: Timestamp,
     /// When it was used up.
@@ -232,12 +294,44 @@ pub struct OAuthFlow {
     pub workspace_id: WorkspaceId,
     /// The connect session that it serves.
     pub connect_session_id: ConnectSessionId,
+    /// The app's slug.
+    pub app: String,
+    /// By which scheme.
+    pub scheme: Scheme,
     /// SHA-256 of the cookie of the browser that it was started in.
     pub browser_digest: Vec<u8>,
-    /// The PKCE verifier, sealed.
+    /// The secrets that verify the answer, and what else the flow has to remember, sealed.
     pub verifier: Sealed,
     /// When it can no longer be finished.
     pub expires_at: Timestamp,
     /// When its answer came; a second answer is refused.
     pub used_at: Option<Timestamp>,
+    /// Why nothing came of it, if so: a problem's code, a line feed and a sentence for the
+    /// customer.
+    pub outcome: Option<String>,
+    /// When the app may be asked next whether the customer has agreed on another device.
+    pub poll_at: Option<Timestamp>,
+    /// Seconds between such questions.
+    pub poll_seconds: Option<i64>,
+}
+
+/// How connect pages of an environment look, and where they may lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectSettings {
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The company's name for its customers; empty for the project's.
+    pub company: String,
+    /// Where customers get help; may be empty.
+    pub support_email: String,
+    /// Colours and logo, as JSON.
+    pub theme: String,
+    /// The origins to which customers may be sent back, separated by spaces.
+    pub return_origins: String,
+    /// 1 if credentials may be exported.
+    pub credential_export: i64,
+    /// When they last changed.
+    pub updated_at: Timestamp,
 }

@@ -65,6 +65,10 @@ pub struct MachineClient {
     pub name: String,
     /// HMAC-SHA256 of the secret, if it has one.
     pub digest: Option<Vec<u8>>,
+    /// HMAC-SHA256 of the secret before, if there was one.
+    pub old_digest: Option<Vec<u8>>,
+    /// Until when the secret before works.
+    pub old_until: Option<Timestamp>,
     /// Its public keys as a JWK Set (RFC 7517 section 5), if it signs assertions.
     pub public_keys: Option<String>,
     /// What it may do, as JSON: `causeway_identity::Scopes`.

@@ -22,6 +22,12 @@ pub(super) enum Column {
     ProviderSecret,
     SignInSecrets,
     SigningKey,
+    WebhookTarget,
+    WebhookBody,
+    WebhookAnswer,
+    ConnectToken,
+    OverrideFields,
+    ProjectWebhook,
 }
 
 /// A seal of a page. The place is missing if the record's id is not one.
@@ -32,7 +38,7 @@ pub(super) struct Row {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::ClientSecret,
         Self::FlowVerifier,
         Self::Credential,
@@ -46,6 +52,12 @@ impl Column {
         Self::ProviderSecret,
         Self::SignInSecrets,
         Self::SigningKey,
+        Self::WebhookTarget,
+        Self::WebhookBody,
+        Self::WebhookAnswer,
+        Self::ConnectToken,
+        Self::OverrideFields,
+        Self::ProjectWebhook,
     ];
 
     /// The kind of record, as it stands in a rotation's `at_kind`: the same word as in the seals'
@@ -65,6 +77,12 @@ impl Column {
             Self::ProviderSecret => "identity_provider",
             Self::SignInSecrets => "sign_in_flow",
             Self::SigningKey => "signing_key",
+            Self::WebhookTarget => "webhook_endpoint",
+            Self::WebhookBody => "webhook_message",
+            Self::WebhookAnswer => "webhook_attempt",
+            Self::ConnectToken => "connect_session",
+            Self::OverrideFields => "app_override",
+            Self::ProjectWebhook => "project_webhook",
         }
     }
 
@@ -91,6 +109,12 @@ impl Column {
             Self::ProviderSecret => Place::ProviderSecret(record.parse().ok()?),
             Self::SignInSecrets => Place::SignInSecrets(record.parse().ok()?),
             Self::SigningKey => Place::SigningKey(record.parse().ok()?),
+            Self::WebhookTarget => Place::WebhookTarget(record.parse().ok()?),
+            Self::WebhookBody => Place::WebhookBody(record.parse().ok()?),
+            Self::WebhookAnswer => Place::WebhookAnswer(record.parse().ok()?),
+            Self::ConnectToken => Place::ConnectToken(record.parse().ok()?),
+            Self::OverrideFields => Place::AppOverrideFields(record.parse().ok()?),
+            Self::ProjectWebhook => Place::ProjectWebhook(record.parse().ok()?),
             Self::IdempotentResponse => Place::IdempotentResponse(scope(record).try_into().ok()?),
         })
     }
@@ -119,6 +143,16 @@ impl Column {
             }
             Self::SignInSecrets => db!(conn, reseal::sign_in_secrets(workspace, after, key, limit)),
             Self::SigningKey => db!(conn, reseal::signing_keys(workspace, after, key, limit)),
+            Self::WebhookTarget => db!(conn, reseal::webhook_targets(workspace, after, key, limit)),
+            Self::WebhookBody => db!(conn, reseal::webhook_bodies(workspace, after, key, limit)),
+            Self::WebhookAnswer => db!(conn, reseal::webhook_answers(workspace, after, key, limit)),
+            Self::ConnectToken => db!(conn, reseal::connect_tokens(workspace, after, key, limit)),
+            Self::OverrideFields => {
+                db!(conn, reseal::override_fields(workspace, after, key, limit))
+            }
+            Self::ProjectWebhook => {
+                db!(conn, reseal::project_webhooks(workspace, after, key, limit))
+            }
             Self::IdempotentResponse => {
                 let after = scope(after);
                 db!(conn, reseal::idempotent_responses(workspace, &after, key, limit))
@@ -171,6 +205,22 @@ impl Column {
                 db!(tx, reseal::replace_sign_in_secrets(workspace, record, old, new))
             }
             Self::SigningKey => db!(tx, reseal::replace_signing_key(workspace, record, old, new)),
+            Self::WebhookTarget => {
+                db!(tx, reseal::replace_webhook_target(workspace, record, old, new))
+            }
+            Self::WebhookBody => db!(tx, reseal::replace_webhook_body(workspace, record, old, new)),
+            Self::WebhookAnswer => {
+                db!(tx, reseal::replace_webhook_answer(workspace, record, old, new))
+            }
+            Self::ConnectToken => {
+                db!(tx, reseal::replace_connect_token(workspace, record, old, new))
+            }
+            Self::OverrideFields => {
+                db!(tx, reseal::replace_override_fields(workspace, record, old, new))
+            }
+            Self::ProjectWebhook => {
+                db!(tx, reseal::replace_project_webhook(workspace, record, old, new))
+            }
             Self::IdempotentResponse => {
                 let scope = scope(record);
                 db!(tx, reseal::replace_idempotent_response(workspace, &scope, old, new))
@@ -196,8 +246,10 @@ mod tests {
     #[test]
     fn every_column_has_the_kind_of_its_place() {
         let id = "01jd8r4t5v6w7x8y9z0a1b2c3d";
-        let prefixes =
-            ["oac", "oaf", "conn", "conn", "trg", "ver", "evt", "stp", "inv", "idp", "sif", "sgn"];
+        let prefixes = [
+            "oac", "oaf", "conn", "conn", "trg", "ver", "evt", "stp", "inv", "idp", "sif", "sgn",
+            "whe", "msg", "wha",
+        ];
         let columns = Column::ALL.into_iter().filter(|one| *one != Column::IdempotentResponse);
         for (column, prefix) in columns.zip(prefixes) {
             let place = column.place(&format!("{prefix}_{id}")).unwrap();

@@ -3,7 +3,7 @@ use crate::extract::{Authorized, PathId};
 use crate::{Api, Problem};
 use axum::Json;
 use axum::extract::State;
-use causeway_catalog::{App, KeyField};
+use causeway_catalog::{App, Field};
 use causeway_identity::action;
 use causeway_types::Code;
 use serde::Serialize;
@@ -16,11 +16,26 @@ pub(crate) struct AppDetail {
     app: AppBody,
     /// The scopes that an OAuth flow asks for by default.
     default_scopes: Vec<String>,
+    /// Sets of scopes that a connect session may ask for by name.
+    scope_profiles: Vec<ScopeProfileBody>,
     /// What a connection by API key asks for.
     key_fields: Vec<KeyFieldBody>,
+    /// What an OAuth client of yours has beside id and secret.
+    client_fields: Vec<KeyFieldBody>,
 }
 
-/// A field of a connection by API key.
+/// A set of scopes with a name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ScopeProfileBody {
+    /// Its name, for `scope_profile` of a connect session.
+    name: String,
+    /// What it is for.
+    description: String,
+    /// The scopes.
+    scopes: Vec<String>,
+}
+
+/// A field to fill in.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct KeyFieldBody {
     /// Its name in requests.
@@ -31,8 +46,8 @@ pub(crate) struct KeyFieldBody {
     help: Option<String>,
 }
 
-impl From<&KeyField> for KeyFieldBody {
-    fn from(field: &KeyField) -> Self {
+impl From<&Field> for KeyFieldBody {
+    fn from(field: &Field) -> Self {
         Self { name: field.name.to_string(), label: field.label.clone(), help: field.help.clone() }
     }
 }
@@ -44,7 +59,19 @@ impl From<&App> for AppDetail {
         Self {
             app: app.into(),
             default_scopes: scopes.unwrap_or_default(),
+            scope_profiles: app
+                .auth
+                .oauth2
+                .iter()
+                .flat_map(|oauth2| &oauth2.scopes.profiles)
+                .map(|profile| ScopeProfileBody {
+                    name: profile.name.to_string(),
+                    description: profile.description.clone(),
+                    scopes: profile.scopes.clone(),
+                })
+                .collect(),
             key_fields: fields.map(KeyFieldBody::from).collect(),
+            client_fields: app.client_fields.iter().map(KeyFieldBody::from).collect(),
         }
     }
 }

@@ -17,15 +17,33 @@ use utoipa::ToSchema;
 pub(crate) struct NewSessionBody {
     /// Your own id of the customer; made if it is new.
     customer: String,
-    /// The app.
-    app: String,
+    /// The app; the customer chooses if it is left out.
+    app: Option<String>,
     /// The name by which workflows refer to the connection; made up if it is left out.
     name: Option<String>,
-    /// Where the customer goes afterwards: an absolute http or https URL.
+    /// Where the customer goes afterwards: an absolute https URL, or an http one at localhost, at
+    /// one of the `return_origins` of your connect settings if you have set any.
     #[schema(value_type = Option<String>, format = "uri")]
     return_url: Option<Url>,
+    /// Where the customer goes if it did not work, under the same rule, with the problem's code as
+    /// `error`; the page says what happened if it is left out.
+    #[schema(value_type = Option<String>, format = "uri")]
+    error_url: Option<Url>,
+    /// Where the outcome is posted to: an https URL.
+    #[schema(value_type = Option<String>, format = "uri")]
+    webhook_url: Option<Url>,
     /// The connection to renew instead of making another.
     reconnect_id: Option<ConnectionId>,
+    /// Your OAuth client to use, by its name or id; the app's usual one if it is left out.
+    oauth_client: Option<String>,
+    /// The set of scopes of the app to ask for instead of the usual ones.
+    scope_profile: Option<String>,
+    /// Scopes to ask for beside those. A connection that is renewed keeps those that it has.
+    #[serde(default)]
+    scopes: Vec<String>,
+    /// The origins of your pages that may embed the connect page, like `https://app.example.com`.
+    #[serde(default)]
+    allowed_origins: Vec<String>,
     /// How long the link works, in seconds: 60 to 86400. Default 1800.
     expires_in: Option<u64>,
 }
@@ -58,7 +76,13 @@ pub(crate) async fn create(
         app: new.app,
         name: new.name,
         return_url: new.return_url.map(String::from),
+        error_url: new.error_url.map(String::from),
+        webhook_url: new.webhook_url.map(String::from),
         reconnect: new.reconnect_id,
+        oauth_client: new.oauth_client,
+        scope_profile: new.scope_profile,
+        scopes: new.scopes,
+        allowed_origins: new.allowed_origins,
         lifetime: new.expires_in.map(Duration::from_secs),
     };
     let made = api.connect().create_session(&permit, new).await?;

@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 pub(crate) struct SessionStateBody {
     /// Its id.
     id: ConnectSessionId,
-    /// The app.
-    app: String,
-    /// The name that the connection gets or got.
-    name: String,
+    /// The app; null if the customer chooses.
+    app: Option<String>,
+    /// The name that the connection gets or got; null if it is still to be made up.
+    name: Option<String>,
     /// When the link stops working.
     expires_at: Timestamp,
     /// When it was used, if it was.

@@ -20,5 +20,5 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<InvitationBody>>, Problem> {
     let (limit, after) = (query.limit()?, query.after(InvitationId::lowest())?);
     let open = api.members().invitations(&permit, after, limit + 1).await?;
-    Ok(Json(Page::of(open, limit, |invitation| invitation.id.to_string(), InvitationBody::from)))
+    Ok(Json(Page::of(open, limit, |one| one.invitation.id.to_string(), InvitationBody::from)))
 }

@@ -1,24 +1,28 @@
 #![expect(unused_qualifications, reason = "the macro qualifies the type of the parameters")]
 
 use super::{InvocationBody, StepBody};
-use crate::extract::{Authorized, QueryOf};
+use crate::extract::{Authorized, Proof, QueryOf};
 use crate::{Api, Problem};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use causeway_flow::{FlowError, InvocationFilter};
 use causeway_identity::{Permit, action};
-use causeway_types::{InvocationId, Randomness, WorkflowId};
+use causeway_store::{Heard, Mark};
+use causeway_types::{InvocationId, Randomness, Timestamp, WorkflowId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::{IntoParams, ToSchema};
 
 /// How often the journal is looked at without a hint: another node may have written to it.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often it is looked at whether the client may still see what it follows, if nothing is heard:
+/// nobody tells of a session that ends, or of a role that is taken.
+const LOOK_AT_ACCESS: Duration = Duration::from_secs(3);
 /// How many open invocations are followed at a time; newer ones show when some of them end.
 const FOLLOWED: usize = 100;
 /// For how long an invocation with an older id may still come up: ids are made before commits, and
@@ -56,7 +60,9 @@ pub(crate) enum TailEvent {
     },
 }
 
-/// Follow invocations as they happen, as server-sent events.
+/// Follow invocations as they happen, as server-sent events. When the caller may not see them any
+/// more, because his key or session has ended or his rights have changed, the stream ends with an
+/// event `problem`, which says why.
 #[utoipa::path(
     get, path = "/invocations/tail", tag = "invocations", operation_id = "tail_invocations",
     params(TailQuery),
@@ -65,10 +71,12 @@ pub(crate) enum TailEvent {
 pub(crate) async fn tail(
     State(api): State<Api>,
     Authorized(permit): Authorized<action::ReadInvocations>,
+    proof: Proof,
     QueryOf(query): QueryOf<TailQuery>,
 ) -> Result<Sse<impl tokio_stream::Stream<Item = Result<Event, Infallible>>>, Problem> {
     // Subscribed before anything is read, so that nothing falls in between.
     let notices = api.flow().notices();
+    let access = Access::new(&api, proof, permit.workspace());
     let mut follower = Follower {
         cursor: match query.after {
             Some(after) => after,
@@ -86,8 +94,7 @@ pub(crate) async fn tail(
     }
     let (sender, receiver) = mpsc::channel(64);
     tokio::spawn(async move {
-        if let Err(error) = follower.run(&api, notices, &sender).await {
-            let problem = Problem::from(error);
+        if let Err(problem) = follower.run(&api, notices, access, &sender).await {
             let event = Event::default().event("problem").data(problem.detail());
             // A client that is gone needs no reason.
             let _ = sender.send(event).await;
@@ -132,9 +139,13 @@ impl Follower {
         &mut self,
         api: &Api,
         mut notices: broadcast::Receiver<causeway_flow::Notice>,
+        mut access: Access,
         sender: &mpsc::Sender<Event>,
-    ) -> Result<(), FlowError> {
+    ) -> Result<(), Problem> {
         loop {
+            if access.is_due(api) {
+                self.permit = access.again(api).await?;
+            }
             for event in self.news(api).await? {
                 let Ok(event) = Event::default().json_data(event) else { continue };
                 if sender.send(event).await.is_err() {
@@ -148,6 +159,7 @@ impl Follower {
                 () = sender.closed() => return Ok(()),
                 () = tokio::time::sleep(LOOK) => {}
                 () = next_of(&mut notices, self.permit.tenant().environment) => {}
+                () = access.changes(api) => {}
             }
         }
     }
@@ -209,6 +221,49 @@ impl Follower {
             self.followed.remove(&id);
         }
         Ok(news)
+    }
+}
+
+/// Whether the client may still see what it follows.
+struct Access {
+    proof: Proof,
+    workspace: WorkspaceId,
+    heard: watch::Receiver<Heard>,
+    /// What had been heard of changed access before it was looked at last; None while nothing is.
+    mark: Option<Mark>,
+    looked_at: Timestamp,
+}
+
+impl Access {
+    /// The request was let in just now.
+    fn new(api: &Api, proof: Proof, workspace: WorkspaceId) -> Self {
+        let heard = api.store().notices().heard();
+        Self { proof, workspace, heard, mark: None, looked_at: api.clock().now() }
+    }
+
+    /// Whether it must be looked at again: something has been taken from somebody in the workspace,
+    /// or it is time.
+    fn is_due(&self, api: &Api) -> bool {
+        let notices = api.store().notices();
+        let changed = self.mark.is_none_or(|mark| !notices.holds(self.workspace, mark));
+        changed || api.clock().now().since(self.looked_at) >= LOOK_AT_ACCESS
+    }
+
+    async fn again(&mut self, api: &Api) -> Result<Permit<action::ReadInvocations>, Problem> {
+        self.mark = api.store().notices().mark();
+        self.looked_at = api.clock().now();
+        self.proof.again(api).await
+    }
+
+    /// Waits until it must be looked at again for a change.
+    async fn changes(&mut self, api: &Api) {
+        while self.heard.changed().await.is_ok() {
+            if self.mark.is_some_and(|mark| !api.store().notices().holds(self.workspace, mark)) {
+                return;
+            }
+        }
+        // The store is gone; the timer of the caller goes on.
+        std::future::pending::<()>().await;
     }
 }
 

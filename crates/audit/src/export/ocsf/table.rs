@@ -112,6 +112,7 @@ rules! {
     "api_key_revoked" => EntityManagement DELETE "key" "api key";
     "machine_client_created" => EntityManagement CREATE "client" "machine client";
     "machine_client_secret_rotated" => EntityManagement UPDATE "client" "machine client";
+    "machine_client_keys_changed" => EntityManagement UPDATE "client" "machine client";
     "machine_client_revoked" => EntityManagement DELETE "client" "machine client";
     "access_token_issued" => Authentication LOGON "client" "machine client";
     "access_token_revoked" => Authentication LOGOFF "client" "machine client";
@@ -121,17 +122,30 @@ rules! {
     "rotation_started" => EntityManagement UPDATE "key" "data key";
     "rotation_finished" => EntityManagement UPDATE "rotation" "data key";
     "signing_key_created" => EntityManagement CREATE "key" "signing key";
+    "signing_key_rotated" => EntityManagement UPDATE "key" "signing key";
 
     "oauth_client_set" => EntityManagement UPDATE "client" "oauth client";
     "oauth_client_deleted" => EntityManagement DELETE "client" "oauth client";
+    "connect_settings_set" => EntityManagement UPDATE "environment" "connect settings";
     "connect_session_created" => EntityManagement CREATE "session" "connect session";
     "connection_created" => EntityManagement CREATE "connection" "connection";
+    "connection_policy_set" => EntityManagement UPDATE "connection" "connection";
     "connection_reconnected" => EntityManagement UPDATE "connection" "connection";
     "connection_refreshed" => EntityManagement UPDATE "connection" "connection";
     "connection_state_changed" => EntityManagement UPDATE "connection" "connection";
     "connection_deleted" => EntityManagement DELETE "connection" "connection";
+    "customer_deleted" => EntityManagement DELETE "customer" "customer";
+    "credential_exported" => ApiActivity READ "connection" "connection";
+    "app_override_set" => EntityManagement UPDATE "app_override" "app override";
+    "app_override_deleted" => EntityManagement DELETE "app_override" "app override";
+    "project_changed" => EntityManagement UPDATE "project" "project";
+    "project_deleted" => EntityManagement DELETE "project" "project";
+    "project_webhook_set" => EntityManagement UPDATE "environment" "project webhook";
+    "project_webhook_key_rotated" => EntityManagement UPDATE "environment" "project webhook";
+    "project_webhook_deleted" => EntityManagement DELETE "environment" "project webhook";
     "credential_used" => ApiActivity READ "connection" "connection";
     "workflow_deployed" => EntityManagement UPDATE "workflow" "workflow";
+    "workflow_run" => ApiActivity CREATE "invocation" "invocation";
     "invocation_replayed" => ApiActivity CREATE "invocation" "invocation";
     "invocation_deleted" => ApiActivity DELETE "invocation" "invocation";
 
@@ -170,6 +184,14 @@ rules! {
     "access_approved" => UserAccess ASSIGN "user" "staff";
     "access_denied" => EntityManagement UPDATE "request" "staff access request";
     "access_ended" => UserAccess REVOKE "user" "staff";
+
+    "webhook_endpoint_created" => EntityManagement CREATE "endpoint" "webhook endpoint";
+    "webhook_endpoint_changed" => EntityManagement UPDATE "endpoint" "webhook endpoint";
+    "webhook_endpoint_secret_rotated" => EntityManagement UPDATE "endpoint" "webhook endpoint";
+    "webhook_endpoint_disabled" => EntityManagement UPDATE "endpoint" "webhook endpoint";
+    "webhook_endpoint_enabled" => EntityManagement UPDATE "endpoint" "webhook endpoint";
+    "webhook_endpoint_deleted" => EntityManagement DELETE "endpoint" "webhook endpoint";
+    "webhooks_replayed" => ApiActivity CREATE "endpoint" "webhook endpoint";
 
     "report_received" => EntityManagement CREATE "report" "vulnerability report";
     "report_deleted" => EntityManagement DELETE "report" "vulnerability report";

@@ -187,10 +187,17 @@ impl Home {
 
     /// A command of a developer against a running server.
     pub(crate) fn cli(&self, server: &Server, args: &[&str]) -> Ran {
-        run(Self::bare()
+        run(&mut self.cli_command(server, args))
+    }
+
+    /// The same, to be run later.
+    pub(crate) fn cli_command(&self, server: &Server, args: &[&str]) -> Command {
+        let mut command = Self::bare();
+        command
             .args(args)
             .env("CAUSEWAY_URL", server.url(""))
-            .env("CAUSEWAY_API_KEY", self.api_key()))
+            .env("CAUSEWAY_API_KEY", self.api_key());
+        command
     }
 
     /// Writes a workflow's folder.

@@ -1,0 +1,12 @@
+//! The Pipedream Connect contract through a typed client, which is made from the table of its
+//! operations as we read it ([`client`]) and takes no field that it does not know ([`shapes`]).
+
+mod accounts;
+mod client;
+mod customers;
+mod doors;
+mod operations;
+mod paging;
+mod proxy;
+mod shapes;
+mod upstream;

@@ -1,0 +1,295 @@
+//! The proxy: calls to an app's API with a connection's credential, which the caller never sees.
+//!
+//! A *call* names a connection, a method and a *target*: a path below the app's base URL, or a URL
+//! at one of the app's hosts. The credential is put on it here, after everything that the caller
+//! sent, so that no header of the caller can stand in its place. Bodies are passed on while they
+//! arrive. Redirects are answers: nothing follows them, so no credential goes where they lead.
+//!
+//! An answer of 401 means that the app did not take the token: it is renewed once, and the call
+//! made again if its body is still at hand. Nothing else is sent twice, except what has not been
+//! sent at all, and reads whose connection broke before an answer began.
+
+mod budget;
+mod error;
+mod headers;
+mod policy;
+mod remembered;
+mod target;
+mod usage;
+
+pub use error::ProxyError;
+pub use policy::{CallPolicy, CallRate, PolicyError};
+
+pub(crate) use budget::Budgets;
+pub(crate) use remembered::Remembered;
+pub(crate) use usage::Usage;
+
+use crate::apply::{self, Outgoing};
+use crate::refresh::{Open, Purpose};
+use crate::{Connect, Inner};
+use bytes::Bytes;
+use causeway_catalog::App;
+use causeway_identity::{Permit, action};
+use causeway_net::{HttpError, RequestBody, ResponseBody, StreamLimits, StreamedResponse};
+use causeway_types::{ConnectionId, SecretString, Tenant};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// Time in which something must move.
+const IDLE: Duration = Duration::from_secs(30);
+/// The largest body that is kept in order to send it again, in bytes; larger ones are streamed.
+const KEPT_BODY: u64 = 256 * 1024;
+/// The largest body of a call that is signed over its body, in bytes.
+const SIGNED_BODY: u64 = 16 * 1024 * 1024;
+
+/// A call to an app.
+pub struct ProxyCall {
+    /// Its method.
+    pub method: Method,
+    /// A path that begins with `/`, or an absolute URL; with its query.
+    pub target: String,
+    /// What the caller sends along.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: RequestBody,
+}
+
+/// What the app answered.
+pub struct ProxyAnswer {
+    /// The connection that was used.
+    pub connection: ConnectionId,
+    /// The status.
+    pub status: StatusCode,
+    /// The headers that are passed on.
+    pub headers: HeaderMap,
+    /// The body, while it arrives.
+    pub body: ResponseBody,
+}
+
+/// A call as it is made, as often as it may be.
+struct Attempt {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Kept,
+}
+
+/// A body.
+enum Kept {
+    /// At hand, to be sent as often as needed.
+    Whole(Bytes),
+    /// Passed on while it arrives, once.
+    Stream(Option<RequestBody>),
+}
+
+impl Connect {
+    /// Calls an app with a connection's credential.
+    ///
+    /// # Errors
+    /// [`ProxyError`]. An answer of the app is none, whatever its status.
+    pub async fn proxy(
+        &self,
+        permit: &Permit<action::UseProxy>,
+        connection: &str,
+        call: ProxyCall,
+    ) -> Result<ProxyAnswer, ProxyError> {
+        let (inner, tenant) = (&self.inner, permit.tenant());
+        let open = inner.opened_lately(tenant, connection).await?;
+        let id = open.connection.id;
+        let app = inner.row_of(&open)?;
+        permit.covers_app(app.slug.as_str())?;
+        let values = open.values();
+        let url = target::resolve(app, |name| values.get(name), &call.target)?;
+        permit.covers_request(call.method.as_str(), url.path())?;
+        let policy = policy::of(&open.connection)?;
+        policy.check(&call.method, url.path())?;
+        inner.budgets.admit(inner, tenant, app, &open.connection, policy.rate).await?;
+        let headers = headers::outward(&call.headers, app, values)?;
+        let is_signed = apply::needs_whole_body(app, open.connection.scheme, &headers);
+        let body = keep(call.body, &call.headers, is_signed).await?;
+        let attempt = Attempt { headers, method: call.method, url, body };
+        inner.usage.count_call(tenant, inner.clock.now());
+        let answer = inner.call(tenant, open, attempt).await?;
+        Ok(ProxyAnswer {
+            connection: id,
+            status: answer.status,
+            headers: headers::inward(answer.headers),
+            body: answer.body,
+        })
+    }
+}
+
+impl Inner {
+    fn row_of(&self, open: &Open) -> Result<&App, ProxyError> {
+        let slug = &open.connection.app;
+        self.catalog.get(slug).ok_or_else(|| ProxyError::UnknownApp { app: slug.clone() })
+    }
+
+    /// A connection that can be used now, opened for this call or a moment ago.
+    async fn opened_lately(
+        self: &Arc<Self>,
+        tenant: Tenant,
+        named: &str,
+    ) -> Result<Arc<Open>, ProxyError> {
+        let now = self.clock.now();
+        if let Some(open) = self.remembered.get(tenant, named, now)
+            && open.stored.tokens.as_ref().is_none_or(|tokens| tokens.is_fresh(now))
+        {
+            self.count_use(tenant.workspace, open.connection.id, Purpose::Use).await;
+            return Ok(open);
+        }
+        let id = self.named(tenant, named).await?;
+        let open = Arc::new(*self.usable(tenant, id).await?);
+        self.remembered.keep(tenant, named, &open, now);
+        Ok(open)
+    }
+
+    /// Makes the call, again after a renewal if the app does not take the token.
+    async fn call(
+        self: &Arc<Self>,
+        tenant: Tenant,
+        open: Arc<Open>,
+        mut attempt: Attempt,
+    ) -> Result<StreamedResponse, ProxyError> {
+        let id = open.connection.id;
+        let app = self.row_of(&open)?;
+        let answer = self.send(app, &open, &mut attempt).await?;
+        self.budgets.learn(self, tenant, app, &open.connection, &answer).await;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let Some(token) = open.stored.tokens.as_ref().map(|tokens| copy(&tokens.access)) else {
+            // Keys cannot be renewed, but they can be tried.
+            self.doubt(tenant, &open.connection).await;
+            return Ok(answer);
+        };
+        let renewed = match self.renew_now(tenant, id, &token).await {
+            Ok(Some(renewed)) => renewed,
+            // Nothing to renew with; the app's own words say it best.
+            Ok(None) => return Ok(answer),
+            Err(error) => {
+                tracing::info!(connection = %id, error = %error, "no new token after a 401");
+                return Ok(answer);
+            }
+        };
+        self.remembered.forget(tenant, id);
+        if !attempt.body.is_at_hand() {
+            return Ok(answer);
+        }
+        let app = self.row_of(&renewed)?;
+        let answer = self.send(app, &renewed, &mut attempt).await?;
+        self.budgets.learn(self, tenant, app, &renewed.connection, &answer).await;
+        Ok(answer)
+    }
+
+    /// Sends the call; once more if that is safe.
+    async fn send(
+        &self,
+        app: &App,
+        open: &Open,
+        attempt: &mut Attempt,
+    ) -> Result<StreamedResponse, ProxyError> {
+        let limits = StreamLimits { idle: IDLE, max_response_bytes: None };
+        let failed = |source| ProxyError::Http { app: app.name.clone(), source };
+        let request = self.dressed(app, open, attempt)?;
+        match self.http.stream(request, limits).await {
+            Err(error) if attempt.may_repeat_after(&error) => {
+                let request = self.dressed(app, open, attempt)?;
+                self.http.stream(request, limits).await.map_err(failed)
+            }
+            done => done.map_err(failed),
+        }
+    }
+
+    /// The request with the credential on it.
+    fn dressed(
+        &self,
+        app: &App,
+        open: &Open,
+        attempt: &mut Attempt,
+    ) -> Result<http::Request<RequestBody>, ProxyError> {
+        let unsendable = || ProxyError::Unsendable { app: app.name.clone() };
+        let (mut url, mut headers) = (attempt.url.clone(), attempt.headers.clone());
+        let mut whole = match &attempt.body {
+            Kept::Whole(bytes) => Some(bytes.to_vec()),
+            Kept::Stream(_) => None,
+        };
+        let mut outgoing = Outgoing {
+            method: &attempt.method,
+            url: &mut url,
+            headers: &mut headers,
+            body: whole.as_mut(),
+        };
+        let values = open.values();
+        self.apply(app, open.connection.scheme, values, &mut outgoing)?;
+        // Asked again at the last moment: nothing above may have led elsewhere.
+        if !app.may_receive(&url, |name| values.get(name)) {
+            return Err(ProxyError::Target(target::TargetError::Host {
+                host: url.host_str().unwrap_or_default().to_owned(),
+            }));
+        }
+        let body = match (&mut attempt.body, whole) {
+            (Kept::Whole(_), Some(bytes)) => {
+                headers.remove(CONTENT_LENGTH);
+                Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed_unsync()
+            }
+            (Kept::Stream(stream), _) => stream.take().ok_or_else(unsendable)?,
+            (Kept::Whole(_), None) => return Err(unsendable()),
+        };
+        let mut request = http::Request::builder()
+            .method(attempt.method.clone())
+            .uri(url.as_str())
+            .body(body)
+            .map_err(|_| unsendable())?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl Attempt {
+    /// Whether the same may be sent again after this: always if not a byte of it was, and a read
+    /// whose connection broke before an answer began.
+    fn may_repeat_after(&self, error: &HttpError) -> bool {
+        let broke = matches!(error, HttpError::Exchange { .. });
+        let reads = self.method.is_safe();
+        self.body.is_at_hand() && (!error.may_have_been_sent() || (broke && reads))
+    }
+}
+
+impl Kept {
+    fn is_at_hand(&self) -> bool {
+        match self {
+            Self::Whole(_) => true,
+            Self::Stream(stream) => stream.is_some(),
+        }
+    }
+}
+
+fn copy(token: &SecretString) -> SecretString {
+    SecretString::new(token.expose().clone())
+}
+
+/// Keeps a body that is announced as small, or that has to be signed; streams others.
+async fn keep(body: RequestBody, headers: &HeaderMap, is_signed: bool) -> Result<Kept, ProxyError> {
+    use http_body::Body as _;
+    let announced = body
+        .size_hint()
+        .exact()
+        .or_else(|| headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok());
+    let most = if is_signed { SIGNED_BODY } else { KEPT_BODY };
+    if !is_signed && announced.is_none_or(|size| size > most) {
+        return Ok(Kept::Stream(Some(body)));
+    }
+    let limited = http_body_util::Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
+    match limited.collect().await {
+        Ok(whole) => Ok(Kept::Whole(whole.to_bytes())),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(ProxyError::BodyTooLarge { limit: most })
+        }
+        Err(_) => Err(ProxyError::BodyBroken),
+    }
+}
