@@ -2,7 +2,8 @@
 //! not built, the list is empty: a fresh clone compiles without Node.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
+use std::path::Path;
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, path) in files {
         let path = path.display().to_string();
         println!("cargo::rerun-if-changed={path}");
-        list.push_str(&format!("    ({name:?}, include_bytes!({path:?}).as_slice()),\n"));
+        writeln!(list, "    ({name:?}, include_bytes!({path:?}).as_slice()),")?;
     }
     list.push(']');
     let out = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
@@ -37,6 +38,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// A file's path below the folder, as addresses have it.
-fn name(folder: &Path, file: &PathBuf) -> Result<String, Box<dyn Error>> {
+fn name(folder: &Path, file: &Path) -> Result<String, Box<dyn Error>> {
     Ok(file.strip_prefix(folder)?.to_string_lossy().into_owned())
 }

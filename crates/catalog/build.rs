@@ -1,6 +1,7 @@
 //! Makes the list of the repository's rows, so that a new folder in `apps/` is all it takes.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
@@ -20,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (slug, file) in rows {
         let file = file.display().to_string();
         println!("cargo::rerun-if-changed={file}");
-        list.push_str(&format!("    ({slug:?}, include_str!({file:?})),\n"));
+        writeln!(list, "    ({slug:?}, include_str!({file:?})),")?;
     }
     list.push(']');
     let out = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;

@@ -21,7 +21,7 @@ use utoipa::{ToResponse, ToSchema};
 pub struct Problem {
     /// `/problems/<code>`: the page that explains it.
     #[serde(rename = "type")]
-    kind: String,
+    kind: Box<str>,
     /// One line for people, the same for every problem of this code.
     title: &'static str,
     /// The HTTP status.
@@ -35,7 +35,7 @@ pub struct Problem {
     field: Option<String>,
     /// The request's id, as in `x-request-id`: the server's log has its lines under it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
+    request_id: Option<Box<str>>,
     #[serde(skip)]
     #[schema(ignore)]
     of: Code,
@@ -45,13 +45,13 @@ impl Problem {
     /// A problem with its detail.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            kind: format!("/problems/{code}"),
+            kind: format!("/problems/{code}").into(),
             title: code.title(),
             status: status(code).as_u16(),
             code: code.as_str(),
             detail: detail.into(),
             field: None,
-            request_id: request_id::current(),
+            request_id: request_id::current().map(Into::into),
             of: code,
         }
     }

@@ -8,12 +8,12 @@
 //! What has a listener of its own is answered there and nowhere else, so that it can stay in a
 //! private network.
 
+use crate::pipedream::For;
 use crate::{
     Api, FORM_BODY_LIMIT, Problem, TRIGGER_BODY_LIMIT, auth, client_address, connect_json,
     connect_page, connect_shell, console, denials, harden, idempotency, ingress, oauth_server, ops,
     pipedream, problem_pages, rate_limit, request_id, scim, security, v1,
 };
-use crate::pipedream::For;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn_with_state, map_response_with_state};

@@ -1,6 +1,6 @@
-//! What Causeway does for connections without being asked: refreshes ahead of expiry, tests of
-//! those that are in doubt, deletions that were left unfinished, and connect sessions that are
-//! over.
+//! What Causeway does for connections without being asked: refreshes ahead of expiry, questions
+//! whether customers have agreed on other devices, tests of those that are in doubt, deletions that
+//! were left unfinished, and connect sessions that are over.
 
 use crate::error::CredentialError;
 use crate::refresh::UNCONFIGURED;
@@ -43,6 +43,9 @@ impl Connect {
             }
             if let Err(error) = self.inner.forget_budgets().await {
                 tracing::warn!(error = chain(&error), "forgetting budgets whose time is over");
+            }
+            if let Err(error) = self.poll_devices().await {
+                tracing::warn!(error = chain(&error), "asking for customers on other devices");
             }
             if let Err(error) = self.forget_sessions().await {
                 tracing::warn!(error = %error, "forgetting connect sessions that are over");

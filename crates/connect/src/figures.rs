@@ -142,10 +142,10 @@ impl Connect {
             blocked_until: Timestamp::from_micros(0),
         };
         let mut tx = inner.store.write(Actor::Node(inner.node)).await?;
-        let taken = db!(tx, rate_budget::take(&row, now))?;
+        let counted = db!(tx, rate_budget::take(&row, now))?;
         tx.commit_bookkeeping(Bookkeeping::RateBudget).await?;
-        if taken.used > i64::from(limit.requests) {
-            return Err(SelfLimitError::Reached { wait: taken.ends_at.since(now) });
+        if counted.used > i64::from(limit.requests) {
+            return Err(SelfLimitError::Reached { wait: counted.ends_at.since(now) });
         }
         Ok(())
     }

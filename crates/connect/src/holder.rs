@@ -13,7 +13,7 @@ use causeway_identity::action::{Action, ActionName, CustomerAction};
 use causeway_identity::{Denied, DeniedReason, Permit, action};
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::ConnectSession;
-use causeway_types::{Actor, Code, Coded, ConnectSessionId, CustomerId, Place, Tenant};
+use causeway_types::{Actor, Code, Coded, ConnectSessionId, Place, Tenant};
 use causeway_vault::VaultError;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -48,7 +48,6 @@ struct Rights {
 pub struct Holder {
     session: ConnectSessionId,
     tenant: Tenant,
-    customer: CustomerId,
     external_id: String,
     origins: Vec<String>,
     rights: Rights,
@@ -186,10 +185,6 @@ impl Holder {
         self.session
     }
 
-    pub(crate) fn customer_id(&self) -> CustomerId {
-        self.customer
-    }
-
     /// Whether the token is for this action at all.
     pub(crate) fn covers<A: CustomerAction>(&self) -> Result<(), Denied> {
         if self.rights.carry(A::NAME) {
@@ -264,7 +259,6 @@ impl Inner {
         Ok(Holder {
             session: session.id,
             tenant,
-            customer: customer.id,
             external_id: customer.external_id,
             origins: session.allowed_origins.split_whitespace().map(Into::into).collect(),
             rights: Rights::read(&scope),

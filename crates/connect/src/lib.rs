@@ -79,8 +79,8 @@ pub use overrides::{AppOverrideError, AppOverrideView, NewAppOverride, custom_fi
 pub use project_webhook::{ProjectWebhookError, ProjectWebhookView};
 pub use projects::{ConnectProject, MAX_LOGO, ProjectChange, ProjectError};
 pub use proxy::{CallPolicy, CallRate, PolicyError, ProxyAnswer, ProxyCall, ProxyError};
-pub use sessions::{NewSession, SessionCreated, SessionError, SessionView};
 pub use report::Report;
+pub use sessions::{NewSession, SessionCreated, SessionError, SessionView};
 pub use settings::{Appearance, Settings, SettingsError, Theme};
 pub use token_view::{TokenAsk, TokenView};
 pub use verify::VerifyError;

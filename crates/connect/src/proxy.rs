@@ -117,7 +117,7 @@ impl Connect {
         Ok(ProxyAnswer {
             connection: id,
             status: answer.status,
-            headers: headers::inward(answer.headers),
+            headers: headers::inward(&answer.headers),
             body: answer.body,
         })
     }

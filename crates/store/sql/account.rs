@@ -60,11 +60,7 @@ pub async fn get(
 }
 
 /// How many there are.
-pub async fn count(
-    c: &mut DbConn,
-    tenant: Tenant,
-    filter: AccountFilter<'_>,
-) -> sqlx::Result<i64> {
+pub async fn count(c: &mut DbConn, tenant: Tenant, filter: AccountFilter<'_>) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"SELECT COUNT(*) AS "n!: i64" FROM connection k JOIN customer u ON u.id = k.customer_id
            WHERE k.workspace_id = $1 AND k.environment_id = $2 AND k.state <> 'revoked'

@@ -77,11 +77,7 @@ pub async fn connections(
 }
 
 /// Ends a customer's connect sessions, so that nothing new comes of them.
-pub async fn delete_sessions(
-    c: &mut DbConn,
-    tenant: Tenant,
-    id: CustomerId,
-) -> sqlx::Result<u64> {
+pub async fn delete_sessions(c: &mut DbConn, tenant: Tenant, id: CustomerId) -> sqlx::Result<u64> {
     sqlx::query!(
         "DELETE FROM connect_session
          WHERE workspace_id = $1 AND environment_id = $2 AND customer_id = $3",

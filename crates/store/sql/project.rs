@@ -22,11 +22,7 @@ pub async fn rename(
 }
 
 /// How many connections, workflows and webhook endpoints a project has.
-pub async fn contents(
-    c: &mut DbConn,
-    workspace: WorkspaceId,
-    id: ProjectId,
-) -> sqlx::Result<i64> {
+pub async fn contents(c: &mut DbConn, workspace: WorkspaceId, id: ProjectId) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"SELECT
              (SELECT COUNT(*) FROM connection WHERE workspace_id = $1 AND environment_id IN
@@ -74,14 +70,10 @@ pub async fn delete(c: &mut DbConn, workspace: WorkspaceId, id: ProjectId) -> sq
     }
     of_environments!("connect_session" "customer" "app_override" "oauth_client" "connect_settings" "project_webhook" "webhook_message" "usage_count");
     of_project!("api_key" "machine_client" "role_grant" "invitation" "project_logo" "environment");
-    sqlx::query!(
-        "DELETE FROM project WHERE workspace_id = $1 AND id = $2",
-        workspace as _,
-        id as _
-    )
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected() == 1)
+    sqlx::query!("DELETE FROM project WHERE workspace_id = $1 AND id = $2", workspace as _, id as _)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected() == 1)
 }
 
 pub async fn set_logo(c: &mut DbConn, v: &ProjectLogo) -> sqlx::Result<()> {

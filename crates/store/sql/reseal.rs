@@ -92,13 +92,7 @@ column!(webhook_bodies, replace_webhook_body, "webhook_message", "id", "body");
 column!(webhook_answers, replace_webhook_answer, "webhook_attempt", "id", "answer");
 column!(connect_tokens, replace_connect_token, "connect_session", "id", "token");
 column!(override_fields, replace_override_fields, "app_override", "id", "fields");
-column!(
-    project_webhooks,
-    replace_project_webhook,
-    "project_webhook",
-    "environment_id",
-    "target"
-);
+column!(project_webhooks, replace_project_webhook, "project_webhook", "environment_id", "target");
 
 /// The same for answers to repeated requests, whose record is the digest of a scope.
 pub async fn idempotent_responses(

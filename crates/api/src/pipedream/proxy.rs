@@ -81,7 +81,7 @@ async fn call(
     let whose = who.whose()?;
     let called = api.connect().proxy_account(&whose, user, account, call);
     match tokio::time::timeout(TIMEOUT, called).await {
-        Ok(outcome) => answer(outcome),
+        Ok(outcome) => Ok(answer(outcome)),
         Err(_) => Err(Problem::new(
             Code::UpstreamTimeout,
             format!("The app has not begun its answer within {} s.", TIMEOUT.as_secs()),

@@ -8,7 +8,6 @@ use crate::extract::JsonBody;
 use crate::{Api, Problem};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use causeway_connect::{NewSession, NewToken, TokenAsk, TokenView};
 use causeway_identity::action::WriteConnections;
 use causeway_types::{Kind, Timestamp};
@@ -109,10 +108,8 @@ pub(crate) async fn create(
 pub(crate) async fn validate(
     State(api): State<Api>,
     Path(path): Path<TokenPath>,
-    headers: HeaderMap,
     params: Params,
 ) -> Result<Json<Validated>, Problem> {
-    let _ = headers;
     let asked = match ask(&api, &params) {
         Ok(asked) => asked,
         Err(problem) => return Ok(Json(bad(problem.detail()))),

@@ -168,13 +168,13 @@ async fn call(
         headers,
         body: body.map_err(BodyError::new).boxed_unsync(),
     };
-    answer(api.connect().proxy(permit, connection, call).await)
+    Ok(answer(api.connect().proxy(permit, connection, call).await))
 }
 
 /// The app's answer, or the problem that there is none.
 pub(crate) fn answer(
     outcome: Result<causeway_connect::ProxyAnswer, ProxyError>,
-) -> Result<Response, Problem> {
+) -> Response {
     let answer = match outcome {
         Ok(answer) => answer,
         Err(error) => {
@@ -186,7 +186,7 @@ pub(crate) fn answer(
             if let Some(seconds) = wait {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             }
-            return Ok(response);
+            return response;
         }
     };
     let mut response = Response::new(Body::new(answer.body));
@@ -200,7 +200,7 @@ pub(crate) fn answer(
         header::CONTENT_SECURITY_POLICY,
         header::HeaderValue::from_static("default-src 'none'; sandbox"),
     );
-    Ok(response)
+    response
 }
 
 /// The connection, and the target from its first `/` on.

@@ -39,6 +39,7 @@ fn table() -> BTreeMap<&'static str, Leaves> {
         ("create_connection", Events(&["connection_created"])),
         ("delete_connection", Events(&["connection_deleted"])),
         ("create_connect_session", Events(&["connect_session_created"])),
+        ("set_connect_settings", Events(&["connect_settings_set"])),
         ("set_oauth_client", Events(&["oauth_client_set"])),
         ("delete_oauth_client", Events(&["oauth_client_deleted"])),
         ("create_webhook_endpoint", Events(&["webhook_endpoint_created"])),
@@ -250,6 +251,8 @@ async fn connections(caller: &mut Caller<'_>, by: By<'_>) {
     let client = caller.call("set_oauth_client", by, &[], client).await.text("id");
     let session = json!({ "customer": "ada@acme", "app": "demo" });
     caller.call("create_connect_session", by, &[], session).await;
+    let settings = json!({ "company": "Acme" });
+    caller.call("set_connect_settings", by, &[], settings).await;
     let made = caller.call("create_connection", by, &[], connection).await.text("id");
     caller.call("delete_connection", by, &[&made], Value::Null).await;
     caller.call("delete_oauth_client", by, &[&client], Value::Null).await;

@@ -2,11 +2,11 @@
 
 use crate::kit::{Answer, Json, Setup, World, value};
 use axum::body::Body;
-use axum::http::{HeaderValue, Method, Request, header};
+use axum::http::{HeaderValue, Request, header};
 use causeway_api::FORM_BODY_LIMIT;
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use url::form_urlencoded::byte_serialize;
 
@@ -18,12 +18,24 @@ on_both!(
     what_an_app_says_cannot_become_markup,
     broken_requests_are_answered_with_a_page,
     the_cookie_demands_tls_where_there_is_tls,
+    other_sites_send_nothing,
+    the_customer_may_choose_the_app,
+    a_page_with_a_script_asks_for_the_same,
+    failures_lead_where_the_company_says,
+    settings_are_shown_and_set,
+    the_clients_document_stands_at_its_id,
 );
 
-/// A browser: it keeps one cookie.
-#[derive(Default)]
+/// A browser: it keeps one cookie, and says which page its forms come from.
 struct Browser {
     cookie: Option<String>,
+    origin: &'static str,
+}
+
+impl Default for Browser {
+    fn default() -> Self {
+        Self { cookie: None, origin: "http://127.0.0.1:8400" }
+    }
 }
 
 impl Browser {
@@ -48,7 +60,22 @@ impl Browser {
     async fn post(&mut self, world: &World, path: &str, form: &str) -> Answer {
         let request = Request::post(path)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ORIGIN, self.origin)
             .body(Body::from(form.to_owned()));
+        self.send(world, request.unwrap()).await
+    }
+
+    /// A question of a page with a script.
+    async fn ask(&mut self, world: &World, path: &str) -> Answer {
+        self.send(world, Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// What such a page sends.
+    async fn tell(&mut self, world: &World, path: &str, body: &Value) -> Answer {
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ORIGIN, self.origin)
+            .body(Body::from(body.to_string()));
         self.send(world, request.unwrap()).await
     }
 }
@@ -62,7 +89,7 @@ fn page(answer: &Answer, status: u16) -> &str {
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
     assert!(policy.contains("; base-uri 'none'; frame-ancestors 'none'"), "{policy}");
     assert_eq!(answer.header("x-frame-options"), "DENY");
-    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert_eq!(answer.header("referrer-policy"), "same-origin");
     assert_eq!(answer.header("cache-control"), "no-store");
     assert!(!answer.html().contains("<script"), "{}", answer.html());
     answer.html()
@@ -128,7 +155,7 @@ async fn a_customer_goes_to_the_app_and_back(database: TestDatabase) {
     let (_, link) = world.session(json!({})).await;
     let mut browser = Browser::default();
     browser.get(&world, &link).await;
-    let gone = browser.post(&world, &format!("{link}/authorize"), "").await;
+    let gone = browser.post(&world, &format!("{link}/authorize"), "scheme=oauth2").await;
     assert_eq!(gone.status, 303);
     let url: url::Url = gone.header("location").parse().unwrap();
     assert_eq!(url.origin().ascii_serialization(), world.demo.url());
@@ -169,7 +196,10 @@ async fn a_link_is_for_one_browser_and_one_time(database: TestDatabase) {
         assert!(page(&answer, 404).contains("another browser"), "{path}");
     }
     // A cookie that is not ours is as good as none.
-    let mut stolen = Browser { cookie: Some("causeway_connect_8400=cwb_made_up".into()) };
+    let mut stolen = Browser {
+        cookie: Some("causeway_connect_8400=cwb_made_up".into()),
+        ..Browser::default()
+    };
     page(&stolen.get(&world, &link).await, 404);
 
     world.clock.advance(Duration::from_hours(1));
@@ -177,7 +207,7 @@ async fn a_link_is_for_one_browser_and_one_time(database: TestDatabase) {
     for link in ["/connect/cwl_x", "/connect/x", "/connect/%ff", "/connect/%00", "/connect/%3Cb%3E"]
     {
         page(&first.get(&world, link).await, 404);
-        page(&first.post(&world, &format!("{link}/authorize"), "").await, 404);
+        page(&first.post(&world, &format!("{link}/authorize"), "scheme=oauth2").await, 404);
         page(&first.post(&world, &format!("{link}/key"), &key).await, 404);
     }
 }
@@ -196,7 +226,7 @@ async fn what_an_app_says_cannot_become_markup(database: TestDatabase) {
         let (_, link) = world.session(json!({})).await;
         let mut browser = Browser::default();
         browser.get(&world, &link).await;
-        let gone = browser.post(&world, &format!("{link}/authorize"), "").await;
+        let gone = browser.post(&world, &format!("{link}/authorize"), "scheme=oauth2").await;
         let url: url::Url = gone.header("location").parse().unwrap();
         let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
         let text: String = byte_serialize(hostile.as_bytes()).collect();
@@ -238,9 +268,10 @@ async fn broken_requests_are_answered_with_a_page(database: TestDatabase) {
     }
     let large = format!("scheme=api_key&api_key={}", "x".repeat(FORM_BODY_LIMIT));
     page(&browser.post(&world, &key, &large).await, 413);
-    let json = world.request(Method::POST, &key, Some(&json!({ "scheme": "api_key" })));
-    page(&browser.send(&world, json).await, 400);
-    let none = Request::post(&key).body(Body::from("scheme=api_key")).unwrap();
+    let json = browser.tell(&world, &key, &json!({ "scheme": "api_key" })).await;
+    page(&json, 400);
+    let none = Request::post(&key).header(header::ORIGIN, browser.origin);
+    let none = none.body(Body::from("scheme=api_key")).unwrap();
     page(&browser.send(&world, none).await, 400);
     for query in ["state=a&state=b", "%ff", "error=%ff&error=x"] {
         page(&browser.get(&world, &format!("/connect/callback?{query}")).await, 400);
@@ -265,7 +296,7 @@ async fn the_cookie_demands_tls_where_there_is_tls(database: TestDatabase) {
     let made = world.post("/api/v1/connect-sessions", &body).await.ok();
     let url = made.text("connect_url");
     let link = url.strip_prefix("https://connect.example/causeway").unwrap();
-    let mut browser = Browser::default();
+    let mut browser = Browser { origin: "https://connect.example", ..Browser::default() };
     let opened = browser.get(&world, link).await;
     let set = opened.header("set-cookie");
     assert!(set.starts_with("__Host-causeway_connect=cwb_"), "{set}");
@@ -278,5 +309,213 @@ async fn the_cookie_demands_tls_where_there_is_tls(database: TestDatabase) {
     // The cookie's other name, which any host could set, is not believed.
     page(&browser.post(&world, &format!("{link}/key"), "scheme=api_key&api_key=wrong").await, 400);
     let plain = browser.cookie.as_ref().unwrap().replace("__Host-", "");
-    page(&Browser { cookie: Some(plain) }.get(&world, link).await, 404);
+    page(&Browser { cookie: Some(plain), ..Browser::default() }.get(&world, link).await, 404);
+}
+
+async fn other_sites_send_nothing(database: TestDatabase) {
+    let world = World::new(database).await;
+    world.oauth_client().await;
+    let (_, link) = world.session(json!({})).await;
+    let key = format!("scheme=api_key&api_key={}", world.demo.api_key());
+    let body = json!({ "scheme": "api_key", "fields": { "api_key": world.demo.api_key() } });
+    for origin in ["https://evil.example", "null", "http://127.0.0.1:8401"] {
+        // A browser that has a cookie already, and one whose first request this is.
+        for mut browser in [Browser { origin, ..Browser::default() }, {
+            let mut known = Browser { origin, ..Browser::default() };
+            known.get(&world, &link).await;
+            known
+        }] {
+            for (path, form) in [("authorize", "scheme=oauth2"), ("key", key.as_str())] {
+                let answer = browser.post(&world, &format!("{link}/{path}"), form).await;
+                assert!(page(&answer, 403).contains("Open your link again"), "{path}");
+            }
+            for path in ["start", "submit"] {
+                let answer = browser.tell(&world, &format!("{link}/{path}"), &body).await;
+                answer.problem(403, "cross_site");
+            }
+        }
+    }
+    // Nobody has gone on with the link by that.
+    let mut browser = Browser::default();
+    browser.get(&world, &link).await;
+    page(&browser.post(&world, &format!("{link}/key"), &key).await, 200);
+}
+
+async fn the_customer_may_choose_the_app(database: TestDatabase) {
+    let world = World::new(database).await;
+    let body = json!({ "customer": "ada" });
+    let made = world.post("/api/v1/connect-sessions", &body).await.ok();
+    let url: url::Url = made.text("connect_url").parse().unwrap();
+    let link = url.path();
+    let shown = world.get(&format!("/api/v1/connect-sessions/{}", made.text("id"))).await.ok();
+    assert_eq!((&shown["app"], &shown["name"]), (&Value::Null, &Value::Null));
+    let mut browser = Browser::default();
+    let all = browser.get(&world, link).await;
+    assert!(page(&all, 200).contains("href=\"?plain&amp;app=demo\""), "{}", all.html());
+    let chosen = browser.ask(&world, &format!("{link}?plain&app=demo")).await;
+    assert!(page(&chosen, 200).contains("name=\"app\" value=\"demo\""));
+    let unknown = browser.ask(&world, &format!("{link}?plain&app=%3Cscript%3E")).await;
+    assert!(!page(&unknown, 400).contains("<script"));
+    let form = format!("app=demo&scheme=api_key&api_key={}", world.demo.api_key());
+    let to = format!("{link}/key");
+    let none = browser.post(&world, &to, form.trim_start_matches("app=demo&")).await;
+    assert!(page(&none, 400).contains("Choose the app"));
+    page(&browser.post(&world, &to, &form).await, 200);
+}
+
+async fn a_page_with_a_script_asks_for_the_same(database: TestDatabase) {
+    let world = World::new(database).await;
+    world.oauth_client().await;
+    let (_, link) = world.session(json!({ "name": "crm" })).await;
+    let mut browser = Browser::default();
+    let view = browser.ask(&world, &format!("{link}/session")).await;
+    assert!(view.header("set-cookie").starts_with("causeway_connect_8400=cwb_"));
+    let view = view.ok();
+    assert_eq!((&view["customer"], &view["reconnect"]), (&json!("ada@acme"), &Value::Null));
+    let schemes: Vec<(String, String)> = view["app"]["schemes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|way| (way.text("scheme"), way.text("how")))
+        .collect();
+    let wanted = [("oauth2", "browser"), ("api_key", "keys"), ("basic", "keys")];
+    assert_eq!(schemes, wanted.map(|(scheme, how)| (scheme.to_owned(), how.to_owned())));
+    let field = &view["app"]["schemes"][1]["fields"][0];
+    assert_eq!((field.text("name"), &field["secret"]), ("api_key".into(), &json!(true)));
+
+    let progress = format!("{link}/progress");
+    assert_eq!(browser.ask(&world, &progress).await.ok(), json!({ "state": "open" }));
+    let started =
+        browser.tell(&world, &format!("{link}/start"), &json!({ "scheme": "oauth2" })).await.ok();
+    assert_eq!(started.text("kind"), "redirect");
+    assert!(started.text("url").starts_with(world.demo.url()), "{started}");
+    let waiting = browser.ask(&world, &progress).await.ok();
+    assert_eq!(waiting, json!({ "state": "waiting", "device": null }));
+    // From now on it is this browser's alone.
+    let mut other = Browser::default();
+    for answer in [
+        other.ask(&world, &format!("{link}/session")).await,
+        other.ask(&world, &progress).await,
+        other.tell(&world, &format!("{link}/start"), &json!({ "scheme": "oauth2" })).await,
+    ] {
+        assert!(answer.problem(404, "connect_link_spent").contains("another browser"));
+    }
+    let url: url::Url = started.text("url").parse().unwrap();
+    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let denied = format!("/connect/callback?state={state}&error=access_denied");
+    page(&browser.ask(&world, &denied).await, 400);
+    let failed = browser.ask(&world, &progress).await.ok();
+    assert_eq!((failed.text("state"), failed.text("code")), ("failed".into(), "authorization_refused".into()));
+    assert!(failed.text("detail").contains("Demo CRM did not grant access"), "{failed}");
+
+    let submit = format!("{link}/submit");
+    for (body, code, field) in [
+        (json!({ "scheme": "api_key", "fields": {} }), "invalid_request", json!("api_key")),
+        (json!({ "scheme": "api_key", "fields": { "x": "y", "api_key": "a" } }), "invalid_request", json!("fields")),
+        (json!({ "scheme": "api_key", "fields": { "api_key": "wrong" } }), "credential_refused", Value::Null),
+        (json!({ "scheme": "mcp" }), "unsupported_scheme", Value::Null),
+        (json!({ "scheme": "magic" }), "invalid_request", Value::Null),
+        (json!({ "scheme": "api_key", "more": 1 }), "invalid_request", Value::Null),
+        (json!({}), "invalid_request", Value::Null),
+    ] {
+        let answer = browser.tell(&world, &submit, &body).await;
+        answer.problem(400, code);
+        assert_eq!(answer.json()["field"], field, "{body}");
+    }
+    let good = json!({ "scheme": "api_key", "fields": { "api_key": world.demo.api_key() } });
+    let done = browser.tell(&world, &submit, &good).await.ok();
+    assert_eq!((done.text("name"), done.text("app_name")), ("crm".into(), "Demo CRM".into()));
+    let connected = browser.ask(&world, &progress).await.ok();
+    assert_eq!(connected["connection"]["id"], done["id"]);
+    other.ask(&world, &progress).await.problem(404, "connect_link_spent");
+    browser.tell(&world, &submit, &good).await.problem(404, "connect_link_spent");
+    for path in ["session", "progress"] {
+        let unknown = browser.ask(&world, &format!("/connect/cwl_x/{path}")).await;
+        unknown.problem(404, "connect_link_spent");
+    }
+}
+
+async fn failures_lead_where_the_company_says(database: TestDatabase) {
+    let world = World::new(database).await;
+    world.oauth_client().await;
+    let urls = json!({
+        "return_url": "https://app.example/done", "error_url": "https://app.example/failed?x=1",
+    });
+    let (_, link) = world.session(urls).await;
+    let mut browser = Browser::default();
+    browser.get(&world, &link).await;
+    let state = async |browser: &mut Browser, popup: bool| {
+        let start = json!({ "scheme": "oauth2", "popup": popup });
+        let started = browser.tell(&world, &format!("{link}/start"), &start).await.ok();
+        let url: url::Url = started.text("url").parse().unwrap();
+        url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
+    };
+    let own = state(&mut browser, false).await;
+    let denied = format!("/connect/callback?state={own}&error=access_denied");
+    let answer = browser.ask(&world, &denied).await;
+    let to = "https://app.example/failed?x=1&error=authorization_refused";
+    assert_eq!((answer.status, answer.header("location")), (303, to));
+    // Nothing of a query leads anywhere: another state, another browser, a page of one's own.
+    for query in ["state=x&error=e", "error_url=https://evil.example/&error=e"] {
+        let answer = browser.ask(&world, &format!("/connect/callback?{query}")).await;
+        page(&answer, 400);
+        assert_eq!(answer.header("location"), "");
+    }
+    page(&Browser::default().ask(&world, &denied).await, 400);
+    // A window of its own ends with a page.
+    let own = state(&mut browser, true).await;
+    let denied = format!("/connect/callback?state={own}&error=access_denied");
+    page(&browser.ask(&world, &denied).await, 400);
+}
+
+async fn settings_are_shown_and_set(database: TestDatabase) {
+    let world = World::new(database).await;
+    let path = "/api/v1/connect-settings";
+    let usual = world.get(path).await.ok();
+    assert_eq!((usual.text("company"), &usual["return_origins"]), (String::new(), &json!([])));
+    let new = json!({
+        "company": "Acme & <Co>", "support_email": "help@acme.example",
+        "theme": { "accent": "#2f5af5", "appearance": "dark" },
+        "return_origins": ["https://app.acme.example"],
+    });
+    let set = world.put(path, &new).await.ok();
+    assert_eq!((&set["credential_export"], &set["theme"]["appearance"]), (&json!(false), &json!("dark")));
+    assert_eq!(world.get(path).await.ok(), set);
+    for bad in [
+        json!({ "company": 1 }),
+        json!({ "nope": 1 }),
+        json!({ "theme": { "accent": "red" } }),
+        json!({ "theme": { "logo_url": "http://a.example/" } }),
+        json!({ "return_origins": ["https://app.acme.example/"] }),
+    ] {
+        world.put(path, &bad).await.problem(400, "invalid_request");
+    }
+    let (_, link) = world.session(json!({})).await;
+    let mut browser = Browser::default();
+    let html = browser.get(&world, &link).await;
+    assert!(page(&html, 200).contains("For Acme &amp; &lt;Co&gt;."), "{}", html.html());
+    assert!(html.html().contains("mailto:help@acme.example"));
+    let view = browser.ask(&world, &format!("{link}/session")).await.ok();
+    assert_eq!((view.text("company"), view["theme"].text("accent")), ("Acme & <Co>".into(), "#2f5af5".into()));
+    let body = json!({ "customer": "ada", "app": "demo", "return_url": "https://evil.example/" });
+    let refused = world.post("/api/v1/connect-sessions", &body).await;
+    assert!(refused.problem(400, "invalid_request").contains("return_origins"));
+}
+
+async fn the_clients_document_stands_at_its_id(database: TestDatabase) {
+    let setup = Setup { public_url: "https://connect.example/causeway", ..Setup::default() };
+    let world = World::with(database, setup).await;
+    let path = format!("/oauth/client-metadata/{}", world.tenant.environment);
+    let anybody = || Request::get(&path).body(Body::empty()).unwrap();
+    let document = world.send(anybody()).await;
+    assert_eq!(document.header("cache-control"), "max-age=3600");
+    let document = document.ok();
+    assert_eq!(document.text("client_id"), format!("https://connect.example/causeway{path}"));
+    assert_eq!(document["redirect_uris"], json!(["https://connect.example/causeway/connect/callback"]));
+    assert_eq!(document.text("token_endpoint_auth_method"), "none");
+    assert_eq!(document.text("client_name"), "connect.example");
+    world.put("/api/v1/connect-settings", &json!({ "company": "Acme" })).await.ok();
+    assert_eq!(world.send(anybody()).await.ok().text("client_name"), "Acme");
+    let none = Request::get("/oauth/client-metadata/x").body(Body::empty()).unwrap();
+    world.send(none).await.problem(404, "not_found");
 }

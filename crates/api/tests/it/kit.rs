@@ -45,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) proxies: TrustedProxies,
     /// For finders of vulnerabilities.
     pub(crate) disclosure: DisclosureConfig,
+    /// Further rows of the catalogue, by slug.
+    pub(crate) rows: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
             limits: RateLimitConfig::unlimited(),
             proxies: TrustedProxies::default(),
             disclosure: DisclosureConfig::default(),
+            rows: Vec::new(),
         }
     }
 }
@@ -83,7 +86,7 @@ impl World {
     }
 
     pub(crate) async fn with(database: TestDatabase, setup: Setup) -> Self {
-        let ground = Ground::new(&database, setup.public_url).await;
+        let ground = Ground::new(&database, &setup).await;
         let (connect, pool) = (ground.connect(), ground.pool().await);
         let flow = ground.flow(&setup, &connect, &pool).await;
         let made = ground.bootstrap().await;

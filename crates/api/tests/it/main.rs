@@ -5,6 +5,9 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::struct_field_names,
+    clippy::similar_names,
     reason = "helpers of tests: a failure here fails the test"
 )]
 
@@ -32,6 +35,7 @@ mod members;
 mod ops;
 mod pages;
 mod people;
+mod pipedream;
 mod problems;
 mod proxy;
 mod run;

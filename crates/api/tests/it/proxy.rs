@@ -7,7 +7,11 @@ use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
 use serde_json::json;
 
-on_both!(an_app_is_called_by_path_and_by_url, a_key_is_confined_to_its_rules, what_is_refused_is_named);
+on_both!(
+    an_app_is_called_by_path_and_by_url,
+    a_key_is_confined_to_its_rules,
+    what_is_refused_is_named
+);
 
 async fn an_app_is_called_by_path_and_by_url(database: TestDatabase) {
     let world = World::new(database).await;

@@ -100,7 +100,9 @@ fn wrong_rows_are_named_with_their_place() {
 #[test]
 fn an_app_without_a_way_to_connect_is_refused() {
     let (before, _) = GOOD.split_once("auth:").unwrap();
-    let text = format!("{before}auth: {{}}\nverify: {{ url: https://api.acme.example/me }}\napi: {{ base_url: https://api.acme.example }}\n");
+    let text = format!(
+        "{before}auth: {{}}\nverify: {{ url: https://api.acme.example/me }}\napi: {{ base_url: https://api.acme.example }}\n"
+    );
     assert!(outcome("acme", &text).unwrap_err().contains("name at least one way to connect"));
 }
 

@@ -118,9 +118,8 @@ fn templates_are_filled_from_fields() {
 #[test]
 fn urls_are_filled_without_moving_their_host() {
     let read = |text: &str| UrlTemplate::read(text).unwrap();
-    let filled = |text: &str, value: &str| {
-        read(text).fill(|_| Some(value)).map(|url| url.to_string())
-    };
+    let filled =
+        |text: &str, value: &str| read(text).fill(|_| Some(value)).map(|url| url.to_string());
     let path = "https://api.example.com/apps/{client_id}/grant";
     assert_eq!(filled(path, "a/b c").unwrap(), "https://api.example.com/apps/a%2Fb%20c/grant");
     assert_eq!((filled(path, ".."), filled(path, ".")), (None, None));

@@ -31,10 +31,7 @@ pub(crate) async fn run(command: AppsCommand, output: Output) -> anyhow::Result<
 }
 
 /// The apps of all pages.
-async fn all(
-    client: &Client,
-    filter: [(&str, Option<String>); 3],
-) -> anyhow::Result<Vec<Value>> {
+async fn all(client: &Client, filter: [(&str, Option<String>); 3]) -> anyhow::Result<Vec<Value>> {
     let (mut apps, mut cursor) = (Vec::new(), None);
     loop {
         let mut query = vec![("limit", Some("100".to_owned())), ("cursor", cursor)];

@@ -41,6 +41,16 @@ struct Share {
     blocked_until: Timestamp,
 }
 
+/// What came of taking a call from the share in memory.
+enum Taken {
+    /// It may be made.
+    One,
+    /// Not before this time is over.
+    Wait(Duration),
+    /// A new share has to be taken.
+    ShareSpent,
+}
+
 /// A budget of a call.
 struct Budget {
     key: String,
@@ -81,8 +91,10 @@ impl Budgets {
         budget: &Budget,
         now: Timestamp,
     ) -> Result<Option<Duration>, ProxyError> {
-        if let Some(taken) = self.take_kept(&budget.key, now) {
-            return Ok(taken);
+        match self.take_kept(&budget.key, now) {
+            Taken::One => return Ok(None),
+            Taken::Wait(time) => return Ok(Some(time)),
+            Taken::ShareSpent => {}
         }
         let want = (budget.calls / SHARE).max(1);
         let row = RateBudget {
@@ -100,22 +112,25 @@ impl Budgets {
         let granted = u32::try_from(granted).unwrap_or(0);
         let share = Share { left: granted, ends_at: row.ends_at, blocked_until: row.blocked_until };
         self.keep(budget.key.clone(), share, now);
-        Ok(self.take_kept(&budget.key, now).unwrap_or(Some(row.ends_at.since(now))))
+        Ok(match self.take_kept(&budget.key, now) {
+            Taken::One => None,
+            Taken::Wait(time) => Some(time),
+            Taken::ShareSpent => Some(row.ends_at.since(now)),
+        })
     }
 
-    /// Takes a call from the share in memory: `None` if a new share has to be taken, otherwise
-    /// the time to wait, if any.
-    fn take_kept(&self, key: &str, now: Timestamp) -> Option<Option<Duration>> {
+    /// Takes a call from the share in memory.
+    fn take_kept(&self, key: &str, now: Timestamp) -> Taken {
         let mut shares = self.shares();
-        let share = shares.get_mut(key)?;
+        let Some(share) = shares.get_mut(key) else { return Taken::ShareSpent };
         if now < share.blocked_until {
-            return Some(Some(share.blocked_until.since(now)));
+            return Taken::Wait(share.blocked_until.since(now));
         }
         if share.ends_at <= now || share.left == 0 {
-            return None;
+            return Taken::ShareSpent;
         }
         share.left -= 1;
-        Some(None)
+        Taken::One
     }
 
     fn blocked(&self, key: &str, now: Timestamp) -> Option<Duration> {
@@ -276,17 +291,16 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 
 fn reset_wait(value: &str, form: ResetForm, now: Timestamp) -> Option<Duration> {
     let number = || value.parse::<f64>().ok().filter(|number| *number >= 0.0);
-    let epoch = |micros: f64| {
-        // Precise to the microsecond until far beyond any reset.
-        #[expect(clippy::cast_possible_truncation, reason = "clamped to what an i64 holds")]
-        let micros = micros.clamp(0.0, 9.0e18) as i64;
+    let epoch = |seconds: f64| {
+        let seconds = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let micros = i64::try_from(seconds.as_micros()).unwrap_or(i64::MAX);
         Timestamp::from_micros(micros).since(now)
     };
     match form {
         ResetForm::Seconds => Some(Duration::from_secs_f64(number()?.min(86_400.0))),
         ResetForm::Milliseconds => Some(Duration::from_secs_f64(number()?.min(86_400e3) / 1e3)),
-        ResetForm::EpochSeconds => Some(epoch(number()? * 1e6)),
-        ResetForm::EpochMilliseconds => Some(epoch(number()? * 1e3)),
+        ResetForm::EpochSeconds => Some(epoch(number()?)),
+        ResetForm::EpochMilliseconds => Some(epoch(number()? / 1e3)),
         ResetForm::Rfc3339 => {
             let at: jiff::Timestamp = value.parse().ok()?;
             Some(Timestamp::from_micros(at.as_microsecond()).since(now))

@@ -69,8 +69,8 @@ pub(super) fn outward(
 }
 
 /// What is passed on of the app's headers.
-pub(super) fn inward(given: HeaderMap) -> HeaderMap {
-    passing(&given, NOT_INWARD, NOT_INWARD_STARTS)
+pub(super) fn inward(given: &HeaderMap) -> HeaderMap {
+    passing(given, NOT_INWARD, NOT_INWARD_STARTS)
 }
 
 fn passing(given: &HeaderMap, not: &[&str], not_starts: &[&str]) -> HeaderMap {
@@ -118,7 +118,7 @@ mod tests {
         given.append("set-cookie", HeaderValue::from_static("a=b"));
         given.append("link", HeaderValue::from_static("<a>; rel=next"));
         given.append("link", HeaderValue::from_static("<b>; rel=last"));
-        let passed = inward(given);
+        let passed = inward(&given);
         assert!(!passed.contains_key("set-cookie"));
         assert_eq!(passed.get_all("link").iter().count(), 2);
     }

@@ -138,7 +138,7 @@ impl Connect {
         };
         let mut tx = inner.store.write(permit.actor()).await?;
         let present = db!(tx, connection::overview(tenant, id))?;
-        if !present.is_some_and(|one| permit.covers_app(&one.app).is_ok())
+        if present.is_none_or(|one| permit.covers_app(&one.app).is_err())
             || !db!(tx, connection::set_policy(tenant, id, text.as_deref(), now))?
         {
             return Err(PolicyError::Unknown);

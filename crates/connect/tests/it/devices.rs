@@ -38,7 +38,7 @@ struct Flow {
 impl Flow {
     async fn begin(database: TestDatabase) -> (Self, DevicePrompt) {
         let thing = Thing::new(database).await;
-        let session = thing.session(thing.session_for(Scheme::Device)).await;
+        let session = thing.session(Thing::session_for(Scheme::Device)).await;
         let flow = Self { token: session.token.expose().clone(), browser: cookie(), thing };
         let prompt = flow.start().await.unwrap();
         (flow, prompt)
@@ -164,7 +164,10 @@ async fn the_app_is_asked_as_often_as_it_wants(database: TestDatabase) {
     let asked = flow.thing.app.asked("/token/acme");
     let form = asked.last().unwrap().form();
     assert_eq!(form["grant_type"], "urn:ietf:params:oauth:grant-type:device_code");
-    assert_eq!((form["device_code"].as_str(), form["audience"].as_str()), ("device-canary-1", "api/acme"));
+    assert_eq!(
+        (form["device_code"].as_str(), form["audience"].as_str()),
+        ("device-canary-1", "api/acme")
+    );
     let row = flow.thing.world.connection(finished.connection).await.unwrap();
     assert_eq!(row.scheme, Scheme::Device);
 }

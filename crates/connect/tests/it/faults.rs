@@ -307,12 +307,15 @@ fn without_oauth() -> &'static str {
 name: Demo
 description: The demo app, without OAuth.
 docs: https://example.com/
+categories: [crm]
 hosts: [api.example.com]
 auth:
   basic:
     docs: https://example.com/
 verify:
   url: https://api.example.com/me
+api:
+  base_url: https://api.example.com
 "
 }
 

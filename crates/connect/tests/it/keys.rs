@@ -38,11 +38,7 @@ async fn a_customer_types_a_key(database: TestDatabase) {
         view.app.unwrap().schemes.iter().map(|way| (way.scheme, way.how)).collect();
     assert_eq!(
         ways,
-        [
-            (Scheme::Oauth2, How::Browser),
-            (Scheme::ApiKey, How::Keys),
-            (Scheme::Basic, How::Keys),
-        ]
+        [(Scheme::Oauth2, How::Browser), (Scheme::ApiKey, How::Keys), (Scheme::Basic, How::Keys),]
     );
     let submit = |given| world.submit(token, &browser, Scheme::ApiKey, given);
     let refused = submit(fields(&[("api_key", "wrong")])).await.err().unwrap();

@@ -94,7 +94,10 @@ async fn a_test_says_how_keys_are(database: TestDatabase) {
         let tested = test().await;
         assert_eq!(tested.connection.state, ConnectionState::NeedsReauth);
         let problem = tested.problem.unwrap();
-        assert!(problem.starts_with("credential_refused: Thing refused the credential with status 401"), "{problem}");
+        assert!(
+            problem.starts_with("credential_refused: Thing refused the credential with status 401"),
+            "{problem}"
+        );
     }
     assert_eq!(world.audited("connection_state_changed").await, 1);
     assert!(matches!(world.credential("crm").await, Err(CredentialError::NeedsReauth { .. })));
@@ -102,7 +105,9 @@ async fn a_test_says_how_keys_are(database: TestDatabase) {
     status.store(503, Ordering::SeqCst);
     let tested = test().await;
     assert_eq!(tested.connection.state, ConnectionState::Failing);
-    assert!(tested.problem.unwrap().starts_with("app_error: Thing cannot check the credential now"));
+    assert!(
+        tested.problem.unwrap().starts_with("app_error: Thing cannot check the credential now")
+    );
     assert!(world.credential("crm").await.is_ok(), "an outage of the app is no reason not to try");
 
     status.store(200, Ordering::SeqCst);

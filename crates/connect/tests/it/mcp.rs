@@ -41,7 +41,7 @@ async fn clients(thing: &Thing) -> Vec<(String, String)> {
 async fn a_client_registers_itself_once(database: TestDatabase) {
     let thing = Thing::new(database).await;
     for _ in 0..2 {
-        thing.link(Scheme::Mcp, thing.session_for(Scheme::Mcp)).await.unwrap();
+        thing.link(Scheme::Mcp, Thing::session_for(Scheme::Mcp)).await.unwrap();
     }
     let registered = thing.app.asked("/register");
     assert_eq!(registered.len(), 1);
@@ -64,14 +64,17 @@ async fn a_client_registers_itself_once(database: TestDatabase) {
 
 async fn the_token_is_for_this_server_alone(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let session = thing.session(thing.session_for(Scheme::Mcp)).await;
+    let session = thing.session(Thing::session_for(Scheme::Mcp)).await;
     let browser = cookie();
     let url = thing.begin(session.token.expose(), &browser, Scheme::Mcp).await.unwrap();
     let asked = query(&url);
     let resource = format!("{}/mcp", thing.app.url());
     assert_eq!((url.path(), &asked["resource"]), ("/as/authorize", &resource));
     assert_eq!(asked["scope"], "tools offline_access");
-    assert_eq!((asked["code_challenge_method"].as_str(), asked["code_challenge"].len()), ("S256", 43));
+    assert_eq!(
+        (asked["code_challenge_method"].as_str(), asked["code_challenge"].len()),
+        ("S256", 43)
+    );
     let answer = thing.agree(Scheme::Mcp, &url);
     let finished = thing.world.connect.finish(answer, &browser).await.unwrap();
     let exchange = thing.app.asked("/token/mcp")[0].form();
@@ -85,19 +88,27 @@ async fn the_token_is_for_this_server_alone(database: TestDatabase) {
     assert_eq!((&refresh["resource"], refresh["client_id"].as_str()), (&resource, "registered-1"));
     // What was found out is no secret that logs would have to hide.
     let credential = thing.world.credential(&finished.name).await.unwrap();
-    let secrets: Vec<&[u8]> = credential.secrets.iter().map(|one| one.expose().as_slice()).collect();
+    let secrets: Vec<&[u8]> =
+        credential.secrets.iter().map(|one| one.expose().as_slice()).collect();
     assert!(secrets.contains(&b"at-canary-1".as_slice()));
     assert!(!secrets.iter().any(|secret| secret.starts_with(b"{")), "the server's own metadata");
     // It is given back where the server says.
-    thing.world.connect.delete_connection(&thing.world.permit(), finished.connection).await.unwrap();
+    thing
+        .world
+        .connect
+        .delete_connection(&thing.world.permit(), finished.connection)
+        .await
+        .unwrap();
     assert_eq!(thing.app.asked("/revoke").len(), 1);
 }
 
 async fn another_issuer_is_refused(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let session = thing.session(thing.session_for(Scheme::Mcp)).await;
+    let session = thing.session(Thing::session_for(Scheme::Mcp)).await;
     let browser = cookie();
-    for iss in [None, Some("https://evil.example".to_owned()), Some(format!("{}/x", thing.app.url()))] {
+    for iss in
+        [None, Some("https://evil.example".to_owned()), Some(format!("{}/x", thing.app.url()))]
+    {
         let url = thing.begin(session.token.expose(), &browser, Scheme::Mcp).await.unwrap();
         let answer = Callback { iss, ..thing.agree(Scheme::Mcp, &url) };
         let refused = thing.world.connect.finish(answer, &browser).await.err().unwrap();
@@ -109,7 +120,7 @@ async fn another_issuer_is_refused(database: TestDatabase) {
 async fn servers_that_publish_nonsense_are_refused(database: TestDatabase) {
     let thing = Thing::new(database).await;
     let url = thing.app.url();
-    let session = thing.session(thing.session_for(Scheme::Mcp)).await;
+    let session = thing.session(Thing::session_for(Scheme::Mcp)).await;
     let browser = cookie();
     let protected = |resource: &str, server: &str| {
         Reply::Json(200, json!({ "resource": resource, "authorization_servers": [server] }))
@@ -129,19 +140,40 @@ async fn servers_that_publish_nonsense_are_refused(database: TestDatabase) {
         (SERVER, server("issuer", "https://evil.example".into()), "another issuer"),
         (SERVER, server("code_challenge_methods_supported", json!([])), "PKCE"),
         (SERVER, server("code_challenge_methods_supported", json!(["plain"])), "PKCE"),
-        (SERVER, server("authorization_endpoint", "javascript:alert(1)".into()), "no usable `authorization_endpoint`"),
-        (SERVER, server("authorization_endpoint", format!("{url}/a?x={{app_slug}}").into()), "no usable"),
-        (SERVER, server("token_endpoint", "http://evil.example/token".into()), "no usable `token_endpoint`"),
+        (
+            SERVER,
+            server("authorization_endpoint", "javascript:alert(1)".into()),
+            "no usable `authorization_endpoint`",
+        ),
+        (
+            SERVER,
+            server("authorization_endpoint", format!("{url}/a?x={{app_slug}}").into()),
+            "no usable",
+        ),
+        (
+            SERVER,
+            server("token_endpoint", "http://evil.example/token".into()),
+            "no usable `token_endpoint`",
+        ),
         (SERVER, server("token_endpoint", json!(null)), "no usable `token_endpoint`"),
-        (SERVER, server("registration_endpoint", json!(null)), "no clients that register themselves"),
+        (
+            SERVER,
+            server("registration_endpoint", json!(null)),
+            "no clients that register themselves",
+        ),
         (SERVER, Reply::Text(200, "text/html", "<html>".into()), "publishes no metadata"),
         (SERVER, Reply::Json(500, json!({})), "publishes no metadata"),
-        ("/register", Reply::Json(400, json!({ "error": "invalid_redirect_uri" })), "invalid_redirect_uri"),
+        (
+            "/register",
+            Reply::Json(400, json!({ "error": "invalid_redirect_uri" })),
+            "invalid_redirect_uri",
+        ),
         ("/register", Reply::Json(201, json!({ "client_id": "" })), "names no client"),
         ("/register", Reply::Text(201, "text/html", "<html>".into()), "names no client"),
     ] {
         thing.app.next_at(at, reply);
-        let refused = thing.begin(session.token.expose(), &browser, Scheme::Mcp).await.err().unwrap();
+        let refused =
+            thing.begin(session.token.expose(), &browser, Scheme::Mcp).await.err().unwrap();
         assert_eq!(refused.code(), Code::UpstreamFailed, "{refused}");
         let text = refused.public();
         assert!(text.contains(wanted) && !text.contains("<html"), "{wanted}: {text}");
@@ -163,7 +195,7 @@ async fn servers_that_publish_nonsense_are_refused(database: TestDatabase) {
 
 async fn a_server_of_the_first_revision_is_its_own_authorization_server(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let session = thing.session(thing.session_for(Scheme::Mcp)).await;
+    let session = thing.session(Thing::session_for(Scheme::Mcp)).await;
     let browser = cookie();
     thing.app.next_at("/mcp", Reply::Json(401, json!({})));
     thing.app.next_at(PROTECTED, Reply::Json(404, json!({})));
@@ -184,7 +216,7 @@ async fn a_registration_that_has_ended_is_made_again(database: TestDatabase) {
         thing.app.next_at("/register", Reply::Json(201, given));
     };
     let begin = async || {
-        let session = thing.session(thing.session_for(Scheme::Mcp)).await;
+        let session = thing.session(Thing::session_for(Scheme::Mcp)).await;
         let url = thing.begin(session.token.expose(), &cookie(), Scheme::Mcp).await.unwrap();
         query(&url)["client_id"].clone()
     };
@@ -198,7 +230,7 @@ async fn a_registration_that_has_ended_is_made_again(database: TestDatabase) {
     assert_eq!(begin().await, "second", "as long as its secret is good");
     assert_eq!(clients(&thing).await, [(issuer.clone(), "second".to_owned())]);
     // Connections work with the client that they were made with, so that one stays.
-    let made = thing.link(Scheme::Mcp, thing.session_for(Scheme::Mcp)).await.unwrap();
+    let made = thing.link(Scheme::Mcp, Thing::session_for(Scheme::Mcp)).await.unwrap();
     thing.world.clock.advance(Duration::from_hours(39 * 24 + 1));
     registration("third", 0);
     assert_eq!(begin().await, "third");

@@ -5,7 +5,8 @@ use crate::crash;
 use crate::standin::{Asked, Reply, StandIn};
 use crate::world::{World, access_token, cookie, credential};
 use causeway_connect::{
-    Callback, Choice, CrashPoint, CredentialError, NewConnection, NewOAuthClient, NewSession, Started,
+    Callback, Choice, CrashPoint, CredentialError, NewConnection, NewOAuthClient, NewSession,
+    Started,
 };
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
@@ -41,7 +42,10 @@ async fn app() -> (StandIn, Arc<AtomicBool>) {
     let app = StandIn::start(move |asked| {
         if asked.path.starts_with("/token") {
             let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-            return Reply::Json(200, json!({ "access_token": format!("t{number}"), "expires_in": "3600" }));
+            return Reply::Json(
+                200,
+                json!({ "access_token": format!("t{number}"), "expires_in": "3600" }),
+            );
         }
         if !own.load(Ordering::SeqCst) {
             return Reply::Json(401, json!({}));
@@ -66,7 +70,11 @@ fn new(scheme: Scheme, given: &[(&str, &str)]) -> NewConnection {
     }
 }
 
-async fn create(world: &World, scheme: Scheme, given: &[(&str, &str)]) -> causeway_types::ConnectionId {
+async fn create(
+    world: &World,
+    scheme: Scheme,
+    given: &[(&str, &str)],
+) -> causeway_types::ConnectionId {
     world.connect.create_connection(&world.permit(), new(scheme, given)).await.unwrap().id
 }
 
@@ -89,7 +97,10 @@ async fn a_client_of_the_customer_gets_tokens_as_often_as_needed(database: TestD
         .create_connection(&world.permit(), new(Scheme::ClientCredentials, &OWN))
         .await
         .unwrap();
-    assert_eq!((made.account_id.as_deref(), made.account_name.as_deref()), (Some("7"), Some("Acme")));
+    assert_eq!(
+        (made.account_id.as_deref(), made.account_name.as_deref()),
+        (Some("7"), Some("Acme"))
+    );
     assert_eq!(app.asked("/me")[0].header("authorization"), "Bearer t1");
     let asked = app.asked("/token")[0].form();
     let expected = [
@@ -148,7 +159,10 @@ async fn every_proof_of_a_client_is_sent_as_the_app_wants_it(database: TestDatab
     let asked = app.asked("/token").pop().unwrap().form();
     let (header, claims) = key.verified(&asked["client_assertion"]);
     assert_eq!(header["alg"], "RS256");
-    assert_eq!((&claims["iss"], &claims["aud"]), (&json!("me"), &json!(format!("{}/token", app.url()))));
+    assert_eq!(
+        (&claims["iss"], &claims["aud"]),
+        (&json!("me"), &json!(format!("{}/token", app.url())))
+    );
 }
 
 /// An RSA key of a test.
@@ -164,7 +178,8 @@ impl Key {
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let claims = jsonwebtoken::decode::<Value>(token, &self.public, &validation).unwrap().claims;
+        let claims =
+            jsonwebtoken::decode::<Value>(token, &self.public, &validation).unwrap().claims;
         let header = BASE64URL_NOPAD.decode(token.split('.').next().unwrap().as_bytes()).unwrap();
         (serde_json::from_slice(&header).unwrap(), claims)
     }
@@ -208,7 +223,10 @@ async fn a_signed_token_is_exchanged(database: TestDatabase) {
     assert_eq!(asked["grant_type"], "urn:ietf:params:oauth:grant-type:jwt-bearer");
     assert_eq!(asked["client"], "me@thing.example");
     let (header, claims) = key.verified(&asked["assertion"]);
-    assert_eq!((&header["kid"], &header["typ"]), (&json!("key of me@thing.example"), &json!("JWT")));
+    assert_eq!(
+        (&header["kid"], &header["typ"]),
+        (&json!("key of me@thing.example"), &json!("JWT"))
+    );
     assert_eq!(claims["iss"], "me@thing.example");
     let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
     assert_eq!(life, 3600, "neither longer than the app allows nor issued in its future");
@@ -275,10 +293,13 @@ const TWO_STEPS: &str = "  token_exchange:
 
 fn session(world: &World, server: &str) -> Reply {
     let until = causeway_types::Clock::now(&*world.clock).plus(HOUR).as_millis();
-    Reply::Json(200, json!({
-        "session": { "sid": "s1", "until": until, "server": server },
-        "teams": [41],
-    }))
+    Reply::Json(
+        200,
+        json!({
+            "session": { "sid": "s1", "until": until, "server": server },
+            "teams": [41],
+        }),
+    )
 }
 
 async fn two_steps_lead_to_a_token(database: TestDatabase) {
@@ -297,7 +318,10 @@ async fn two_steps_lead_to_a_token(database: TestDatabase) {
     assert_eq!(row.expires_at.unwrap().since(row.created_at).as_secs(), 3600);
     let auth = world.credential("crm").await.unwrap();
     let auth: Value = serde_json::from_slice(auth.auth.expose()).unwrap();
-    assert_eq!((&auth["team"], &auth["server"]), (&json!("41"), &json!(format!("127.0.0.1:{}", app.port))));
+    assert_eq!(
+        (&auth["team"], &auth["server"]),
+        (&json!("41"), &json!(format!("127.0.0.1:{}", app.port)))
+    );
 }
 
 async fn a_host_that_the_row_does_not_know_gets_nothing(database: TestDatabase) {
@@ -366,11 +390,8 @@ async fn an_installation_gets_tokens_with_the_companys_key(database: TestDatabas
     assert_eq!(url.path(), "/apps/acme-bot/installations/new");
     let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     app.next(token(1));
-    let callback = Callback {
-        state,
-        others: fields(&[("installation_id", "4711")]),
-        ..Callback::default()
-    };
+    let callback =
+        Callback { state, others: fields(&[("installation_id", "4711")]), ..Callback::default() };
     let id = world.connect.finish(callback, &browser).await.unwrap().connection;
     let asked = &app.asked("/token/4711")[0];
     assert_eq!((asked.method.as_str(), asked.body.as_str()), ("POST", ""));
@@ -507,7 +528,11 @@ async fn a_process_that_dies_loses_no_token(database: TestDatabase) {
         let lost = *point == CrashPoint::AnswerReceived;
         assert_eq!(asked, if lost { 2 } else { 1 }, "{point:?}");
         let row = world.connection(id).await.unwrap();
-        assert_eq!((row.state, row.fence), (ConnectionState::Healthy, before.fence + 1), "{point:?}");
+        assert_eq!(
+            (row.state, row.fence),
+            (ConnectionState::Healthy, before.fence + 1),
+            "{point:?}"
+        );
         let lease = world.lease(id).await.unwrap();
         assert_eq!((lease.phase, lease.unanswered), (RefreshPhase::Idle, 0), "{point:?}");
         assert_eq!(token, format!("t{}", app.asked("/token").len()), "{point:?}");
@@ -524,9 +549,9 @@ async fn many_callers_on_two_nodes_cause_one_request(database: TestDatabase) {
     for number in 0..40 {
         let connect = if number % 2 == 0 { world.connect.clone() } else { second.clone() };
         let tenant = world.tenant();
-        callers.spawn(async move {
-            access_token(&credential(&connect, tenant, "crm").await.unwrap())
-        });
+        callers.spawn(
+            async move { access_token(&credential(&connect, tenant, "crm").await.unwrap()) },
+        );
     }
     while let Some(token) = callers.join_next().await {
         assert_eq!(token.unwrap(), "t2");

@@ -23,7 +23,7 @@ on_both!(
 
 async fn the_customer_may_choose_the_app(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let open = || NewSession { app: None, ..thing.session_for(Scheme::Oauth2) };
+    let open = || NewSession { app: None, ..Thing::session_for(Scheme::Oauth2) };
     let session = thing.session(open()).await;
     let (token, browser) = (session.token.expose(), cookie());
     let view = thing.world.connect.open_link(token, &browser, None).await.unwrap();
@@ -57,7 +57,7 @@ async fn the_customer_may_choose_the_app(database: TestDatabase) {
     assert_eq!(view.connection, Some(finished.connection));
 
     // A link for one app is for no other.
-    let session = thing.session(thing.session_for(Scheme::Oauth2)).await;
+    let session = thing.session(Thing::session_for(Scheme::Oauth2)).await;
     let other = thing.world.connect.open_link(session.token.expose(), &browser, Some("github"));
     assert!(matches!(other.await.unwrap_err(), LinkError::UnknownApp { .. }));
     // A program that is confined to some apps must name one of them.
@@ -66,13 +66,13 @@ async fn the_customer_may_choose_the_app(database: TestDatabase) {
     let write = || authorize::<action::WriteConnections>(&caller, now).unwrap();
     let denied = thing.world.connect.create_session(&write(), open()).await.err().unwrap();
     assert_eq!(denied.code(), Code::Denied);
-    let own = thing.session_for(Scheme::Oauth2);
+    let own = Thing::session_for(Scheme::Oauth2);
     thing.world.connect.create_session(&write(), own).await.unwrap();
 }
 
 async fn a_customer_may_have_several_connections(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let new = || thing.session_for(Scheme::Oauth2);
+    let new = || Thing::session_for(Scheme::Oauth2);
     let first = thing.link(Scheme::Oauth2, new()).await.unwrap();
     let second = thing.link(Scheme::Oauth2, new()).await.unwrap();
     assert_ne!(first.connection, second.connection);
@@ -81,7 +81,10 @@ async fn a_customer_may_have_several_connections(database: TestDatabase) {
     let view =
         thing.world.connect.open_link(session.token.expose(), &cookie(), None).await.unwrap();
     let shown = view.reconnect.unwrap();
-    assert_eq!((shown.name.as_str(), shown.account.as_deref()), (first.name.as_str(), Some("Acme")));
+    assert_eq!(
+        (shown.name.as_str(), shown.account.as_deref()),
+        (first.name.as_str(), Some("Acme"))
+    );
     let renewed = thing.link(Scheme::Oauth2, renewal).await.unwrap();
     assert_eq!((renewed.connection, &renewed.name), (first.connection, &first.name));
     // Another way to connect renews it too, in the same place.
@@ -102,7 +105,7 @@ async fn settings_are_kept_and_shown(database: TestDatabase) {
     let usual = connect.settings(&thing.world.permit()).await.unwrap();
     assert_eq!(usual, Settings::default());
     let link = async || {
-        let session = thing.session(thing.session_for(Scheme::Oauth2)).await;
+        let session = thing.session(Thing::session_for(Scheme::Oauth2)).await;
         connect.open_link(session.token.expose(), &cookie(), None).await.unwrap()
     };
     assert_eq!(link().await.company, "Main", "the project's name");
@@ -117,7 +120,10 @@ async fn settings_are_kept_and_shown(database: TestDatabase) {
     assert_eq!(set, new);
     assert_eq!(connect.settings(&thing.world.permit()).await.unwrap(), new);
     let view = link().await;
-    assert_eq!((view.company.as_str(), view.support_email.as_str()), ("Acme Inc.", "help@acme.example"));
+    assert_eq!(
+        (view.company.as_str(), view.support_email.as_str()),
+        ("Acme Inc.", "help@acme.example")
+    );
     assert_eq!(view.theme, new.theme);
     let rows = thing.world.audit().await;
     let event = rows.iter().find(|row| row.action == "connect_settings_set").unwrap();
@@ -158,7 +164,7 @@ async fn customers_are_sent_to_listed_origins_only(database: TestDatabase) {
     let with = |return_url: &str, error_url: &str| NewSession {
         return_url: Some(return_url.into()),
         error_url: Some(error_url.into()),
-        ..thing.session_for(Scheme::Oauth2)
+        ..Thing::session_for(Scheme::Oauth2)
     };
     let good = "https://app.example/done?x=1";
     let refused = async |new: NewSession| {
@@ -212,7 +218,7 @@ async fn a_window_of_its_own_leads_nowhere(database: TestDatabase) {
     let new = NewSession {
         return_url: Some("https://app.example/done".into()),
         error_url: Some("https://app.example/failed".into()),
-        ..thing.session_for(Scheme::Oauth2)
+        ..Thing::session_for(Scheme::Oauth2)
     };
     let session = thing.session(new).await;
     let (token, browser) = (session.token.expose(), cookie());
@@ -252,7 +258,7 @@ async fn every_way_to_connect_is_offered(database: TestDatabase) {
         ways.into_iter().map(|way| (way.scheme, way.how)).collect::<Vec<_>>()
     };
     assert_eq!(
-        ways(thing.session_for(Scheme::Oauth2)).await,
+        ways(Thing::session_for(Scheme::Oauth2)).await,
         [
             (Scheme::Oauth2, How::Browser),
             (Scheme::Device, How::Device),

@@ -154,12 +154,7 @@ async fn world(database: TestDatabase, app: &App, more: &str) -> World {
     World::new(database, &app.row(more), ("client", "secret")).await
 }
 
-async fn link(
-    world: &World,
-    name: &str,
-    scheme: Scheme,
-    field: (&str, &str),
-) -> ConnectionId {
+async fn link(world: &World, name: &str, scheme: Scheme, field: (&str, &str)) -> ConnectionId {
     let value = SecretString::new(field.1.to_owned());
     let new = NewConnection {
         customer: "acme".into(),
@@ -258,7 +253,7 @@ async fn a_token_that_is_refused_is_renewed_once(database: TestDatabase) {
     assert_eq!(app.count("/token"), 1);
     // The app ends the token before its time. A token is renewed only if it is not brand-new.
     get(&world, "things", "/renew").await.unwrap();
-    world.clock.advance(Duration::from_secs(120));
+    world.clock.advance(Duration::from_mins(2));
     let post = call(Method::POST, "/guarded", &[("content-type", "text/plain")], "once more");
     let answer = world.connect.proxy(&world.permit(), "things", post).await.unwrap();
     assert_eq!(text(answer).await, "saw /base/guarded");
@@ -267,7 +262,7 @@ async fn a_token_that_is_refused_is_renewed_once(database: TestDatabase) {
     assert_eq!(bodies[0], "once more");
     // An app that refuses every token is answered with its own word, after one renewal.
     *app.token.lock().unwrap() = 1000;
-    world.clock.advance(Duration::from_secs(120));
+    world.clock.advance(Duration::from_mins(2));
     let post = call(Method::GET, "/guarded", &[], "");
     let refused = world.connect.proxy(&world.permit(), "things", post).await.unwrap();
     assert_eq!((refused.status.as_u16(), app.count("/token")), (200, 3));
@@ -287,7 +282,7 @@ async fn budgets_are_shared_by_all_nodes(database: TestDatabase) {
         match node.proxy(&permit, "things", call(Method::GET, "/x", &[], "")).await {
             Ok(_) => taken += 1,
             Err(ProxyError::Limited { wait, own: false, .. }) => {
-                assert!(wait <= Duration::from_secs(60));
+                assert!(wait <= Duration::from_mins(1));
                 limited += 1;
             }
             Err(other) => panic!("{other}"),

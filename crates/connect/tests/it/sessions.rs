@@ -93,21 +93,22 @@ async fn a_link_belongs_to_the_first_browser_that_goes_on(database: TestDatabase
     // Of two that go on at once, one does.
     let session = world.session("demo", "third").await;
     let token = session.token.expose();
-    let (first, second) = tokio::join!(
-        world.begin(token, &mine),
-        world.begin(token, &theirs),
-    );
+    let (first, second) = tokio::join!(world.begin(token, &mine), world.begin(token, &theirs),);
     assert_eq!(u8::from(first.is_ok()) + u8::from(second.is_ok()), 1);
 }
 
 async fn sessions_say_what_is_missing(database: TestDatabase) {
     let (world, _app) = demo(database).await;
-    let new = || NewSession { customer: "c".into(), app: Some("demo".into()), ..NewSession::default() };
+    let new =
+        || NewSession { customer: "c".into(), app: Some("demo".into()), ..NewSession::default() };
     let code = |new| async {
         world.connect.create_session(&world.permit(), new).await.err().unwrap().code()
     };
     assert_eq!(code(NewSession { app: Some("nope".into()), ..new() }).await, Code::UnknownApp);
-    assert_eq!(code(NewSession { app: Some("slack".into()), ..new() }).await, Code::MissingOAuthClient);
+    assert_eq!(
+        code(NewSession { app: Some("slack".into()), ..new() }).await,
+        Code::MissingOAuthClient
+    );
     for bad in [
         NewSession { customer: String::new(), ..new() },
         NewSession { name: Some("A b".into()), ..new() },

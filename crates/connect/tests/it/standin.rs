@@ -155,7 +155,11 @@ impl Drop for StandIn {
     }
 }
 
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, kept: Arc<Kept>, usual: Arc<Usual>) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    kept: Arc<Kept>,
+    usual: Arc<Usual>,
+) {
     let Some(asked) = read(&mut stream).await else { return };
     kept.asked.lock().unwrap().push(asked.clone());
     let next = {

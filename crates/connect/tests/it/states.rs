@@ -36,7 +36,7 @@ fn copy(callback: &Callback) -> Callback {
 async fn each_flow_ends_in_a_connection(database: TestDatabase) {
     let thing = Thing::new(database).await;
     for scheme in BROWSER_SCHEMES {
-        let finished = thing.link(scheme, thing.session_for(scheme)).await.unwrap();
+        let finished = thing.link(scheme, Thing::session_for(scheme)).await.unwrap();
         let connection = thing.world.connection(finished.connection).await.unwrap();
         assert_eq!((connection.scheme, connection.app.as_str()), (scheme, "thing"));
         thing.world.credential(&connection.name).await.unwrap();
@@ -46,7 +46,7 @@ async fn each_flow_ends_in_a_connection(database: TestDatabase) {
 async fn a_forged_state_is_refused(database: TestDatabase) {
     let thing = Thing::new(database).await;
     for scheme in BROWSER_SCHEMES {
-        let session = thing.session(thing.session_for(scheme)).await;
+        let session = thing.session(Thing::session_for(scheme)).await;
         let browser = cookie();
         let url = thing.begin(session.token.expose(), &browser, scheme).await.unwrap();
         let answer = thing.agree(scheme, &url);
@@ -71,7 +71,7 @@ async fn a_forged_state_is_refused(database: TestDatabase) {
 async fn a_state_is_good_once(database: TestDatabase) {
     let thing = Thing::new(database).await;
     for scheme in BROWSER_SCHEMES {
-        let session = thing.session(thing.session_for(scheme)).await;
+        let session = thing.session(Thing::session_for(scheme)).await;
         let (token, browser) = (session.token.expose(), cookie());
         let url = thing.begin(token, &browser, scheme).await.unwrap();
         let answer = thing.agree(scheme, &url);
@@ -90,12 +90,12 @@ async fn a_state_of_another_session_or_browser_is_refused(database: TestDatabase
     let thing = Thing::new(database).await;
     for scheme in BROWSER_SCHEMES {
         let (mine, theirs) = (cookie(), cookie());
-        let own = thing.session(thing.session_for(scheme)).await;
+        let own = thing.session(Thing::session_for(scheme)).await;
         let url = thing.begin(own.token.expose(), &mine, scheme).await.unwrap();
         let victim = thing.agree(scheme, &url);
         // The attacker's browser brings the victim's answer, and the victim's the attacker's: an
         // account that gets into somebody else's connection.
-        let other = thing.session(thing.session_for(scheme)).await;
+        let other = thing.session(Thing::session_for(scheme)).await;
         let url = thing.begin(other.token.expose(), &theirs, scheme).await.unwrap();
         let attacker = thing.agree(scheme, &url);
         for (answer, browser) in [(&victim, &theirs), (&attacker, &mine)] {
@@ -109,7 +109,7 @@ async fn a_state_of_another_session_or_browser_is_refused(database: TestDatabase
 async fn a_state_expires(database: TestDatabase) {
     let thing = Thing::new(database).await;
     for scheme in BROWSER_SCHEMES {
-        let session = thing.session(thing.session_for(scheme)).await;
+        let session = thing.session(Thing::session_for(scheme)).await;
         let (token, browser) = (session.token.expose(), cookie());
         let url = thing.begin(token, &browser, scheme).await.unwrap();
         let answer = thing.agree(scheme, &url);
@@ -132,7 +132,7 @@ async fn a_state_expires(database: TestDatabase) {
 async fn an_older_flow_is_void(database: TestDatabase) {
     let thing = Thing::new(database).await;
     for scheme in BROWSER_SCHEMES {
-        let session = thing.session(thing.session_for(scheme)).await;
+        let session = thing.session(Thing::session_for(scheme)).await;
         let (token, browser) = (session.token.expose(), cookie());
         let url = thing.begin(token, &browser, scheme).await.unwrap();
         let older = thing.agree(scheme, &url);
@@ -152,11 +152,11 @@ async fn a_state_of_one_scheme_carries_no_answer_of_another(database: TestDataba
             if (scheme, other) == (Scheme::Oauth2, Scheme::Mcp) {
                 continue;
             }
-            let session = thing.session(thing.session_for(scheme)).await;
+            let session = thing.session(Thing::session_for(scheme)).await;
             let browser = cookie();
             let url = thing.begin(session.token.expose(), &browser, scheme).await.unwrap();
             let own = thing.agree(scheme, &url);
-            let foreign = thing.session(thing.session_for(other)).await;
+            let foreign = thing.session(Thing::session_for(other)).await;
             let url = thing.begin(foreign.token.expose(), &cookie(), other).await.unwrap();
             let mixed = Callback { state: own.state, ..thing.agree(other, &url) };
             let refused = thing.world.connect.finish(mixed, &browser).await.err().unwrap();
@@ -173,7 +173,7 @@ async fn a_state_of_one_scheme_carries_no_answer_of_another(database: TestDataba
 async fn who_says_no_is_told_how_to_go_on(database: TestDatabase) {
     let thing = Thing::new(database).await;
     for scheme in BROWSER_SCHEMES {
-        let session = thing.session(thing.session_for(scheme)).await;
+        let session = thing.session(Thing::session_for(scheme)).await;
         let (token, browser) = (session.token.expose(), cookie());
         let url = thing.begin(token, &browser, scheme).await.unwrap();
         let denied = Callback {

@@ -105,7 +105,7 @@ impl Thing {
     }
 
     /// A session for a scheme, with the client that it needs.
-    pub(crate) fn session_for(&self, scheme: Scheme) -> NewSession {
+    pub(crate) fn session_for(scheme: Scheme) -> NewSession {
         NewSession {
             customer: "acme".into(),
             app: Some("thing".into()),
@@ -240,7 +240,9 @@ fn usual(asked: &Asked) -> Reply {
             401,
             (
                 "www-authenticate",
-                format!("Bearer resource_metadata=\"{url}/.well-known/oauth-protected-resource/mcp\""),
+                format!(
+                    "Bearer resource_metadata=\"{url}/.well-known/oauth-protected-resource/mcp\""
+                ),
             ),
             String::new(),
         ),

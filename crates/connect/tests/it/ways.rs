@@ -31,7 +31,7 @@ fn query(url: &url::Url) -> BTreeMap<String, String> {
 
 async fn what_was_typed_goes_into_the_addresses(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let session = thing.session(thing.session_for(Scheme::Oauth2)).await;
+    let session = thing.session(Thing::session_for(Scheme::Oauth2)).await;
     let (token, browser) = (session.token.expose(), cookie());
     let start = async |typed: &[(&str, &str)]| {
         let choice =
@@ -94,11 +94,11 @@ async fn a_renewed_connection_may_get_more_scopes(database: TestDatabase) {
         thing.app.next(Reply::Json(200, tokens));
     };
     granted("read,write");
-    let first = thing.link(Scheme::Oauth2, thing.session_for(Scheme::Oauth2)).await.unwrap();
+    let first = thing.link(Scheme::Oauth2, Thing::session_for(Scheme::Oauth2)).await.unwrap();
     let renewal = |scopes: &[&str]| NewSession {
         reconnect: Some(first.connection),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        ..thing.session_for(Scheme::Oauth2)
+        ..Thing::session_for(Scheme::Oauth2)
     };
     let scopes_of = async |new: NewSession| {
         let session = thing.session(new).await;
@@ -125,7 +125,7 @@ async fn a_renewed_connection_may_get_more_scopes(database: TestDatabase) {
 
 async fn a_session_names_scopes_and_clients(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let usual = || thing.session_for(Scheme::Oauth2);
+    let usual = || Thing::session_for(Scheme::Oauth2);
     let begun = async |new: NewSession| {
         let session = thing.session(new).await;
         let url = thing.begin(session.token.expose(), &cookie(), Scheme::Oauth2).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_session_names_scopes_and_clients(database: TestDatabase) {
 
 async fn a_temporary_token_is_bound_to_its_flow(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let session = thing.session(thing.session_for(Scheme::Oauth1)).await;
+    let session = thing.session(Thing::session_for(Scheme::Oauth1)).await;
     let (token, browser) = (session.token.expose(), cookie());
     let url = thing.begin(token, &browser, Scheme::Oauth1).await.unwrap();
     assert_eq!(url.path(), "/oauth1/authorize");
@@ -184,7 +184,10 @@ async fn a_temporary_token_is_bound_to_its_flow(database: TestDatabase) {
     let answer = thing.agree(Scheme::Oauth1, &url);
     let finished = thing.world.connect.finish(answer, &browser).await.unwrap();
     let asked = oauth_params(&thing.app.asked("/oauth1/access")[0]);
-    assert_eq!((asked["oauth_token"].as_str(), asked["oauth_verifier"].as_str()), ("temp-1", "verifier-1"));
+    assert_eq!(
+        (asked["oauth_token"].as_str(), asked["oauth_verifier"].as_str()),
+        ("temp-1", "verifier-1")
+    );
     assert_eq!(asked["oauth_consumer_key"], "id-");
     assert!(!asked["oauth_signature"].is_empty());
     let credential = thing.world.credential(&finished.name).await.unwrap();
@@ -195,7 +198,7 @@ async fn a_temporary_token_is_bound_to_its_flow(database: TestDatabase) {
 
 async fn a_server_of_the_old_revision_is_refused(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let session = thing.session(thing.session_for(Scheme::Oauth1)).await;
+    let session = thing.session(Thing::session_for(Scheme::Oauth1)).await;
     let (token, browser) = (session.token.expose(), cookie());
     let form = |status, body: &str| {
         Reply::Text(status, "application/x-www-form-urlencoded", body.to_owned())
@@ -223,7 +226,7 @@ async fn a_server_of_the_old_revision_is_refused(database: TestDatabase) {
 async fn an_installation_is_believed_with_proof_only(database: TestDatabase) {
     let thing = Thing::new(database).await;
     let begin = async || {
-        let session = thing.session(thing.session_for(Scheme::Installation)).await;
+        let session = thing.session(Thing::session_for(Scheme::Installation)).await;
         let browser = cookie();
         let url =
             thing.begin(session.token.expose(), &browser, Scheme::Installation).await.unwrap();
@@ -234,13 +237,13 @@ async fn an_installation_is_believed_with_proof_only(database: TestDatabase) {
         ..callback
     };
     // Without a state, as GitHub sends whoever installs from its marketplace.
-    let stateless = Callback { others: fields(&[("installation_id", "4711")]), ..Callback::default() };
+    let stateless =
+        Callback { others: fields(&[("installation_id", "4711")]), ..Callback::default() };
     let refused = thing.world.connect.finish(stateless, &cookie()).await.err().unwrap();
     assert_eq!(refused.code(), Code::StateMismatch);
     // An installation of somebody else's app: the app's own token is told that it is not there.
     let (callback, browser) = begin().await;
-    let refused =
-        thing.world.connect.finish(with(callback, "666"), &browser).await.err().unwrap();
+    let refused = thing.world.connect.finish(with(callback, "666"), &browser).await.err().unwrap();
     assert!(matches!(refused, FlowError::NotOurInstallation { .. }), "{refused}");
     // What is no id does not get into a path.
     for bad in ["", "../4711", "4711/x", "47 11", "4711?x=y", "%2e%2e"] {
@@ -257,12 +260,12 @@ async fn an_installation_is_believed_with_proof_only(database: TestDatabase) {
     let row = thing.world.connection(finished.connection).await.unwrap();
     assert_eq!(row.account_id.as_deref(), Some("4711"));
     // Another customer who guesses the number gets nothing, the same one may renew it.
-    let new = NewSession { customer: "evil".into(), ..thing.session_for(Scheme::Installation) };
+    let new = NewSession { customer: "evil".into(), ..Thing::session_for(Scheme::Installation) };
     let refused = thing.link(Scheme::Installation, new).await.err().unwrap();
     assert!(matches!(refused, FlowError::AnothersInstallation { .. }), "{refused}");
     let renewal = NewSession {
         reconnect: Some(finished.connection),
-        ..thing.session_for(Scheme::Installation)
+        ..Thing::session_for(Scheme::Installation)
     };
     let renewed = thing.link(Scheme::Installation, renewal).await.unwrap();
     assert_eq!(renewed.connection, finished.connection);
@@ -270,7 +273,7 @@ async fn an_installation_is_believed_with_proof_only(database: TestDatabase) {
 
 async fn apps_that_need_nothing_are_connected_too(database: TestDatabase) {
     let thing = Thing::new(database).await;
-    let session = thing.session(thing.session_for(Scheme::None)).await;
+    let session = thing.session(Thing::session_for(Scheme::None)).await;
     let (token, browser) = (session.token.expose(), cookie());
     let submit = async |scheme, typed: &[(&str, &str)]| {
         thing.world.submit(token, &browser, scheme, fields(typed)).await

@@ -99,6 +99,7 @@ impl House {
     }
 
     /// An OAuth client, a connection in the middle of a refresh, and a flow under way.
+    #[expect(clippy::too_many_lines, reason = "records with all their columns")]
     async fn connect(&mut self) {
         let (workspace, environment) = (self.tenant.workspace, self.tenant.environment);
         let (project, now) = (self.tenant.project, self.clock.now());

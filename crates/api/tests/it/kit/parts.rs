@@ -42,13 +42,17 @@ pub(super) struct Ground {
 
 impl Ground {
     /// A database with keys, the demo app in the catalogue, and the way to it.
-    pub(super) async fn new(database: &TestDatabase, public_url: &str) -> Self {
+    pub(super) async fn new(database: &TestDatabase, setup: &Setup) -> Self {
         let demo =
             DemoApp::start(([127, 0, 0, 1], 0).into(), DemoOptions::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let apps = folder.path().join("apps");
         std::fs::create_dir_all(apps.join("demo")).unwrap();
         std::fs::write(apps.join("demo/app.yaml"), demo.app_yaml()).unwrap();
+        for (slug, row) in &setup.rows {
+            std::fs::create_dir_all(apps.join(slug)).unwrap();
+            std::fs::write(apps.join(slug).join("app.yaml"), row).unwrap();
+        }
         let catalog = Arc::new(Catalog::load(Some(&apps)).unwrap());
 
         let store = database.store.clone();
@@ -66,7 +70,7 @@ impl Ground {
         let guard =
             GuardConfig { allow: vec!["127.0.0.0/8".parse().unwrap()], ..GuardConfig::default() };
         let guard = Guard::new(guard, SystemResolver);
-        let public_url = public_url.parse().unwrap();
+        let public_url = setup.public_url.parse().unwrap();
         Self { folder, demo, clock, vault, own_keys, catalog, store, random, guard, public_url }
     }
 

@@ -196,7 +196,9 @@ async fn the_catalogue(database: TestDatabase) {
     assert_eq!(wrong.is(), (404, "not_found"));
     let crms = client.list_apps(ask().query("category_ids", "crm").query("limit", 100));
     let crms = crms.await.unwrap();
-    assert!(!crms.data.is_empty() && crms.data.iter().all(|app| app.categories.contains(&crm.name)));
+    assert!(
+        !crms.data.is_empty() && crms.data.iter().all(|app| app.categories.contains(&crm.name))
+    );
     let none = client.list_apps(ask().query("has_actions", "true")).await.unwrap();
     assert!(none.data.is_empty() && none.page_info.end_cursor.is_none());
     world.stop().await;
@@ -321,7 +323,10 @@ async fn projects(database: TestDatabase) {
     let twice = client.create_project(ask().body(body)).await.unwrap_err();
     assert_eq!(twice.is(), (409, "taken"));
     let all = client.list_projects(ask()).await.unwrap();
-    assert_eq!(all.data.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["Main", "Second"]);
+    assert_eq!(
+        all.data.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
+        ["Main", "Second"]
+    );
     let change = json!({ "name": "Renamed", "app_name": "Acme Ltd" });
     let changed = client.change_project(ask().at("id", &made.id).body(change)).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.app_name.as_deref()), ("Renamed", Some("Acme Ltd")));
