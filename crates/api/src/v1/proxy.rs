@@ -172,9 +172,7 @@ async fn call(
 }
 
 /// The app's answer, or the problem that there is none.
-pub(crate) fn answer(
-    outcome: Result<causeway_connect::ProxyAnswer, ProxyError>,
-) -> Response {
+pub(crate) fn answer(outcome: Result<causeway_connect::ProxyAnswer, ProxyError>) -> Response {
     let answer = match outcome {
         Ok(answer) => answer,
         Err(error) => {
@@ -198,7 +196,9 @@ pub(crate) fn answer(
     // What an app answers is its own: no browser may run it as a page of this server.
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,
-        header::HeaderValue::from_static("default-src 'none'; sandbox"),
+        header::HeaderValue::from_static(
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+        ),
     );
     response
 }

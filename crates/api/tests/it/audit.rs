@@ -38,6 +38,11 @@ fn table() -> BTreeMap<&'static str, Leaves> {
         ("delete_invocation", Events(&["invocation_deleted"])),
         ("create_connection", Events(&["connection_created"])),
         ("delete_connection", Events(&["connection_deleted"])),
+        ("set_call_policy", Events(&["connection_policy_set"])),
+        ("proxy_post", Nothing("the use of the credential is counted, by the minute")),
+        ("proxy_put", Nothing("the use of the credential is counted, by the minute")),
+        ("proxy_patch", Nothing("the use of the credential is counted, by the minute")),
+        ("proxy_delete", Nothing("the use of the credential is counted, by the minute")),
         ("create_connect_session", Events(&["connect_session_created"])),
         ("set_connect_settings", Events(&["connect_settings_set"])),
         ("set_oauth_client", Events(&["oauth_client_set"])),
@@ -217,7 +222,9 @@ async fn every_change_leaves_its_event(database: TestDatabase) {
     caller.call("rotate_keys", around, &[], json!({})).await;
 
     let all: BTreeSet<&str> = caller.table.keys().copied().collect();
-    let missing: Vec<_> = all.difference(&caller.done).collect();
+    // Calls through the proxy are what `proxy.rs` makes.
+    let missing: Vec<_> =
+        all.difference(&caller.done).filter(|id| !id.starts_with("proxy_")).collect();
     assert!(missing.is_empty(), "call these too: {missing:?}");
     let mut conn = world.store().read().await.unwrap();
     for workspace in db!(conn, workspace::all()).unwrap() {
@@ -254,6 +261,8 @@ async fn connections(caller: &mut Caller<'_>, by: By<'_>) {
     let settings = json!({ "company": "Acme" });
     caller.call("set_connect_settings", by, &[], settings).await;
     let made = caller.call("create_connection", by, &[], connection).await.text("id");
+    let policy = json!({ "rate": { "calls": 10, "seconds": 60 } });
+    caller.call("set_call_policy", by, &[&made], policy).await;
     caller.call("delete_connection", by, &[&made], Value::Null).await;
     caller.call("delete_oauth_client", by, &[&client], Value::Null).await;
 }

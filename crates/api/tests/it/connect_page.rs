@@ -196,10 +196,8 @@ async fn a_link_is_for_one_browser_and_one_time(database: TestDatabase) {
         assert!(page(&answer, 404).contains("another browser"), "{path}");
     }
     // A cookie that is not ours is as good as none.
-    let mut stolen = Browser {
-        cookie: Some("causeway_connect_8400=cwb_made_up".into()),
-        ..Browser::default()
-    };
+    let mut stolen =
+        Browser { cookie: Some("causeway_connect_8400=cwb_made_up".into()), ..Browser::default() };
     page(&stolen.get(&world, &link).await, 404);
 
     world.clock.advance(Duration::from_hours(1));
@@ -276,7 +274,7 @@ async fn broken_requests_are_answered_with_a_page(database: TestDatabase) {
     for query in ["state=a&state=b", "%ff", "error=%ff&error=x"] {
         page(&browser.get(&world, &format!("/connect/callback?{query}")).await, 400);
     }
-    let mut request = Request::get(&link).body(Body::empty()).unwrap();
+    let mut request = Request::get(format!("{link}?plain")).body(Body::empty()).unwrap();
     request
         .headers_mut()
         .insert(header::COOKIE, HeaderValue::from_bytes(b"\xff=\xfe; ;=;").unwrap());
@@ -405,14 +403,25 @@ async fn a_page_with_a_script_asks_for_the_same(database: TestDatabase) {
     let denied = format!("/connect/callback?state={state}&error=access_denied");
     page(&browser.ask(&world, &denied).await, 400);
     let failed = browser.ask(&world, &progress).await.ok();
-    assert_eq!((failed.text("state"), failed.text("code")), ("failed".into(), "authorization_refused".into()));
+    assert_eq!(
+        (failed.text("state"), failed.text("code")),
+        ("failed".into(), "authorization_refused".into())
+    );
     assert!(failed.text("detail").contains("Demo CRM did not grant access"), "{failed}");
 
     let submit = format!("{link}/submit");
     for (body, code, field) in [
         (json!({ "scheme": "api_key", "fields": {} }), "invalid_request", json!("api_key")),
-        (json!({ "scheme": "api_key", "fields": { "x": "y", "api_key": "a" } }), "invalid_request", json!("fields")),
-        (json!({ "scheme": "api_key", "fields": { "api_key": "wrong" } }), "credential_refused", Value::Null),
+        (
+            json!({ "scheme": "api_key", "fields": { "x": "y", "api_key": "a" } }),
+            "invalid_request",
+            json!("fields"),
+        ),
+        (
+            json!({ "scheme": "api_key", "fields": { "api_key": "wrong" } }),
+            "credential_refused",
+            Value::Null,
+        ),
         (json!({ "scheme": "mcp" }), "unsupported_scheme", Value::Null),
         (json!({ "scheme": "magic" }), "invalid_request", Value::Null),
         (json!({ "scheme": "api_key", "more": 1 }), "invalid_request", Value::Null),
@@ -479,7 +488,10 @@ async fn settings_are_shown_and_set(database: TestDatabase) {
         "return_origins": ["https://app.acme.example"],
     });
     let set = world.put(path, &new).await.ok();
-    assert_eq!((&set["credential_export"], &set["theme"]["appearance"]), (&json!(false), &json!("dark")));
+    assert_eq!(
+        (&set["credential_export"], &set["theme"]["appearance"]),
+        (&json!(false), &json!("dark"))
+    );
     assert_eq!(world.get(path).await.ok(), set);
     for bad in [
         json!({ "company": 1 }),
@@ -496,7 +508,10 @@ async fn settings_are_shown_and_set(database: TestDatabase) {
     assert!(page(&html, 200).contains("For Acme &amp; &lt;Co&gt;."), "{}", html.html());
     assert!(html.html().contains("mailto:help@acme.example"));
     let view = browser.ask(&world, &format!("{link}/session")).await.ok();
-    assert_eq!((view.text("company"), view["theme"].text("accent")), ("Acme & <Co>".into(), "#2f5af5".into()));
+    assert_eq!(
+        (view.text("company"), view["theme"].text("accent")),
+        ("Acme & <Co>".into(), "#2f5af5".into())
+    );
     let body = json!({ "customer": "ada", "app": "demo", "return_url": "https://evil.example/" });
     let refused = world.post("/api/v1/connect-sessions", &body).await;
     assert!(refused.problem(400, "invalid_request").contains("return_origins"));
@@ -511,7 +526,10 @@ async fn the_clients_document_stands_at_its_id(database: TestDatabase) {
     assert_eq!(document.header("cache-control"), "max-age=3600");
     let document = document.ok();
     assert_eq!(document.text("client_id"), format!("https://connect.example/causeway{path}"));
-    assert_eq!(document["redirect_uris"], json!(["https://connect.example/causeway/connect/callback"]));
+    assert_eq!(
+        document["redirect_uris"],
+        json!(["https://connect.example/causeway/connect/callback"])
+    );
     assert_eq!(document.text("token_endpoint_auth_method"), "none");
     assert_eq!(document.text("client_name"), "connect.example");
     world.put("/api/v1/connect-settings", &json!({ "company": "Acme" })).await.ok();

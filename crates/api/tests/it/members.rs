@@ -286,6 +286,7 @@ async fn a_program_with_scopes_for_it_looks_after_members(database: TestDatabase
         ActionName::ReadWorkflows,
         ActionName::ReadInvocations,
         ActionName::ReadConnections,
+        ActionName::ReadWebhooks,
         ActionName::ReadApps,
     ]);
     let wider = Scopes { actions: Some(actions), ..Scopes::default() };

@@ -20,7 +20,7 @@ async fn an_app_is_called_by_path_and_by_url(database: TestDatabase) {
         let answer = world.get(&format!("/api/v1/proxy/{named}/crm/me")).await;
         answer.ok();
         assert_eq!(answer.header("causeway-connection"), id);
-        assert_eq!(answer.header("content-security-policy"), "default-src 'none'; sandbox");
+        assert!(answer.header("content-security-policy").ends_with("; sandbox"));
     }
     let mut request = world.request(Method::GET, "/api/v1/proxy/acme-crm", None);
     let url = format!("{}/crm/me", world.demo.url());

@@ -40,6 +40,10 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     else {
         return;
     };
+    // What an app answers is its own.
+    if operation.id.starts_with("proxy_") && answer.headers.contains_key("causeway-connection") {
+        return;
+    }
     let responses = &operation.body["responses"];
     let said = responses.get(answer.status.to_string()).unwrap_or(&responses["default"]);
     let said = resolve(said);
@@ -98,6 +102,7 @@ pub(crate) fn fits_schema(value: &Value, schema: &'static Value, at: &str) -> Re
             "additionalProperties",
             "propertyNames",
             "minimum",
+            "maximum",
             "title",
             "writeOnly",
             "pattern",
@@ -128,6 +133,14 @@ pub(crate) fn fits_schema(value: &Value, schema: &'static Value, at: &str) -> Re
     };
     if !types.is_empty() && !types.iter().any(|name| is_of(value, name)) {
         return Err(format!("{at}: {value} is not {types:?}"));
+    }
+    for (bound, beyond) in [("minimum", -1.0), ("maximum", 1.0)] {
+        let limit = schema.get(bound).and_then(Value::as_f64);
+        if let Some((number, limit)) = value.as_f64().zip(limit)
+            && (number - limit) * beyond > 0.0
+        {
+            return Err(format!("{at}: {number} is beyond the {bound} {limit}"));
+        }
     }
     if let Some(items) = schema.get("items") {
         for (index, item) in value.as_array().into_iter().flatten().enumerate() {

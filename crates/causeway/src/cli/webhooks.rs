@@ -64,7 +64,7 @@ pub(crate) enum WebhooksCommand {
         #[command(flatten)]
         client: ClientArgs,
         /// Where messages go: https, or http on the server's own machine.
-        #[arg(long)]
+        #[arg(id = "endpoint_url", long = "to", value_name = "URL")]
         url: String,
         #[command(flatten)]
         wants: EndpointArgs,
@@ -76,7 +76,7 @@ pub(crate) enum WebhooksCommand {
         /// The endpoint.
         id: String,
         /// Where messages go from the next attempt on.
-        #[arg(long)]
+        #[arg(id = "endpoint_url", long = "to", value_name = "URL")]
         url: Option<String>,
         #[command(flatten)]
         wants: EndpointArgs,

@@ -150,7 +150,7 @@ async fn link_account(home: &Home, server: &Server) -> (String, String) {
     let session = home.cli(server, &connect).json();
     let link = session["connect_url"].as_str().unwrap();
     let mut browser = Browser::new(server);
-    let (_, page) = browser.open(link).await;
+    let (_, page) = browser.open(&format!("{link}?plain")).await;
     assert_eq!(page.status, 200, "{}", page.text());
     assert!(page.text().contains("ada@acme") && page.text().contains("Continue with OIDC Test"));
     let cookie = browser.cookies_of_server().next().unwrap().clone();

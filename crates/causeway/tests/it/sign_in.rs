@@ -248,7 +248,7 @@ async fn an_invited_person_joins_and_nobody_else_does(database: TestDatabase) {
     eve.open(&place.url("/auth/sign-in"));
     eve.press("Continue with Corp").says(&["nobody has invited this account"]);
     eve.look("not-invited");
-    eve.open(&link).says(&["invited to join", "developer", "bob@example.com"]);
+    eve.open(&link).says(&["invites you to join", "developer", "bob@example.com"]);
     eve.look("invitation");
     eve.press("Accept with Corp").says(&["for another e-mail address"]);
     eve.look("invitation-of-another");

@@ -60,15 +60,14 @@ async fn endpoints_are_managed_from_the_command_line_and_get_what_happens(databa
     let home = Home::with_flags(database, &[&allow]);
     let server = home.serve_logging("trace");
     let url = format!("http://127.0.0.1:{}/hooks?token=canary-token-6a1f", receiver.port());
-    let made = home.cli(&server, &["webhooks", "add", "--url", &url, "--json"]).json();
+    let made = home.cli(&server, &["webhooks", "add", "--to", &url, "--json"]).json();
     let (id, secret) = (text(&made, "id"), text(&made, "secret"));
     receiver.expect_secret(&secret).unwrap();
     // One that gets nothing in this test.
-    let quiet =
-        ["webhooks", "add", "--url=https://example.com/", "--event-type=connection.revoked"];
+    let quiet = ["webhooks", "add", "--to=https://example.com/", "--event-type=connection.revoked"];
     let shown = home.cli(&server, &quiet).stdout;
     assert!(shown.contains("\nwhsec_") && shown.contains("shown this once"), "{shown}");
-    let refused = home.cli(&server, &["webhooks", "add", "--url=http://example.com/"]);
+    let refused = home.cli(&server, &["webhooks", "add", "--to=http://example.com/"]);
     assert!(refused.refusal().contains("must be https"), "{refused:?}");
 
     // What was told while no server ran is sent by the next.

@@ -11,7 +11,7 @@ use causeway_net::{
 };
 use causeway_simulators::{DemoApp, DemoOptions};
 use clap::Parser;
-use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use serde_json::Value;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -233,7 +233,7 @@ impl Demo {
     /// Does what a customer does in a browser: opens the link, continues to the app, consents,
     /// and comes back.
     async fn consent(&self, app: &DemoApp, link: &str) -> anyhow::Result<()> {
-        let page = self.get(link, None).await?;
+        let page = self.get(&format!("{link}?plain"), None).await?;
         let cookie = page.cookie.context("the page sets a cookie")?;
         let form = "application/x-www-form-urlencoded";
         let sent =
@@ -317,7 +317,9 @@ impl Demo {
         let http = HttpClient::new(guard, &HttpConfig::default())?;
         let mut request = http::Request::builder().method(method).uri(url);
         if let Some(content_type) = content_type {
-            request = request.header(CONTENT_TYPE, content_type);
+            // As browsers do with forms: the origin of the page.
+            let origin = Url::parse(url)?.origin().ascii_serialization();
+            request = request.header(CONTENT_TYPE, content_type).header(ORIGIN, origin);
         }
         if let Some(cookie) = cookie {
             request = request.header(COOKIE, cookie);

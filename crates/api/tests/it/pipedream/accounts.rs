@@ -107,7 +107,7 @@ async fn what_is_wrong_with_a_new_account_is_said(database: TestDatabase) {
             "invalid_request",
         ),
         (user(), echo("wrong"), 400, "credential_refused"),
-        (user(), json!({ "app_slug": "google_sheets" }), 400, "unsupported_scheme"),
+        (user(), json!({ "app_slug": "dropbox" }), 400, "unsupported_scheme"),
         (
             user(),
             json!({ "app_slug": "echo_app", "account_id": "apn_1", "cfmap_json": "{}" }),

@@ -6,6 +6,7 @@ use crate::kit::World;
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
 use serde_json::json;
+use std::time::Duration;
 
 on_both!(
     a_listing_is_stable_while_it_grows,
@@ -13,7 +14,9 @@ on_both!(
     wrong_pages_are_refused
 );
 
-async fn add(client: &Client<'_>, user: &str) {
+async fn add(world: &World, client: &Client<'_>, user: &str) {
+    // Ids are in order by the millisecond.
+    world.clock.advance(Duration::from_millis(1));
     client.create_token(ask().body(json!({ "external_user_id": user }))).await.unwrap();
 }
 
@@ -27,7 +30,7 @@ async fn a_listing_is_stable_while_it_grows(database: TestDatabase) {
     let mut expected = Vec::new();
     for number in 0..5 {
         expected.push(format!("user-{number}"));
-        add(&client, &expected[number]).await;
+        add(&world, &client, &expected[number]).await;
     }
     let mut seen = Vec::new();
     let mut after = None;
@@ -52,7 +55,7 @@ async fn a_listing_is_stable_while_it_grows(database: TestDatabase) {
         // Two more between two pages, and no page loses or repeats one.
         if turn < 2 {
             expected.push(format!("late-{turn}"));
-            add(&client, expected.last().unwrap()).await;
+            add(&world, &client, expected.last().unwrap()).await;
         }
     }
     assert_eq!(seen, expected);

@@ -15,7 +15,11 @@ pub(super) fn log() {
     if let Ok(quiet) = "pgp=warn".parse() {
         filter = filter.add_directive(quiet);
     }
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // It would tell of a line that nobody takes where nobody takes lines, and panic.
+        .log_internal_errors(false);
     if std::io::stderr().is_terminal() {
         lines.init();
     } else {

@@ -47,6 +47,8 @@ impl<'a> Browser<'a> {
                 .method(method)
                 .uri(real)
                 .header(COOKIE, cookies.join("; "))
+                // As browsers do with forms; a page's own origin.
+                .header("origin", url.split('/').take(3).collect::<Vec<_>>().join("/"))
                 .header("content-type", "application/x-www-form-urlencoded");
             let answer = self.server.send(request, "").await;
             for cookie in answer.headers.get_all(SET_COOKIE) {
