@@ -165,7 +165,7 @@ async fn link_account(home: &Home, server: &Server) -> (String, String) {
     let again = browser.open(&at).await.1;
     assert_eq!(again.status, 400, "an answer is good once: {}", again.text());
     for mut browser in [browser, Browser::new(server)] {
-        let (_, spent) = browser.open(link).await;
+        let (_, spent) = browser.open(&format!("{link}?plain")).await;
         assert_eq!(spent.status, 404, "the link is spent: {}", spent.text());
     }
     let state = server.get(&format!("connect-sessions/{}", session["id"].as_str().unwrap())).await;

@@ -58,8 +58,9 @@ async fn the_installations_chain_comes_before_a_workspaces() {
 #[tokio::test(flavor = "multi_thread")]
 async fn workspaces_chains_come_in_their_order() {
     let (world, issuer, provider) = World::with_issuer(TestDatabase::postgres().await).await;
-    let (first, second) = (world.workspace().await, world.another_workspace().await);
-    assert!(first < second);
+    // Made in the same millisecond, within which ids are in no order.
+    let (one, other) = (world.workspace().await, world.another_workspace().await);
+    let (first, second) = (one.min(other), one.max(other));
     let token = world.invite(second, "bob@example.com", Role::Viewer, None).await;
     issuer.claim(json!({ "sub": "bob", "email": "bob@example.com" }));
     let purpose = Purpose::Invitation { provider, token: &token };

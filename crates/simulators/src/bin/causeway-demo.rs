@@ -236,8 +236,9 @@ impl Demo {
         let page = self.get(&format!("{link}?plain"), None).await?;
         let cookie = page.cookie.context("the page sets a cookie")?;
         let form = "application/x-www-form-urlencoded";
-        let sent =
-            self.post(&format!("{link}/authorize"), form, String::new(), Some(&cookie)).await?;
+        let sent = self
+            .post(&format!("{link}/authorize"), form, "scheme=oauth2".into(), Some(&cookie))
+            .await?;
         let asked = Url::parse(&sent.location.context("Causeway sends the browser to the app")?)?;
         let mut fields: Vec<(String, String)> = asked.query_pairs().into_owned().collect();
         fields.push(("decision".to_owned(), "allow".to_owned()));

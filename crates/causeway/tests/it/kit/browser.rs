@@ -50,7 +50,9 @@ impl<'a> Browser<'a> {
                 // As browsers do with forms; a page's own origin.
                 .header("origin", url.split('/').take(3).collect::<Vec<_>>().join("/"))
                 .header("content-type", "application/x-www-form-urlencoded");
-            let answer = self.server.send(request, "").await;
+            // What the form of a link's page holds.
+            let form = if url.ends_with("/authorize") { "scheme=oauth2" } else { "" };
+            let answer = self.server.send(request, form).await;
             for cookie in answer.headers.get_all(SET_COOKIE) {
                 let pair = cookie.to_str().unwrap().split(';').next().unwrap();
                 let (name, value) = pair.split_once('=').unwrap();
