@@ -47,8 +47,9 @@ pub(crate) async fn settings(
         ConnectSettingsCommand::Set(args) => {
             let client = Client::new(&args.client).await?;
             let mut settings = client.get("connect-settings", &[]).await?;
-            for (name, value) in changes(*args)? {
-                settings[name] = value;
+            let changes = changes(*args)?;
+            if let Some(settings) = settings.as_object_mut() {
+                settings.extend(changes.into_iter().map(|(name, value)| (name.to_owned(), value)));
             }
             let set = client.put("connect-settings", &settings).await?;
             output.result(&set, shown);

@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::needless_pass_by_value,
     reason = "helpers of tests: a failure here fails the test"
 )]
 
@@ -110,7 +111,7 @@ async fn every_app_is_driven_by_every_scheme_and_sends_what_its_vendor_shows() {
         let (fleet, permits) = (Arc::clone(&fleet), Arc::clone(&permits));
         running.spawn(async move {
             let _permit = permits.acquire_owned().await.unwrap();
-            fleet.drive(index).await
+            Box::pin(fleet.drive(index)).await
         });
     }
     let mut all: Vec<Driven> = running.join_all().await.into_iter().flatten().collect();

@@ -71,7 +71,7 @@ async fn a_row_that_is_wrong_fails() {
         }),
     ];
     for (slug, scheme, what, change) in changes {
-        let driven = with_other_row(slug, *scheme, change).await;
+        let driven = Box::pin(with_other_row(slug, *scheme, change)).await;
         let faults = driven.faults();
         assert!(!faults.is_empty(), "{slug} {scheme}: {what} was not noticed");
         assert!(!driven.is_whole());

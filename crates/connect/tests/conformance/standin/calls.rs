@@ -2,7 +2,7 @@
 
 use super::{Answer, Phase, Plan, State};
 use crate::seen::{Fault, Seen};
-use causeway_catalog::{Method, Send, SendBasic, Template};
+use causeway_catalog::{JsonPointer, Method, Send, SendBasic, Template};
 use causeway_types::Timestamp;
 use causeway_types::entity::Scheme;
 use data_encoding::BASE64;
@@ -290,7 +290,7 @@ impl Plan {
         let id = format!("account-of-{slug}");
         // Some rows take one value for both.
         let same = at.is_some_and(|at| {
-            at.id.as_ref().map(|p| p.as_str()) == at.name.as_ref().map(|p| p.as_str())
+            at.id.as_ref().map(JsonPointer::as_str) == at.name.as_ref().map(JsonPointer::as_str)
         });
         let name = if same { id.clone() } else { format!("someone@{slug}.example") };
         (id, name)

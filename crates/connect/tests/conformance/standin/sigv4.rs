@@ -9,6 +9,7 @@ use causeway_catalog::AwsSigV4;
 use causeway_types::Timestamp;
 use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Checks the signature of a request, and says what carries it.
 pub(super) fn check(
@@ -50,7 +51,7 @@ pub(super) fn check(
     let hash = |bytes: &[u8]| HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref());
     let body = hash(&seen.body);
     let payload = match seen.header("x-amz-content-sha256") {
-        Some(named) if named == body || named == "UNSIGNED-PAYLOAD" => named.to_owned(),
+        Some(hash) if hash == body || hash == "UNSIGNED-PAYLOAD" => hash.to_owned(),
         Some(_) => return Err("x-amz-content-sha256 is not that of the body".into()),
         // S3 alone demands it.
         None if service == "s3" => return Err("x-amz-content-sha256 is missing".into()),
@@ -60,7 +61,7 @@ pub(super) fn check(
     let signed: Vec<&str> = names.split(';').collect();
     for name in &signed {
         let found = seen.header(name).ok_or(format!("the signed header {name} is missing"))?;
-        headers.push_str(&format!("{name}:{}\n", found.trim()));
+        writeln!(headers, "{name}:{}", found.trim()).unwrap();
     }
     let own = seen.headers.keys().map(http::HeaderName::as_str);
     let unsigned = own
