@@ -183,6 +183,6 @@ impl App {
         url: &url::Url,
         value: impl Fn(&str) -> Option<&'a str> + Copy,
     ) -> bool {
-        self.hosts(value).iter().any(|host| host.covers(url))
+        self.hosts.iter().any(|host| host.covers(url, value))
     }
 }

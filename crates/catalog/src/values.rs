@@ -283,7 +283,11 @@ fn check_names(text: &str) -> Result<(), Refused> {
 /// A [`HostPattern`] in which `{field}` stands for a value of the connection: a label, like
 /// `{subdomain}.example.com`, or the whole host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostTemplate(String);
+pub struct HostTemplate {
+    text: String,
+    /// The pattern itself, if it names no field: each call compares with it.
+    fixed: Option<HostPattern>,
+}
 text_value!(
     HostTemplate,
     "api.example.com, *.example.com, {subdomain}.example.com, with :port if not 443; or {host}"
@@ -292,18 +296,29 @@ text_value!(
 impl HostTemplate {
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The fields that it names.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
-        names(&self.0)
+        names(&self.text)
     }
 
     /// The pattern for a connection; `None` if a value is missing or cannot stand in a host.
     pub fn fill<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Option<HostPattern> {
-        let text = fill(&self.0, |name| value(name).filter(|v| is_host(v)).map(Cow::Borrowed))?;
+        if let Some(fixed) = &self.fixed {
+            return Some(fixed.clone());
+        }
+        let text = fill(&self.text, |name| value(name).filter(|v| is_host(v)).map(Cow::Borrowed))?;
         HostPattern::read(&text.to_ascii_lowercase()).ok()
+    }
+
+    /// Whether a request to this URL may carry the credential of a connection.
+    pub fn covers<'a>(&self, url: &Url, value: impl Fn(&str) -> Option<&'a str>) -> bool {
+        match &self.fixed {
+            Some(fixed) => fixed.covers(url),
+            None => self.fill(value).is_some_and(|pattern| pattern.covers(url)),
+        }
     }
 
     fn read(text: &str) -> Result<Self, Refused> {
@@ -312,8 +327,9 @@ impl HostTemplate {
             return Err(format!("`{text}` leaves open which domain it is in"));
         }
         let filled = fill(text, |_| Some(Cow::Borrowed("x"))).unwrap_or_default();
-        HostPattern::read(&filled)?;
-        Ok(Self(text.to_owned()))
+        let pattern = HostPattern::read(&filled)?;
+        let fixed = names(text).next().is_none().then_some(pattern);
+        Ok(Self { text: text.to_owned(), fixed })
     }
 }
 

@@ -227,7 +227,10 @@ impl Applied<'_> {
         if let Some(text) = template.fill(&value) {
             return Ok(Some(Zeroizing::new(text)));
         }
-        match template.fields().find(|name| value(name).is_none() && !self.is_optional(name)) {
+        match template
+            .fields()
+            .find(|name| value(name).is_none() && !form::is_optional(self.app, self.scheme, name))
+        {
             Some(name) => Err(missing(name)),
             None => Ok(None),
         }
@@ -239,13 +242,6 @@ impl Applied<'_> {
         let unknown = template.fields().find(|name| self.values.get(name).is_none());
         let name = unknown.or_else(|| template.host_fields().next());
         missing(name.unwrap_or_default())
-    }
-
-    fn is_optional(&self, name: &str) -> bool {
-        let own = form::of_app(self.app).into_iter().chain(form::of_scheme(self.app, self.scheme));
-        let of_client = &self.app.client_fields;
-        own.into_iter().any(|field| field.optional && field.name == name)
-            || of_client.iter().any(|field| field.optional && field.name.as_str() == name)
     }
 }
 

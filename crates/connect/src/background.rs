@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the background looks for work.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often budgets are forgotten that ended a day ago.
+const BUDGETS_EVERY: Duration = Duration::from_hours(1);
 /// Connections taken up at once.
 const AT_ONCE: usize = 8;
 /// Connections looked up in one go.
@@ -27,6 +29,7 @@ const PUT_OFF: Duration = Duration::from_mins(5);
 impl Connect {
     /// Works until `shutdown`. An error is logged, and the work goes on at the next turn.
     pub async fn run_background(&self, shutdown: CancellationToken) {
+        let mut budgets_looked_at = None;
         while !shutdown.is_cancelled() {
             match self.refresh_due().await {
                 // More may be waiting.
@@ -41,8 +44,12 @@ impl Connect {
             if let Err(error) = self.inner.write_usage().await {
                 tracing::warn!(error = chain(&error), "the number of calls is not written yet");
             }
-            if let Err(error) = self.inner.forget_budgets().await {
-                tracing::warn!(error = chain(&error), "forgetting budgets whose time is over");
+            let now = self.inner.clock.now();
+            if budgets_looked_at.is_none_or(|at| now.since(at) >= BUDGETS_EVERY) {
+                budgets_looked_at = Some(now);
+                if let Err(error) = self.inner.forget_budgets().await {
+                    tracing::warn!(error = chain(&error), "forgetting budgets whose time is over");
+                }
             }
             if let Err(error) = self.poll_devices().await {
                 tracing::warn!(error = chain(&error), "asking for customers on other devices");

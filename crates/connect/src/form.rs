@@ -41,6 +41,14 @@ pub(crate) fn of_app(app: &App) -> Vec<FieldView> {
 
 /// The fields that a scheme asks for beside those of the app, in order.
 pub(crate) fn of_scheme(app: &App, scheme: Scheme) -> Vec<FieldView> {
+    if scheme == Scheme::Basic {
+        return basic(app);
+    }
+    own_fields(app, scheme).iter().map(|field| view(field, true)).collect()
+}
+
+/// What the row names of a scheme's own. Basic has no fields in rows, but names for its two.
+fn own_fields(app: &App, scheme: Scheme) -> &[Field] {
     let auth = &app.auth;
     let fields = match scheme {
         Scheme::ApiKey => auth.api_key.as_ref().map(|row| &row.fields),
@@ -48,15 +56,15 @@ pub(crate) fn of_scheme(app: &App, scheme: Scheme) -> Vec<FieldView> {
         Scheme::Jwt => auth.jwt.as_ref().map(|row| &row.fields),
         Scheme::TokenExchange => auth.token_exchange.as_ref().map(|row| &row.fields),
         Scheme::Signature => auth.signature.as_ref().map(|row| &row.fields),
-        Scheme::Basic => return basic(app),
-        Scheme::Oauth2
+        Scheme::Basic
+        | Scheme::Oauth2
         | Scheme::Device
         | Scheme::Oauth1
         | Scheme::Installation
         | Scheme::Mcp
         | Scheme::None => None,
     };
-    fields.into_iter().flatten().map(|field| view(field, true)).collect()
+    fields.map_or(&[], Vec::as_slice)
 }
 
 fn basic(app: &App) -> Vec<FieldView> {
@@ -114,12 +122,26 @@ pub(crate) fn read_client(
 
 /// Whether a value of this name is masked. What the row does not name is.
 pub(crate) fn is_secret(app: &App, scheme: Scheme, name: &str) -> bool {
-    let mut fields = of_app(app).into_iter().chain(of_scheme(app, scheme));
-    match fields.find(|field| field.name == name) {
-        // A user name alone opens nothing.
-        Some(field) => field.secret,
-        None => !is_kept(app, name),
+    let named = |field: &&Field| field.name.as_str() == name;
+    if let Some(field) = app.fields.iter().find(named) {
+        return field.is_secret(false);
     }
+    if let Some(field) = own_fields(app, scheme).iter().find(named) {
+        return field.is_secret(true);
+    }
+    match (scheme, app.auth.basic.is_some(), name) {
+        // A user name alone opens nothing.
+        (Scheme::Basic, true, "username") => false,
+        (Scheme::Basic, true, "password") => true,
+        _ => !is_kept(app, name),
+    }
+}
+
+/// Whether a value of this name may be missing: its field may be left empty.
+pub(crate) fn is_optional(app: &App, scheme: Scheme, name: &str) -> bool {
+    row_fields(app, scheme)
+        .chain(&app.client_fields)
+        .any(|field| field.optional && field.name.as_str() == name)
 }
 
 /// Whether the row keeps this of an answer: such values are not secret.
@@ -211,16 +233,7 @@ fn cut<'a>(text: &'a str, field: &FieldView) -> &'a str {
 
 /// The row's fields of a scheme, those of the app among them.
 fn row_fields(app: &App, scheme: Scheme) -> impl Iterator<Item = &Field> {
-    let auth = &app.auth;
-    let own = match scheme {
-        Scheme::ApiKey => auth.api_key.as_ref().map(|row| &row.fields),
-        Scheme::ClientCredentials => auth.client_credentials.as_ref().map(|row| &row.fields),
-        Scheme::Jwt => auth.jwt.as_ref().map(|row| &row.fields),
-        Scheme::TokenExchange => auth.token_exchange.as_ref().map(|row| &row.fields),
-        Scheme::Signature => auth.signature.as_ref().map(|row| &row.fields),
-        _ => None,
-    };
-    app.fields.iter().chain(own.into_iter().flatten())
+    app.fields.iter().chain(own_fields(app, scheme))
 }
 
 fn check<'a>(

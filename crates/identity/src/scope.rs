@@ -74,6 +74,19 @@ pub struct ProxyRule {
     pub paths: Vec<String>,
 }
 
+impl ProxyRule {
+    /// Whether one of the rules names a request; without a list, all may be made. `path` is as in
+    /// [`Scopes::allows_request`].
+    pub fn allow(rules: Option<&[Self]>, method: &str, path: &str) -> bool {
+        rules.is_none_or(|rules| rules.iter().any(|rule| rule.names(method, path)))
+    }
+
+    fn names(&self, method: &str, path: &str) -> bool {
+        (self.methods.is_empty() || self.methods.iter().any(|one| one == method))
+            && (self.paths.is_empty() || self.paths.iter().any(|pattern| fits(pattern, path)))
+    }
+}
+
 /// Scopes that cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
@@ -192,14 +205,7 @@ impl Scopes {
     /// Whether a request may go through the proxy. `path` begins with `/` and is already in its
     /// shortest form, without `.` and `..`.
     pub fn allows_request(&self, method: &str, path: &str) -> bool {
-        let Some(rules) = &self.proxy else { return true };
-        rules.iter().any(|rule| {
-            let method_fits =
-                rule.methods.is_empty() || rule.methods.iter().any(|one| one == method);
-            let path_fits =
-                rule.paths.is_empty() || rule.paths.iter().any(|pattern| fits(pattern, path));
-            method_fits && path_fits
-        })
+        ProxyRule::allow(self.proxy.as_deref(), method, path)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Applied, ApplyError, Outgoing};
 use crate::encoding;
+use crate::form;
 use aws_lc_rs::{digest, hmac};
 use causeway_catalog::{HmacAlgorithm, HmacSignature, Send, Template, TextForm};
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
@@ -102,7 +103,7 @@ impl Applied<'_> {
                 ("body", Some(body)) => message.extend_from_slice(body),
                 _ => match parts.get(name).map(String::as_str).or_else(|| self.values.get(name)) {
                     Some(text) => message.extend_from_slice(text.as_bytes()),
-                    None if self.is_optional(name) => {}
+                    None if form::is_optional(self.app, self.scheme, name) => {}
                     None => return Err(super::missing(name)),
                 },
             }

@@ -51,8 +51,7 @@ impl CallPolicy {
 
     /// Whether a request may be made.
     pub(super) fn check(&self, method: &Method, path: &str) -> Result<(), ProxyError> {
-        let scopes = Scopes { proxy: self.rules.clone(), ..Scopes::default() };
-        if self.rules.is_none() || scopes.allows_request(method.as_str(), path) {
+        if ProxyRule::allow(self.rules.as_deref(), method.as_str(), path) {
             return Ok(());
         }
         Err(ProxyError::Policy { method: method.clone() })
