@@ -275,7 +275,8 @@ const scenarios = {
       assert.notEqual(await page.evaluate(() => document.activeElement.id), 'other');
     }
     await frame.getByLabel('API key').check();
-    await page.keyboard.press('Escape');
+    // The key goes down in a frame that is gone before it comes up: nobody says that it did.
+    page.keyboard.press('Escape').catch(() => {});
     await page.locator('iframe').waitFor({ state: 'detached' });
     assert.deepEqual(await passed(page), [['close']]);
     assert.equal(await focused(page), 'Connect an account');
@@ -434,13 +435,19 @@ const scenarios = {
   },
 };
 
+/** Not every call of the browser has a time limit of its own. */
+const late = (name) => new Promise((_, reject) => {
+  setTimeout(() => reject(new Error(`${name} takes longer than a minute`)), 60_000).unref();
+});
+
 let failed = false;
 for (const [name, scenario] of Object.entries(scenarios)) {
   const page = await context.newPage();
+  const began = performance.now();
   try {
-    await scenario(page);
+    await Promise.race([scenario(page), late(name)]);
     assert.deepEqual(complaints.splice(0), []);
-    console.log(`ok: ${name}`);
+    console.log(`ok: ${name} (${Math.round(performance.now() - began)} ms)`);
   } catch (error) {
     failed = true;
     console.log(`wrong: ${name}: ${error.stack}`);
@@ -449,6 +456,7 @@ for (const [name, scenario] of Object.entries(scenarios)) {
       console.log(`--- ${new URL(frame.url()).origin}\n${text}`);
     }
     await page.screenshot({ path: `${pictures}/connect-failed.png` }).catch(() => {});
+    break;
   }
   for (const open of context.pages().slice(1)) await open.close();
   complaints.length = 0;

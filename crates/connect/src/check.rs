@@ -233,7 +233,7 @@ impl Inner {
             return Ok(None);
         };
         let Err(refused) = found else {
-            db!(tx, connection::settle(tenant.workspace, id, lease.fence, 0, 0))?;
+            db!(tx, connection_refresh::settle(tenant.workspace, id, lease.fence, 0, 0))?;
             let (_, refresh_at) = pace::schedule(present.scheme, &open.stored, &*self.random);
             let now = self.clock.now();
             let healthy = Connection {

@@ -64,8 +64,9 @@ impl Connect {
         let apps = apps.as_deref();
         let mut conn = inner.store.read().await?;
         let lowest = OAuthClientId::lowest();
-        let items = window!(conn, window, lowest, oauth_client_label::[page_after, page_before](tenant, apps))?;
-        let total = db!(conn, oauth_client_label::count(tenant, apps))?;
+        let items =
+            window!(conn, window, lowest, oauth_client::[page_after, page_before](tenant, apps))?;
+        let total = db!(conn, oauth_client::count(tenant, apps))?;
         Ok(Listed { items, total }.map(view))
     }
 
@@ -79,7 +80,7 @@ impl Connect {
         id: OAuthClientId,
     ) -> Result<LabelledClient, OAuthClientError> {
         let mut conn = self.inner.store.read().await?;
-        db!(conn, oauth_client_label::get(permit.tenant(), id))?
+        db!(conn, oauth_client::overview(permit.tenant(), id))?
             .filter(|one| permit.covers_app(&one.app).is_ok())
             .map(view)
             .ok_or(OAuthClientError::Unknown)
@@ -105,14 +106,14 @@ impl Connect {
         }
         let mut new = check(row, NewOAuthClient { name: String::new(), ..new })?;
         let mut conn = inner.store.read().await?;
-        if db!(conn, connection::oauth_client(tenant, &new.app))?.is_some() {
+        if db!(conn, oauth_client::usual(tenant, &new.app))?.is_some() {
             new.name = inner.other_name();
         }
         drop(conn);
         loop {
             let client = inner.sealed_client(tenant, &new, None).await?;
             let mut tx = inner.store.write(permit.actor()).await?;
-            match db!(tx, connection::insert_oauth_client(&client)) {
+            match db!(tx, oauth_client::insert(&client)) {
                 Ok(()) => return inner.labelled(permit, tx, client, label).await,
                 // Somebody made the usual one at the same moment.
                 Err(causeway_store::Error::Conflict { .. }) if new.name.is_empty() => {
@@ -136,10 +137,10 @@ impl Connect {
         check_label(change.label.as_deref())?;
         let (inner, tenant) = (&self.inner, permit.tenant());
         let mut conn = inner.store.read().await?;
-        let present = db!(conn, connection::oauth_client_by_id(tenant, id))?
+        let present = db!(conn, oauth_client::get(tenant, id))?
             .filter(|client| permit.covers_app(&client.app).is_ok())
             .ok_or(OAuthClientError::Unknown)?;
-        let label = db!(conn, oauth_client_label::get(tenant, id))?.and_then(|one| one.label);
+        let label = db!(conn, oauth_client::overview(tenant, id))?.and_then(|one| one.label);
         drop(conn);
         let opened = inner.open_client(&present).await?;
         let of_record = || present.scopes.split_whitespace().map(str::to_owned).collect();
@@ -160,10 +161,10 @@ impl Connect {
         let client = inner.sealed_client(tenant, &check(row, new)?, Some(&present)).await?;
         let mut tx = inner.store.write(permit.actor()).await?;
         let other = present.client_id != client.client_id;
-        if other && db!(tx, connection::oauth_client_in_use(tenant, id))? {
+        if other && db!(tx, oauth_client::in_use(tenant, id))? {
             return Err(OAuthClientError::InUse { client: id });
         }
-        if !db!(tx, connection::update_oauth_client(&client))? {
+        if !db!(tx, oauth_client::update(&client))? {
             return Err(OAuthClientError::Unknown);
         }
         inner.labelled(permit, tx, client, change.label.or(label)).await
@@ -186,7 +187,7 @@ impl Inner {
         label: Option<String>,
     ) -> Result<LabelledClient, OAuthClientError> {
         let tenant = permit.tenant();
-        db!(tx, oauth_client_label::set(tenant, client.id, label.as_deref()))?;
+        db!(tx, oauth_client::set_label(tenant, client.id, label.as_deref()))?;
         let event = Audit::OauthClientSet { client: client.id, app: client.app.clone() };
         tx.commit(tenant.workspace, client.updated_at, event).await?;
         Ok(LabelledClient {

@@ -206,7 +206,7 @@ impl Inner {
             return Ok(None);
         }
         let mut conn = self.store.read().await?;
-        let row = db!(conn, connection::oauth_client(tenant, app.slug.as_str()))?;
+        let row = db!(conn, oauth_client::usual(tenant, app.slug.as_str()))?;
         drop(conn);
         match row {
             Some(row) => Ok(Some(self.open_client(&row).await?)),
@@ -312,7 +312,7 @@ impl Inner {
             });
         }
         // First, so that no refresh of the old credential can end between here and the commit.
-        db!(tx, connection::supersede(tenant.workspace, new.id))?;
+        db!(tx, connection_refresh::supersede(tenant.workspace, new.id))?;
         let present = db!(tx, connection::get(tenant, new.id))?
             .filter(|present| present.state != ConnectionState::Revoked)
             .ok_or(CreateError::Gone(new.id))?;
@@ -381,8 +381,8 @@ pub(crate) async fn have_customer(
     tenant: Tenant,
     customer: &Customer,
 ) -> causeway_store::Result<CustomerId> {
-    db!(tx, connection::insert_customer(customer))?;
-    let found = db!(tx, connection::customer_by_external_id(tenant, &customer.external_id))?;
+    db!(tx, customer::insert(customer))?;
+    let found = db!(tx, customer::by_external_id(tenant, &customer.external_id))?;
     Ok(found.map_or(customer.id, |found| found.id))
 }
 

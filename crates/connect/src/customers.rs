@@ -90,7 +90,7 @@ impl Connect {
         permit.covers_every_app()?;
         let (inner, tenant, actor) = (&self.inner, permit.tenant(), permit.actor());
         let mut conn = inner.store.read().await?;
-        let customer = db!(conn, connection::customer_by_external_id(tenant, external_id))?
+        let customer = db!(conn, customer::by_external_id(tenant, external_id))?
             .ok_or(CustomerError::Unknown)?;
         drop(conn);
         let connections = inner.shut_out(tenant, actor, customer.id).await?;

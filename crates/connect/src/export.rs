@@ -148,7 +148,7 @@ impl Inner {
         let client_id = match connection.oauth_client_id {
             Some(client) => {
                 let mut conn = self.store.read().await?;
-                let found = db!(conn, connection::oauth_client_by_id(tenant, client))?;
+                let found = db!(conn, oauth_client::get(tenant, client))?;
                 found.map(|client| client.client_id)
             }
             None => None,

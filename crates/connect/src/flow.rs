@@ -338,8 +338,8 @@ impl Inner {
         let slug = opened.app.slug.as_str();
         let mut conn = self.store.read().await?;
         let found = match opened.session.oauth_client_id {
-            Some(id) => db!(conn, connection::oauth_client_by_id(opened.tenant, id))?,
-            None => db!(conn, connection::oauth_client(opened.tenant, slug))?,
+            Some(id) => db!(conn, oauth_client::get(opened.tenant, id))?,
+            None => db!(conn, oauth_client::usual(opened.tenant, slug))?,
         };
         drop(conn);
         self.opened_client(slug, found).await
@@ -354,9 +354,9 @@ impl Inner {
     ) -> Result<OwnClient, FlowError> {
         let mut conn = self.store.read().await?;
         let found = match id {
-            Some(id) => db!(conn, connection::oauth_client_by_id(tenant, id))?,
+            Some(id) => db!(conn, oauth_client::get(tenant, id))?,
             // A flow of the first version, which had one client an app.
-            None => db!(conn, connection::oauth_client(tenant, app.slug.as_str()))?,
+            None => db!(conn, oauth_client::usual(tenant, app.slug.as_str()))?,
         };
         drop(conn);
         self.opened_client(app.slug.as_str(), found).await

@@ -254,7 +254,7 @@ impl Inner {
         let mut conn = self.store.read().await?;
         let token = db!(conn, connect_token::get(tenant.workspace, session.id))?;
         let scope = token.and_then(|token| token.scope).ok_or(TokenError::Refused(None))?;
-        let customer = db!(conn, connection::customer(tenant, session.customer_id))?
+        let customer = db!(conn, customer::get(tenant, session.customer_id))?
             .ok_or(TokenError::Refused(None))?;
         Ok(Holder {
             session: session.id,

@@ -197,14 +197,14 @@ impl Connect {
             (_, chosen) => Some(inner.app_of(&session, chosen)?),
         };
         let mut conn = inner.store.read().await?;
-        let customer = db!(conn, connection::customer(tenant, session.customer_id))?
-            .ok_or(LinkError::Unknown)?;
+        let customer =
+            db!(conn, customer::get(tenant, session.customer_id))?.ok_or(LinkError::Unknown)?;
         let reconnect = match session.reconnect_id {
             Some(id) => db!(conn, connection::get(tenant, id))?,
             None => None,
         };
         let clients: BTreeSet<String> =
-            db!(conn, connection::apps_with_client(tenant))?.into_iter().collect();
+            db!(conn, oauth_client::apps_with_usual(tenant))?.into_iter().collect();
         let own = db!(conn, connect_session::settings(tenant))?;
         let own: Settings = own.as_ref().map(settings::view).unwrap_or_default();
         let company = company(&mut conn, tenant, own.company).await?;

@@ -36,7 +36,7 @@ pub(crate) async fn announce(
     connection: &Connection,
     news: News,
 ) -> causeway_store::Result<()> {
-    let customer = db!(tx, connection::customer(tenant, connection.customer_id))?;
+    let customer = db!(tx, customer::get(tenant, connection.customer_id))?;
     tracing::info!(
         event = news.name(),
         connection = %connection.id,

@@ -163,21 +163,21 @@ impl Connect {
     ) -> Result<OAuthClientView, OAuthClientError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
         let mut conn = inner.store.read().await?;
-        let present = db!(conn, connection::oauth_client_named(tenant, &new.app, &new.name))?;
+        let present = db!(conn, oauth_client::named(tenant, &new.app, &new.name))?;
         drop(conn);
         let client = inner.sealed_client(tenant, new, present.as_ref()).await?;
         let mut tx = inner.store.write(permit.actor()).await?;
         match present {
             Some(old) => {
                 let other = old.client_id != client.client_id;
-                if other && db!(tx, connection::oauth_client_in_use(tenant, old.id))? {
+                if other && db!(tx, oauth_client::in_use(tenant, old.id))? {
                     return Err(OAuthClientError::InUse { client: old.id });
                 }
-                if !db!(tx, connection::update_oauth_client(&client))? {
+                if !db!(tx, oauth_client::update(&client))? {
                     return Err(OAuthClientError::Unknown);
                 }
             }
-            None => db!(tx, connection::insert_oauth_client(&client))?,
+            None => db!(tx, oauth_client::insert(&client))?,
         }
         let event = Audit::OauthClientSet { client: client.id, app: client.app.clone() };
         tx.commit(tenant.workspace, client.updated_at, event).await?;
@@ -195,7 +195,7 @@ impl Connect {
         let after = after.unwrap_or(OAuthClientId::lowest());
         let mut conn = self.inner.store.read().await?;
         let more = i64::from(limit) + 1;
-        let rows = db!(conn, connection::oauth_clients(permit.tenant(), after, more))?;
+        let rows = db!(conn, oauth_client::page(permit.tenant(), after, more))?;
         let mut items: Vec<OAuthClientView> = rows.into_iter().map(view).collect();
         let full = items.len() > usize::from(limit);
         items.truncate(usize::from(limit));
@@ -212,13 +212,13 @@ impl Connect {
     ) -> Result<(), OAuthClientError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
         let mut tx = inner.store.write(permit.actor()).await?;
-        let client = db!(tx, connection::oauth_client_by_id(tenant, id))?
+        let client = db!(tx, oauth_client::get(tenant, id))?
             .filter(|client| permit.covers_app(&client.app).is_ok())
             .ok_or(OAuthClientError::Unknown)?;
-        if db!(tx, connection::oauth_client_in_use(tenant, id))? {
+        if db!(tx, oauth_client::in_use(tenant, id))? {
             return Err(OAuthClientError::InUse { client: id });
         }
-        db!(tx, connection::delete_oauth_client(tenant, id)).map_err(|error| match error {
+        db!(tx, oauth_client::delete(tenant, id)).map_err(|error| match error {
             // A connection was made with it since the question.
             causeway_store::Error::Conflict { .. } => OAuthClientError::InUse { client: id },
             other => other.into(),

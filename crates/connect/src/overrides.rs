@@ -281,7 +281,7 @@ impl Inner {
         app: &str,
     ) -> Result<(), AppOverrideError> {
         let mut conn = self.store.read().await?;
-        db!(conn, connection::oauth_client_by_id(tenant, id))?
+        db!(conn, oauth_client::get(tenant, id))?
             .filter(|client| client.app == app)
             .map(|_| ())
             .ok_or(AppOverrideError::UnknownOAuthClient)

@@ -282,8 +282,7 @@ impl Inner {
         if client.as_ref().is_some_and(|client| client.app != slug) {
             return Err(SessionError::UnknownOAuthClient);
         }
-        let has_client =
-            client.is_some() || db!(tx, connection::oauth_client(tenant, slug))?.is_some();
+        let has_client = client.is_some() || db!(tx, oauth_client::usual(tenant, slug))?.is_some();
         if link::schemes(row, has_client, self.is_https()).is_empty() {
             return Err(SessionError::MissingOAuthClient { app: slug.to_owned() });
         }
@@ -324,7 +323,7 @@ async fn client_of(
     named: &str,
 ) -> Result<Option<OAuthClient>, SessionError> {
     if let Ok(id) = named.parse::<OAuthClientId>() {
-        return Ok(db!(tx, connection::oauth_client_by_id(tenant, id))?);
+        return Ok(db!(tx, oauth_client::get(tenant, id))?);
     }
     let app = app.ok_or_else(|| {
         InvalidInput::new(
@@ -332,7 +331,7 @@ async fn client_of(
             "a client is named at an app; send `app` too, or the client's id",
         )
     })?;
-    Ok(db!(tx, connection::oauth_client_named(tenant, app, named))?)
+    Ok(db!(tx, oauth_client::named(tenant, app, named))?)
 }
 
 fn check(new: &NewSession) -> Result<Duration, InvalidInput> {

@@ -155,7 +155,7 @@ impl Inner {
         let oauth_client = ask.oauth_client.or(session.oauth_client_id).or(of_override);
         let client_app = match oauth_client {
             Some(id) => {
-                let found = db!(conn, connection::oauth_client_by_id(tenant, id))?;
+                let found = db!(conn, oauth_client::get(tenant, id))?;
                 Some(found.ok_or(other("OAuth app"))?.app)
             }
             None => None,

@@ -26,6 +26,8 @@ pub mod connect_session;
 pub mod connect_token;
 #[path = "../../store/sql/connection.rs"]
 pub mod connection;
+#[path = "../../store/sql/connection_refresh.rs"]
+pub mod connection_refresh;
 #[path = "../../store/sql/customer.rs"]
 pub mod customer;
 #[path = "../../store/sql/data_key.rs"]
@@ -44,8 +46,8 @@ pub mod machine_client;
 pub mod member;
 #[path = "../../store/sql/node.rs"]
 pub mod node;
-#[path = "../../store/sql/oauth_client_label.rs"]
-pub mod oauth_client_label;
+#[path = "../../store/sql/oauth_client.rs"]
+pub mod oauth_client;
 #[path = "../../store/sql/project.rs"]
 pub mod project;
 #[path = "../../store/sql/project_webhook.rs"]

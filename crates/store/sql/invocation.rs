@@ -208,35 +208,6 @@ pub async fn steps(
     .await
 }
 
-/// How many invocations of a workflow are not yet at an end.
-pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"SELECT COUNT(*) AS "n!: i64" FROM invocation
-           WHERE workspace_id = $1 AND environment_id = $2 AND workflow_id = $3
-             AND state IN ('queued', 'running')"#,
-        tenant.workspace as _,
-        tenant.environment as _,
-        workflow as _
-    )
-    .fetch_one(c)
-    .await
-}
-
-pub async fn delete_steps(
-    c: &mut DbConn,
-    workspace: WorkspaceId,
-    invocation: InvocationId,
-) -> sqlx::Result<u64> {
-    sqlx::query!(
-        "DELETE FROM step WHERE workspace_id = $1 AND invocation_id = $2",
-        workspace as _,
-        invocation as _
-    )
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected())
-}
-
 pub async fn delete(c: &mut DbConn, tenant: Tenant, id: InvocationId) -> sqlx::Result<bool> {
     sqlx::query!(
         "DELETE FROM invocation WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",

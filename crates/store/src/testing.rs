@@ -14,7 +14,48 @@ pub struct TestDatabase {
     pub options: StoreOptions,
     /// Its URL, as `--database-url` takes it.
     pub url: String,
+    // Dropped after the store, whose connections are then closed or about to be.
+    _postgres: Option<PostgresDatabase>,
     folder: tempfile::TempDir,
+}
+
+/// A database in the tests' cluster, which goes when its test is over: hundreds of them would fill
+/// a build machine's disk.
+struct PostgresDatabase {
+    cluster: String,
+    name: String,
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        let dropped = std::thread::scope(|scope| {
+            // The test's own runtime may be this thread's, which must not wait for another's.
+            scope
+                .spawn(|| {
+                    tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build()
+                        .expect("a runtime can be made")
+                        .block_on(run(
+                            &self.cluster,
+                            format!("DROP DATABASE {} WITH (FORCE)", self.name),
+                        ));
+                })
+                .join()
+        });
+        // A second panic while a test fails would hide the first.
+        assert!(dropped.is_ok() || std::thread::panicking(), "{} is not dropped", self.name);
+    }
+}
+
+/// Runs a statement that no transaction may hold.
+async fn run(cluster: &str, statement: String) {
+    let mut admin = sqlx::PgConnection::connect(cluster).await.expect("the cluster answers");
+    sqlx::query(sqlx::AssertSqlSafe(statement))
+        .execute(&mut admin)
+        .await
+        .expect("the cluster does as it is told");
+    admin.close().await.expect("the connection closes");
 }
 
 impl TestDatabase {
@@ -22,7 +63,7 @@ impl TestDatabase {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let url = format!("sqlite:{}", folder.path().join("causeway.db").display());
-        Self::open(url, folder).await
+        Self::open(url, folder, None).await
     }
 
     /// A new database in the cluster that `cargo xtask test` started.
@@ -40,23 +81,22 @@ impl TestDatabase {
         )
         .to_lowercase();
         let name = format!("{name}_{}", std::process::id());
-        let mut admin = sqlx::PgConnection::connect(&cluster).await.expect("the cluster answers");
-        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .execute(&mut admin)
-            .await
-            .expect("a database can be made");
-        admin.close().await.expect("the connection closes");
+        run(&cluster, format!("CREATE DATABASE {name}")).await;
         let url = format!(
             "{}/{name}",
             cluster.rsplit_once('/').expect("the cluster's URL names a database").0
         );
-        Self::open(url, folder).await
+        Self::open(url, folder, Some(PostgresDatabase { cluster, name })).await
     }
 
-    async fn open(url: String, folder: tempfile::TempDir) -> Self {
+    async fn open(
+        url: String,
+        folder: tempfile::TempDir,
+        postgres: Option<PostgresDatabase>,
+    ) -> Self {
         let options = StoreOptions::from_url(&url).expect("the URL is ours");
         let store = Store::connect(&options).await.expect("the database opens");
-        Self { store, options, url, folder }
+        Self { store, options, url, _postgres: postgres, folder }
     }
 
     /// A folder that lives as long as the database.

@@ -68,6 +68,9 @@ impl Cluster {
             .arg(folder.path())
             .args(["-c", "listen_addresses=", "-c", "max_connections=300"])
             .args(["-c", "fsync=off", "-c", "shared_buffers=64MB"])
+            // Nobody restores this cluster: its log is kept short.
+            .args(["-c", "wal_level=minimal", "-c", "max_wal_senders=0"])
+            .args(["-c", "max_wal_size=128MB", "-c", "min_wal_size=32MB"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

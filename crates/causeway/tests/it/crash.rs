@@ -163,7 +163,7 @@ async fn complete(home: &Home, acknowledged: &BTreeMap<usize, String>) {
     drop(conn);
     eventually("every invocation to end", async || {
         let mut conn = store.read().await.unwrap();
-        (db!(conn, invocation::open_count(tenant, workflow)).unwrap() == 0).then_some(())
+        (db!(conn, dialect::open_count(tenant, workflow)).unwrap() == 0).then_some(())
     })
     .await;
     let mut conn = store.read().await.unwrap();

@@ -217,7 +217,7 @@ impl Inner {
             (Whose::All(_), Some(session)) => {
                 let mut conn = self.store.read().await?;
                 let (tenant, id) = (tenant_of(session), session.customer_id);
-                db!(conn, connection::customer(tenant, id))?.map(|found| found.external_id)
+                db!(conn, customer::get(tenant, id))?.map(|found| found.external_id)
             }
             (Whose::All(_), None) => None,
         };

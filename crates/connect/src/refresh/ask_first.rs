@@ -83,7 +83,7 @@ impl Inner {
     ) -> Result<bool, CredentialError> {
         let (workspace, id) = (tenant.workspace, lease.connection_id);
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
-        let held = db!(tx, connection::record_intent(workspace, id, lease.fence))?;
+        let held = db!(tx, connection_refresh::record_intent(workspace, id, lease.fence))?;
         self.crash.reached(CrashPoint::BeforeIntent);
         tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
         Ok(held)

@@ -139,7 +139,7 @@ impl Inner {
             }
             Next::Ask(_) if renewal.is_spent(&lease) => Failure::answer_may_be_lost(),
             Next::Ask(_) => {
-                db!(tx, connection::record_intent(workspace, id, lease.fence))?;
+                db!(tx, connection_refresh::record_intent(workspace, id, lease.fence))?;
                 self.crash.reached(CrashPoint::BeforeIntent);
                 tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
                 return Ok(Begun::Call(lease));
@@ -203,7 +203,7 @@ impl Inner {
         let place = Place::RefreshAnswer(id);
         let sealed = self.vault.seal(workspace, &place, &answer.to_bytes()).await?;
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
-        let kept = db!(tx, connection::record_answer(workspace, id, lease.fence, &sealed))?;
+        let kept = db!(tx, connection_refresh::record_answer(workspace, id, lease.fence, &sealed))?;
         tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
         Ok(kept)
     }

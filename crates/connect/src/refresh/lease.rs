@@ -37,7 +37,8 @@ impl Inner {
             return Ok(Taken::Gone);
         }
         let until = now.plus(LEASE);
-        let Some(lease) = db!(tx, connection::take_lease(workspace, id, self.node, now, until))?
+        let Some(lease) =
+            db!(tx, connection_refresh::take_lease(workspace, id, self.node, now, until))?
         else {
             return Ok(Taken::Held);
         };

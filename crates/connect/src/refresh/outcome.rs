@@ -197,7 +197,7 @@ impl Inner {
             ..connection
         };
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
-        let held = db!(tx, connection::settle(workspace, id, lease.fence, 0, 0))?;
+        let held = db!(tx, connection_refresh::settle(workspace, id, lease.fence, 0, 0))?;
         // Both: the lease may have gone, or the connection may have been connected anew.
         if !held || !db!(tx, connection::update_credential(&renewed))? {
             tracing::warn!(connection = %id, "a refresh lost its lease; its tokens are dropped");
@@ -245,12 +245,12 @@ impl Inner {
         let failures = lease.failures + tried;
         // An intent that stays is written anew, which counts it anew.
         let unanswered = failure.unanswered - i64::from(failure.keeps_intent);
-        if !db!(tx, connection::settle(workspace, id, lease.fence, unanswered, failures))? {
+        if !db!(tx, connection_refresh::settle(workspace, id, lease.fence, unanswered, failures))? {
             tracing::warn!(connection = %id, "a refresh lost its lease; its failure is dropped");
             return Ok(());
         }
         if failure.keeps_intent {
-            db!(tx, connection::record_intent(workspace, id, lease.fence))?;
+            db!(tx, connection_refresh::record_intent(workspace, id, lease.fence))?;
         }
         if failure.reason.is_none() {
             tx.commit_bookkeeping(Bookkeeping::Refresh).await?;

@@ -91,8 +91,8 @@ impl Inner {
         let slug = connection.app.as_str();
         let mut conn = self.store.read().await?;
         let row = match by_id {
-            Some(id) => db!(conn, connection::oauth_client_by_id(tenant, id))?,
-            None => db!(conn, connection::oauth_client(tenant, slug))?,
+            Some(id) => db!(conn, oauth_client::get(tenant, id))?,
+            None => db!(conn, oauth_client::usual(tenant, slug))?,
         };
         drop(conn);
         match row {

@@ -251,7 +251,7 @@ impl World {
 
     pub(crate) async fn lease(&self, id: ConnectionId) -> Option<ConnectionRefresh> {
         let mut conn = self.database.store.read().await.unwrap();
-        db!(conn, connection::refresh(self.tenant().workspace, id)).unwrap()
+        db!(conn, connection_refresh::get(self.tenant().workspace, id)).unwrap()
     }
 
     /// The audit chain, which must hold.

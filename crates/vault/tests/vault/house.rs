@@ -191,16 +191,17 @@ impl House {
             poll_seconds: None,
         };
         let mut tx = self.write().await;
-        db!(tx, connection::insert_oauth_client(&client)).unwrap();
-        db!(tx, connection::insert_customer(&customer)).unwrap();
+        db!(tx, oauth_client::insert(&client)).unwrap();
+        db!(tx, customer::insert(&customer)).unwrap();
         db!(tx, connection::insert(&connection)).unwrap();
         let node = id(NodeId::generate);
-        let lease = db!(tx, connection::take_lease(workspace, connection.id, node, now, now))
-            .unwrap()
-            .unwrap();
+        let lease =
+            db!(tx, connection_refresh::take_lease(workspace, connection.id, node, now, now))
+                .unwrap()
+                .unwrap();
         let (of, fence) = (connection.id, lease.fence);
-        assert!(db!(tx, connection::record_intent(workspace, of, fence)).unwrap());
-        assert!(db!(tx, connection::record_answer(workspace, of, fence, &answer)).unwrap());
+        assert!(db!(tx, connection_refresh::record_intent(workspace, of, fence)).unwrap());
+        assert!(db!(tx, connection_refresh::record_answer(workspace, of, fence, &answer)).unwrap());
         db!(tx, connect_session::insert(&session)).unwrap();
         db!(tx, connect_session::insert_flow(&flow)).unwrap();
         self.commit(tx).await;

@@ -206,7 +206,7 @@ impl Inner {
     ) -> Result<Option<OwnClient>, FlowError> {
         let slug = opened.app.slug.as_str();
         let mut conn = self.store.read().await?;
-        let found = db!(conn, connection::oauth_client_named(opened.tenant, slug, issuer))?;
+        let found = db!(conn, oauth_client::named(opened.tenant, slug, issuer))?;
         drop(conn);
         match found {
             Some(row) => {
@@ -246,16 +246,16 @@ impl Inner {
         let tenant = opened.tenant;
         let row = self.sealed_client(tenant, new, None).await?;
         let mut tx = self.store.write(Actor::Customer(opened.session.id)).await?;
-        if let Some(old) = db!(tx, connection::oauth_client_named(tenant, &new.app, &new.name))? {
+        if let Some(old) = db!(tx, oauth_client::named(tenant, &new.app, &new.name))? {
             let id = old.id;
-            if db!(tx, connection::oauth_client_in_use(tenant, id))? {
+            if db!(tx, oauth_client::in_use(tenant, id))? {
                 let renamed = OAuthClient { name: format!("{} ({id})", old.name), ..old };
-                db!(tx, connection::update_oauth_client(&renamed))?;
+                db!(tx, oauth_client::update(&renamed))?;
             } else {
-                db!(tx, connection::delete_oauth_client(tenant, id))?;
+                db!(tx, oauth_client::delete(tenant, id))?;
             }
         }
-        db!(tx, connection::insert_oauth_client(&row))?;
+        db!(tx, oauth_client::insert(&row))?;
         let event = Audit::OauthClientSet { client: row.id, app: row.app.clone() };
         tx.commit(tenant.workspace, row.updated_at, event).await?;
         Ok(row)
