@@ -9,6 +9,8 @@
 'use strict';
 
 const SOCKET = '/run/egress.sock';
+/** The certificate of the sandbox's own authority, which signs those of linked apps' hosts. */
+const AUTHORITY = '/runner/authority.pem';
 let done = false;
 
 /** Patches `net`, `tls` and `dns`, once: they take long to load, so only when code wants them. */
@@ -126,6 +128,7 @@ function patchTls(net, tls) {
     const [first, callback] = net._normalizeArgs(given);
     const more = [given[1], given[2]].find((each) => typeof each === 'object' && each !== null);
     const options = { ...first, ...more };
+    trust(options);
     if (options.socket || options.path) return original(options, callback ?? undefined);
     const socket = new net.Socket({ allowHalfOpen: options.allowHalfOpen });
     socket.connect({ host: options.host, port: options.port });
@@ -136,6 +139,14 @@ function patchTls(net, tls) {
     if (options.timeout) secure.setTimeout(options.timeout);
     return secure;
   };
+}
+
+/** Node's own roots hold the authority; a client that brings roots of its own gets it beside them. */
+function trust(options) {
+  if (!options.ca && !options.secureContext) return;
+  const authority = require('fs').readFileSync(AUTHORITY, 'latin1');
+  if (options.ca) options.ca = [].concat(options.ca, authority);
+  else options.secureContext.context.addCACert(authority);
 }
 
 /** Names are looked up by the server, which connects to the address that it has checked. */

@@ -17,6 +17,7 @@ pub(crate) enum Part {
     Fields,
     Auth,
     Verify,
+    LooksLike,
     Api,
     Webhooks,
 }
@@ -41,6 +42,8 @@ pub(crate) fn check(app: &App, folder: &str) -> Result<(), Fault> {
     let names = Names::of(app);
     check_hosts(app, &names).map_err(|text| (Part::Hosts, text))?;
     check_requests(app, &names)?;
+    let looked = app.looks_like.keys().map(crate::values::FieldName::as_str);
+    names.know_all(looked, "looks_like").map_err(|text| (Part::LooksLike, text))?;
     check_webhooks(app)
 }
 

@@ -12,6 +12,7 @@ mod embedded;
 mod load;
 mod row;
 mod search;
+mod shape;
 mod values;
 
 pub use category::Category;
@@ -27,6 +28,7 @@ pub use row::{
     matches,
 };
 pub use search::AppFilter;
+pub use shape::Shape;
 pub use values::{
     AppUrl, FieldName, HostPattern, HostTemplate, JsonPointer, PageUrl, Slug, Template, UrlTemplate,
 };

@@ -24,6 +24,7 @@ pub use token::{
 };
 
 use crate::category::Category;
+use crate::shape::Shape;
 use crate::values::{
     FieldName, HostPattern, HostTemplate, JsonPointer, PageUrl, Slug, Template, UrlTemplate,
 };
@@ -69,6 +70,11 @@ pub struct App {
     /// for apps that answer failures with status 200. The field `error` then holds the code.
     #[serde(default)]
     pub ok_field: Option<FieldName>,
+    /// What secrets look like, by the name of the field, for the placeholders that code has in
+    /// their stead: libraries check it. The one that begins like the real secret is taken, or
+    /// else the first.
+    #[serde(default)]
+    pub looks_like: BTreeMap<FieldName, Vec<Shape>>,
     /// How the app's API is called: the proxy's base, headers, limits, pages.
     pub api: Api,
     /// How the app's webhooks are proved.

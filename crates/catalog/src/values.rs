@@ -74,6 +74,12 @@ impl Slug {
 pub struct FieldName(String);
 text_value!(FieldName, "1 to 40 of a-z, 0-9 and _, starting with a letter");
 
+impl std::borrow::Borrow<str> for FieldName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FieldName {
     /// The text.
     pub fn as_str(&self) -> &str {
@@ -379,6 +385,11 @@ impl HostPattern {
             host == self.host
         };
         named && port == self.port
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     fn read(text: &str) -> Result<Self, Refused> {

@@ -6,6 +6,7 @@ mod hmac;
 pub(crate) mod oauth1;
 mod send;
 
+pub(crate) use body::add as set_fields;
 pub(crate) use send::{basic, put_headers, sensitive};
 
 use crate::client::Client;
@@ -281,7 +282,7 @@ pub(crate) fn needs_client(app: &App, scheme: Scheme) -> bool {
 }
 
 /// What the row says of this scheme.
-fn send_of(auth: &AuthSchemes, scheme: Scheme) -> Option<&Send> {
+pub(crate) fn send_of(auth: &AuthSchemes, scheme: Scheme) -> Option<&Send> {
     match scheme {
         Scheme::Oauth2 | Scheme::Device => auth.oauth2.as_ref()?.send.as_ref(),
         Scheme::ClientCredentials => auth.client_credentials.as_ref()?.send.as_ref(),

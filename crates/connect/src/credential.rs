@@ -2,8 +2,8 @@
 
 use crate::form;
 use causeway_catalog::App;
-use causeway_types::entity::{Connection, Scheme};
-use causeway_types::{ConnectionId, SecretBytes, SecretString, Timestamp};
+use causeway_types::entity::Scheme;
+use causeway_types::{SecretBytes, SecretString, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,20 +11,6 @@ use zeroize::Zeroizing;
 
 /// Tokens that expire sooner than this are renewed before they are used.
 const MARGIN: Duration = Duration::from_secs(30);
-
-/// An opened credential, ready for a step.
-pub struct Credential {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The app's slug.
-    pub app: String,
-    /// The fields as a JSON object: what code sees as `connections.<name>.$auth`.
-    pub auth: SecretBytes,
-    /// The values that must be masked wherever the step writes.
-    pub secrets: Vec<SecretBytes>,
-    /// When it stops working, if it does.
-    pub expires_at: Option<Timestamp>,
-}
 
 /// A credential as it is sealed.
 #[derive(Default)]
@@ -138,34 +124,33 @@ impl Stored {
         }
     }
 
-    /// What code and the mask get of it.
-    pub(crate) fn into_credential(self, connection: &Connection, app: Option<&App>) -> Credential {
-        let mut secrets = masked(connection.scheme, &self.fields, app);
-        let mut auth = shown(&self.fields);
-        let mut secret_bytes = size(&self.fields);
-        let mut expires_at = None;
+    /// What of it has a name: the fields and the tokens that requests carry.
+    pub(crate) fn shown(&self) -> BTreeMap<&str, &str> {
+        let mut all = shown(&self.fields);
         if let Some(tokens) = &self.tokens {
-            for (name, token) in [
-                (ACCESS_TOKEN, Some(&tokens.access)),
-                (ACCESS_TOKEN_SECRET, tokens.secret.as_ref()),
-            ] {
-                let Some(token) = token else { continue };
-                auth.insert(name, token.expose());
-                secret_bytes += token.expose().len();
-                secrets.push(bytes(token.expose()));
+            all.insert(ACCESS_TOKEN, tokens.access.expose());
+            if let Some(secret) = &tokens.secret {
+                all.insert(ACCESS_TOKEN_SECRET, secret.expose());
             }
-            secrets.extend(tokens.refresh.iter().map(|token| bytes(token.expose())));
-            expires_at = tokens.expires_at;
         }
-        let auth = SecretBytes::new(json(&auth, secret_bytes).to_vec());
-        Credential {
-            connection: connection.id,
-            app: connection.app.clone(),
-            auth,
-            secrets,
-            expires_at,
-        }
+        all
     }
+
+    /// The values that must be masked wherever they could show.
+    pub(crate) fn secrets(&self, scheme: Scheme, app: Option<&App>) -> Vec<SecretBytes> {
+        let mut secrets = masked(scheme, &self.fields, app);
+        if let Some(tokens) = &self.tokens {
+            let all = [Some(&tokens.access), tokens.secret.as_ref(), tokens.refresh.as_ref()];
+            secrets.extend(all.into_iter().flatten().map(|token| bytes(token.expose())));
+        }
+        secrets
+    }
+}
+
+/// The JSON object that code sees as `connections.<name>.$auth`.
+pub(crate) fn auth_json(values: &BTreeMap<&str, &str>) -> SecretBytes {
+    let size = values.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+    SecretBytes::new(json(values, size).to_vec())
 }
 
 impl Tokens {

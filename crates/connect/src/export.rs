@@ -67,6 +67,15 @@ impl Coded for ExportError {
 }
 
 impl Connect {
+    /// Whether credentials of an environment may leave Causeway in clear: through an
+    /// export, or into a step's own code.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn lets_credentials_out(&self, tenant: Tenant) -> causeway_store::Result<bool> {
+        Ok(self.inner.settings_of(tenant).await?.credential_export != 0)
+    }
+
     /// Takes credentials out in clear, renewed first where they have to be and can be. One that
     /// cannot be renewed is given as it is: its connection says why. Each is written into the audit
     /// chain before anything is returned.
@@ -79,7 +88,7 @@ impl Connect {
         ids: &[ConnectionId],
     ) -> Result<Vec<Exported>, ExportError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
-        if inner.settings_of(tenant).await?.credential_export == 0 {
+        if !self.lets_credentials_out(tenant).await? {
             return Err(ExportError::Off);
         }
         let mut exported = inner.opened_all(tenant, ids).await?;

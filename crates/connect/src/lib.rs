@@ -14,6 +14,7 @@
 mod accounts;
 mod apply;
 mod background;
+mod broker;
 mod check;
 mod client;
 mod client_records;
@@ -54,12 +55,14 @@ mod verify;
 
 pub use accounts::{AccountError, AccountsOf, NewAccount, Whose};
 pub use apply::ApplyError;
+pub use broker::{
+    AnswerBody, Broker, BrokerError, BrokeredAnswer, BrokeredCall, Exposure, HostClaim, Link, Seed,
+};
 pub use check::Tested;
 pub use client_records::{LabelledClient, OAuthClientChange};
 pub use connections::{ConnectionError, ConnectionFilter};
 pub use crash::{CrashPoint, CrashPoints, NoCrash};
 pub use create::{CreateError, NewConnection};
-pub use credential::Credential;
 pub use customers::CustomerError;
 pub use error::{CredentialError, InvalidInput};
 pub use export::{ExportError, Exported};

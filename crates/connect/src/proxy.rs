@@ -21,16 +21,19 @@ pub use error::ProxyError;
 pub use policy::{CallPolicy, CallRate, PolicyError};
 
 pub(crate) use budget::Budgets;
+pub(crate) use headers::add_filled;
 pub(crate) use remembered::Remembered;
 pub(crate) use usage::Usage;
 
 use crate::apply::{self, Outgoing};
+use crate::broker::Swaps;
 use crate::refresh::{Open, Purpose};
 use crate::{Connect, Inner};
 use bytes::Bytes;
 use causeway_catalog::App;
 use causeway_identity::{Permit, action};
-use causeway_net::{HttpError, RequestBody, ResponseBody, StreamLimits, StreamedResponse};
+use causeway_net::{HttpError, RequestBody, ResponseBody, StreamLimits, StreamedResponse, Upgrade};
+use causeway_types::entity::Connection;
 use causeway_types::{ConnectionId, SecretString, Tenant};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
@@ -39,8 +42,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// Time in which something must move.
-const IDLE: Duration = Duration::from_secs(30);
+/// Something must move within this time; how much comes is the caller's affair.
+const STREAMED: StreamLimits =
+    StreamLimits { idle: Duration::from_secs(30), max_response_bytes: None };
 /// The largest body that is kept in order to send it again, in bytes; larger ones are streamed.
 const KEPT_BODY: u64 = 256 * 1024;
 /// The largest body of a call that is signed over its body, in bytes.
@@ -71,15 +75,28 @@ pub struct ProxyAnswer {
 }
 
 /// A call as it is made, as often as it may be.
-struct Attempt {
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
-    body: Kept,
+pub(crate) struct Attempt {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Kept,
+    pub(crate) placement: Placement,
+    /// The protocol to go on with.
+    pub(crate) upgrade: Option<Upgrade>,
+}
+
+/// How the credential comes onto a call.
+pub(crate) enum Placement {
+    /// As the app's row says.
+    Row,
+    /// In place of the placeholders that code sent.
+    Swapped(Swaps),
+    /// Not at all.
+    Nothing,
 }
 
 /// A body.
-enum Kept {
+pub(crate) enum Kept {
     /// At hand, to be sent as often as needed.
     Whole(Bytes),
     /// Passed on while it arrives, once.
@@ -105,15 +122,13 @@ impl Connect {
         let values = open.values();
         let url = target::resolve(app, |name| values.get(name), &call.target)?;
         permit.covers_request(call.method.as_str(), url.path())?;
-        let policy = policy::of(&open.connection)?;
-        policy.check(&call.method, url.path())?;
-        inner.budgets.admit(inner, tenant, app, &open.connection, policy.rate).await?;
+        inner.admit(tenant, app, &open.connection, &call.method, url.path()).await?;
         let headers = headers::outward(&call.headers, app, values)?;
         let is_signed = apply::needs_whole_body(app, open.connection.scheme, &headers);
         let body = keep(call.body, &call.headers, is_signed).await?;
-        let attempt = Attempt { headers, method: call.method, url, body };
-        inner.usage.count_call(tenant, inner.clock.now());
-        let answer = inner.call(tenant, open, attempt).await?;
+        let placement = Placement::Row;
+        let attempt = Attempt { headers, method: call.method, url, body, placement, upgrade: None };
+        let (answer, _) = inner.call(tenant, open, attempt).await?;
         Ok(ProxyAnswer {
             connection: id,
             status: answer.status,
@@ -124,13 +139,27 @@ impl Connect {
 }
 
 impl Inner {
-    fn row_of(&self, open: &Open) -> Result<&App, ProxyError> {
+    pub(crate) fn row_of(&self, open: &Open) -> Result<&App, ProxyError> {
         let slug = &open.connection.app;
         self.catalog.get(slug).ok_or_else(|| ProxyError::UnknownApp { app: slug.clone() })
     }
 
+    /// Whether a call may be made now: by the connection's policy and every budget.
+    pub(crate) async fn admit(
+        &self,
+        tenant: Tenant,
+        app: &App,
+        connection: &Connection,
+        method: &Method,
+        path: &str,
+    ) -> Result<(), ProxyError> {
+        let policy = policy::of(connection)?;
+        policy.check(method, path)?;
+        self.budgets.admit(self, tenant, app, connection, policy.rate).await
+    }
+
     /// A connection that can be used now, opened for this call or a moment ago.
-    async fn opened_lately(
+    pub(crate) async fn opened_lately(
         self: &Arc<Self>,
         tenant: Tenant,
         named: &str,
@@ -148,42 +177,64 @@ impl Inner {
         Ok(open)
     }
 
-    /// Makes the call, again after a renewal if the app does not take the token.
-    async fn call(
+    /// Makes the call, again after a renewal if the app does not take the token. With the answer
+    /// comes the connection as it was used at last.
+    pub(crate) async fn call(
         self: &Arc<Self>,
         tenant: Tenant,
         open: Arc<Open>,
         mut attempt: Attempt,
-    ) -> Result<StreamedResponse, ProxyError> {
+    ) -> Result<(StreamedResponse, Arc<Open>), ProxyError> {
+        self.usage.count_call(tenant, self.clock.now());
         let id = open.connection.id;
         let app = self.row_of(&open)?;
         let answer = self.send(app, &open, &mut attempt).await?;
-        self.budgets.learn(self, tenant, app, &open.connection, &answer).await;
+        let said = (answer.status, &answer.headers);
+        self.budgets.learn(self, tenant, app, &open.connection, said).await;
         if answer.status != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
+            return Ok((answer, open));
         }
         let Some(token) = open.stored.tokens.as_ref().map(|tokens| copy(&tokens.access)) else {
             // Keys cannot be renewed, but they can be tried.
             self.doubt(tenant, &open.connection).await;
-            return Ok(answer);
+            return Ok((answer, open));
         };
         let renewed = match self.renew_now(tenant, id, &token).await {
             Ok(Some(renewed)) => renewed,
             // Nothing to renew with; the app's own words say it best.
-            Ok(None) => return Ok(answer),
+            Ok(None) => return Ok((answer, open)),
             Err(error) => {
                 tracing::info!(connection = %id, error = %error, "no new token after a 401");
-                return Ok(answer);
+                return Ok((answer, open));
             }
         };
         self.remembered.forget(tenant, id);
         if !attempt.body.is_at_hand() {
-            return Ok(answer);
+            return Ok((answer, open));
         }
+        let renewed: Arc<Open> = renewed.into();
         let app = self.row_of(&renewed)?;
         let answer = self.send(app, &renewed, &mut attempt).await?;
-        self.budgets.learn(self, tenant, app, &renewed.connection, &answer).await;
-        Ok(answer)
+        let said = (answer.status, &answer.headers);
+        self.budgets.learn(self, tenant, app, &renewed.connection, said).await;
+        Ok((answer, renewed))
+    }
+
+    /// Sends a call that needs no credential, once.
+    pub(crate) async fn send_bare(
+        &self,
+        app: &str,
+        attempt: Attempt,
+    ) -> Result<StreamedResponse, ProxyError> {
+        let Attempt { method, url, headers, body, upgrade, .. } = attempt;
+        let body = match body {
+            Kept::Whole(bytes) => whole(bytes),
+            Kept::Stream(stream) => stream.ok_or(ProxyError::BodyBroken)?,
+        };
+        let request = request(method, &url, headers, body, upgrade)
+            .ok_or_else(|| ProxyError::Unsendable { app: app.to_owned() })?;
+        let failed = |source| ProxyError::Http { app: app.to_owned(), source };
+        self.http.stream(request, STREAMED).await.map_err(failed)
     }
 
     /// Sends the call; once more if that is safe.
@@ -193,13 +244,12 @@ impl Inner {
         open: &Open,
         attempt: &mut Attempt,
     ) -> Result<StreamedResponse, ProxyError> {
-        let limits = StreamLimits { idle: IDLE, max_response_bytes: None };
         let failed = |source| ProxyError::Http { app: app.name.clone(), source };
         let request = self.dressed(app, open, attempt)?;
-        match self.http.stream(request, limits).await {
+        match self.http.stream(request, STREAMED).await {
             Err(error) if attempt.may_repeat_after(&error) => {
                 let request = self.dressed(app, open, attempt)?;
-                self.http.stream(request, limits).await.map_err(failed)
+                self.http.stream(request, STREAMED).await.map_err(failed)
             }
             done => done.map_err(failed),
         }
@@ -225,7 +275,11 @@ impl Inner {
             body: whole.as_mut(),
         };
         let values = open.values();
-        self.apply(app, open.connection.scheme, values, &mut outgoing)?;
+        match &attempt.placement {
+            Placement::Row => self.apply(app, open.connection.scheme, values, &mut outgoing)?,
+            Placement::Swapped(swaps) => swaps.put_on(values, &mut outgoing)?,
+            Placement::Nothing => {}
+        }
         // Asked again at the last moment: nothing above may have led elsewhere.
         if !app.may_receive(&url, |name| values.get(name)) {
             return Err(ProxyError::Target(target::TargetError::Host {
@@ -235,19 +289,35 @@ impl Inner {
         let body = match (&mut attempt.body, whole) {
             (Kept::Whole(_), Some(bytes)) => {
                 headers.remove(CONTENT_LENGTH);
-                Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed_unsync()
+                self::whole(Bytes::from(bytes))
             }
             (Kept::Stream(stream), _) => stream.take().ok_or_else(unsendable)?,
             (Kept::Whole(_), None) => return Err(unsendable()),
         };
-        let mut request = http::Request::builder()
-            .method(attempt.method.clone())
-            .uri(url.as_str())
-            .body(body)
-            .map_err(|_| unsendable())?;
-        *request.headers_mut() = headers;
-        Ok(request)
+        request(attempt.method.clone(), &url, headers, body, attempt.upgrade.clone())
+            .ok_or_else(unsendable)
     }
+}
+
+/// A body that is at hand.
+fn whole(bytes: Bytes) -> RequestBody {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// `None` if the URL is longer than one may be.
+fn request(
+    method: Method,
+    url: &Url,
+    headers: HeaderMap,
+    body: RequestBody,
+    upgrade: Option<Upgrade>,
+) -> Option<http::Request<RequestBody>> {
+    let mut request = http::Request::builder().method(method).uri(url.as_str()).body(body).ok()?;
+    *request.headers_mut() = headers;
+    if let Some(upgrade) = upgrade {
+        request.extensions_mut().insert(upgrade);
+    }
+    Some(request)
 }
 
 impl Attempt {
@@ -273,15 +343,19 @@ fn copy(token: &SecretString) -> SecretString {
     SecretString::new(token.expose().clone())
 }
 
-/// Keeps a body that is announced as small, or that has to be signed; streams others.
-async fn keep(body: RequestBody, headers: &HeaderMap, is_signed: bool) -> Result<Kept, ProxyError> {
+/// Keeps a body that is announced as small, or that has to be whole; streams others.
+pub(crate) async fn keep(
+    body: RequestBody,
+    headers: &HeaderMap,
+    has_to_be: bool,
+) -> Result<Kept, ProxyError> {
     use http_body::Body as _;
     let announced = body
         .size_hint()
         .exact()
         .or_else(|| headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok());
-    let most = if is_signed { SIGNED_BODY } else { KEPT_BODY };
-    if !is_signed && announced.is_none_or(|size| size > most) {
+    let most = if has_to_be { SIGNED_BODY } else { KEPT_BODY };
+    if !has_to_be && announced.is_none_or(|size| size > most) {
         return Ok(Kept::Stream(Some(body)));
     }
     let limited = http_body_util::Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));

@@ -47,13 +47,12 @@ mod renewal;
 pub(crate) use attempt::Attempted;
 pub(crate) use flights::Flights;
 
+use crate::Inner;
 use crate::apply::{Values, needs_client};
 use crate::client::Client;
-use crate::credential::{Credential, Stored};
+use crate::credential::Stored;
 use crate::error::CredentialError;
 use crate::mint::is_minted;
-use crate::{Connect, Inner};
-use causeway_identity::{Permit, action};
 use causeway_store::db;
 use causeway_types::entity::{Connection, ConnectionState};
 use causeway_types::{ConnectionId, Place, SecretString, Tenant};
@@ -136,25 +135,6 @@ pub(crate) enum Purpose {
     Use,
     /// It is kept alive, checked or given up.
     Upkeep,
-}
-
-impl Connect {
-    /// Opens the credential of a connection, by its name or id, and renews it first if it has
-    /// expired or is about to. Many callers at once cause one token request.
-    ///
-    /// # Errors
-    /// [`CredentialError`]. `NeedsReauth` and `Failing` say why.
-    pub async fn credential(
-        &self,
-        permit: &Permit<action::UseConnections>,
-        name_or_id: &str,
-    ) -> Result<Credential, CredentialError> {
-        let (inner, tenant) = (&self.inner, permit.tenant());
-        let id = inner.named(tenant, name_or_id).await?;
-        let Open { connection, stored, .. } = *inner.usable(tenant, id).await?;
-        let app = inner.catalog.get(&connection.app);
-        Ok(stored.into_credential(&connection, app))
-    }
 }
 
 impl Inner {

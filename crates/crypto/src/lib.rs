@@ -17,7 +17,7 @@ pub mod seal;
 pub mod wrap;
 
 pub use envelope::{OpenError, TooLong};
-pub use redact::{Redactor, TooManySecrets};
+pub use redact::{MaskedStream, Masks, Redactor, TooManySecrets};
 pub use salts::Salts;
 pub use seal::{SealingKey, key_of};
 pub use wrap::WrappingKey;

@@ -11,12 +11,15 @@
 //! for a piece of work and let it go with it.
 
 mod forms;
+mod stream;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use forms::{Form, forms};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::ops::Range;
+
+pub use stream::{MaskedStream, Masks};
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "[redacted]";

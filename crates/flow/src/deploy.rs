@@ -22,10 +22,23 @@ pub struct Plan {
     pub digest: String,
     /// How the files differ from those of the active version.
     pub files: Vec<(String, Change)>,
-    /// The connections that it uses: name, app, state.
-    pub connections: Vec<(String, String, String)>,
+    /// The connections that it uses.
+    pub connections: Vec<PlannedConnection>,
     /// The hosts that its code may reach.
     pub egress: Vec<String>,
+}
+
+/// A connection that a workflow uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedConnection {
+    /// Its name.
+    pub name: String,
+    /// Its app.
+    pub app: String,
+    /// Its state.
+    pub state: String,
+    /// Whether code gets the credential itself and not a placeholder.
+    pub exposed: bool,
 }
 
 /// What a deploy would do to the workflow.
@@ -159,6 +172,7 @@ impl Flow {
                 workflow: workflow.id,
                 version: version.id,
                 number: version.number,
+                exposes: bundle.manifest.exposed().into_iter().map(str::to_owned).collect(),
             };
             tx.commit(tenant.workspace, now, event).await?;
             inner.triggers.invalidate_all();
@@ -202,9 +216,15 @@ impl Inner {
         bundle: &Bundle,
     ) -> Result<Plan, FlowError> {
         let tenant = permit.tenant();
+        if let Some(name) = bundle.manifest.exposed().first()
+            && !self.connect.lets_credentials_out(tenant).await?
+        {
+            return Err(FlowError::ExposureOff { name: (*name).to_owned() });
+        }
         let mut conn = self.store.read().await?;
         let mut connections = Vec::new();
         let mut egress = bundle.manifest.egress.clone();
+        let exposed = bundle.manifest.exposed();
         for name in bundle.manifest.connections() {
             // A program that is confined to some apps reaches the others by no workflow either.
             let connection = db!(conn, connection::by_name(tenant, name))?
@@ -212,7 +232,12 @@ impl Inner {
                 .ok_or_else(|| FlowError::MissingConnection { name: name.to_owned() })?;
             let hosts = self.connect.hosts(&connection);
             egress.extend(hosts.iter().map(crate::loader::egress_host));
-            connections.push((connection.name, connection.app, connection.state.to_string()));
+            connections.push(PlannedConnection {
+                exposed: exposed.contains(connection.name.as_str()),
+                name: connection.name,
+                app: connection.app,
+                state: connection.state.to_string(),
+            });
         }
         egress.sort();
         egress.dedup();

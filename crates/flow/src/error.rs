@@ -21,6 +21,12 @@ pub enum FlowError {
         /// Its name.
         name: String,
     },
+    /// The workflow hands a credential to its code, which the environment's settings forbid.
+    #[error("handing the credential of `{name}` to code, which the environment's settings forbid")]
+    ExposureOff {
+        /// The connection's name.
+        name: String,
+    },
     /// The code does not parse, or imports what does not exist.
     #[error("reading the workflow's code")]
     Syntax {
@@ -108,6 +114,7 @@ impl Coded for FlowError {
             Self::Bundle(_) | Self::Unreadable { .. } => Code::InvalidCode,
             Self::Syntax { .. } => Code::SyntaxError,
             Self::MissingConnection { .. } => Code::MissingConnection,
+            Self::ExposureOff { .. } => Code::CredentialExportOff,
             Self::NoWorkflow(_)
             | Self::NoWorkflowNamed(_)
             | Self::NoInvocation(_)
@@ -136,6 +143,7 @@ impl Coded for FlowError {
                  Make it with `causeway connect --app <app> --name {name}`, then deploy again."
             )
             .into(),
+            Self::ExposureOff { name } => exposure_off(name).into(),
             Self::Syntax { message } => clip(message).into(),
             Self::Unreadable { message, .. } => {
                 format!("The workflow's code cannot be read: {}.", clip(message)).into()
@@ -182,6 +190,15 @@ impl Coded for FlowError {
             }
         }
     }
+}
+
+/// Why code does not get a credential itself, and what to do.
+pub(crate) fn exposure_off(name: &str) -> String {
+    format!(
+        "The workflow hands the credential of `{name}` to its code (`expose: true`), and the settings of \
+         this environment keep credentials in. Link it without `expose`, or let `credential_export` be \
+         set with `PUT /api/v1/connect-settings`."
+    )
 }
 
 /// The longest message about a folder, in characters: it may repeat its author's own text.

@@ -1,5 +1,6 @@
 //! Running one invocation: each step's result is in the journal before the next step begins.
 
+use crate::apps::{LinkError, Linked};
 use crate::claim::Job;
 use crate::inbox::{Answer, StoredResponse};
 use crate::loader::Loaded;
@@ -8,20 +9,17 @@ use crate::record::StepRecord;
 use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner, Manifest};
 use causeway_connect::CredentialError;
-use causeway_identity::{Permit, action};
-use causeway_sandbox::{CheckoutError, Respond, Session, StepCall, StepReport};
+use causeway_sandbox::{Apps, CheckoutError, Respond, Session, StepCall, StepReport};
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
 use causeway_types::place::Sealed;
-use causeway_types::{Actor, Coded, Kind, Place, SecretBytes, StepId, Timestamp, chain};
-use causeway_vault::Redactor;
+use causeway_types::{Actor, Place, SecretBytes, StepId, Timestamp, chain};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use zeroize::Zeroizing;
 
 /// How long an invocation waits before it is tried again, when this node had no sandbox or no
 /// database for it.
@@ -40,13 +38,6 @@ enum Interrupted {
     Stopping,
     #[error(transparent)]
     Flow(#[from] FlowError),
-}
-
-/// What a step needs from the connections that it is linked to.
-struct Linked {
-    /// `{name: {"$auth": {…}}}`.
-    json: SecretBytes,
-    redactor: Redactor,
 }
 
 /// One invocation on its way through its steps.
@@ -257,7 +248,7 @@ impl Run<'_> {
         let started_at = self.inner.clock.now();
         let (record, mut report) = match self.linked(spec).await? {
             Ok(linked) => {
-                let call = self.call(position, spec, linked.json)?;
+                let call = self.call(position, spec, linked.json, linked.apps)?;
                 let Some(session) = &mut self.session else {
                     return Err(Interrupted::Stopping);
                 };
@@ -320,11 +311,24 @@ impl Run<'_> {
         }
     }
 
+    /// What the step is linked to, or the record of why that cannot be had. What Causeway itself
+    /// lacks for the moment is no failure of the step: it is tried again.
+    async fn linked(&self, spec: &StepSpec) -> Result<Result<Linked, StepRecord>, Interrupted> {
+        let seed = self.session.as_ref().and_then(Session::seed).ok_or(Interrupted::Stopping)?;
+        match self.inner.linked(self.claimed, spec, &seed).await {
+            Ok(linked) => Ok(Ok(linked)),
+            Err(LinkError::Step(record)) => Ok(Err(*record)),
+            Err(LinkError::Credential(error)) => Err(Interrupted::NoCredential(error)),
+            Err(LinkError::Flow(error)) => Err(error.into()),
+        }
+    }
+
     fn call(
         &self,
         position: usize,
         spec: &StepSpec,
         connections: SecretBytes,
+        apps: Option<Arc<dyn Apps>>,
     ) -> Result<StepCall, FlowError> {
         let claimed = self.claimed;
         Ok(StepCall {
@@ -338,6 +342,7 @@ impl Run<'_> {
             steps: serde_json::value::to_raw_value(&self.exports)
                 .map_err(|source| FlowError::Stored { what: "step", source })?,
             connections,
+            apps,
             context: serde_json::json!({
                 "workflow_id": claimed.workflow_id,
                 "workflow_name": self.loaded.manifest.name,
@@ -345,48 +350,6 @@ impl Run<'_> {
                 "event_id": claimed.event_id,
             }),
         })
-    }
-
-    /// The credentials of the step's connections, or the record of why there are none. What
-    /// Causeway itself lacks for the moment is no failure of the step: it is tried again.
-    async fn linked(&self, spec: &StepSpec) -> Result<Result<Linked, StepRecord>, Interrupted> {
-        let permit =
-            Permit::<action::UseConnections>::for_node(self.inner.node, self.claimed.tenant());
-        let mut json = Zeroizing::new(Vec::with_capacity(1024));
-        let mut secrets = Vec::new();
-        json.push(b'{');
-        for (index, (alias, name)) in spec.connections.iter().enumerate() {
-            let credential = match self.inner.connect.credential(&permit, name).await {
-                Ok(credential) => credential,
-                Err(error) if error.code().kind() == Kind::Unavailable => {
-                    return Err(Interrupted::NoCredential(error));
-                }
-                Err(error) => return Ok(Err(refused(name, &error))),
-            };
-            if index > 0 {
-                json.push(b',');
-            }
-            json.extend_from_slice(format!("\"{alias}\":{{\"$auth\":").as_bytes());
-            json.extend_from_slice(credential.auth.expose());
-            json.push(b'}');
-            secrets.push(credential);
-        }
-        json.push(b'}');
-        let redactor = Redactor::new(
-            secrets
-                .iter()
-                .flat_map(|credential| &credential.secrets)
-                .map(|secret| secret.expose().as_slice()),
-        )
-        .map_err(|_| {
-            StepRecord::from_error(
-                "credential_too_large",
-                "The step's connections hold more secrets than can be masked in its output; link fewer."
-                    .to_owned(),
-            )
-        });
-        let json = SecretBytes::new(std::mem::take(&mut *json));
-        Ok(redactor.map(|redactor| Linked { json, redactor }))
     }
 
     async fn sealed_step(
@@ -435,11 +398,4 @@ impl Run<'_> {
 
 fn take_respond(report: &mut StepReport) -> Option<Respond> {
     report.outcome.as_mut().ok()?.respond.take()
-}
-
-fn refused(name: &str, error: &CredentialError) -> StepRecord {
-    StepRecord::from_error(
-        error.code().as_str(),
-        format!("The connection `{name}` cannot be used: {}", error.public()),
-    )
 }

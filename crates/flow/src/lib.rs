@@ -6,6 +6,7 @@
 //! - *Workers* run invocations in sandboxes under this node's lease. When a node dies, another
 //!   resumes after the last finished step.
 
+mod apps;
 mod bundle;
 mod check;
 mod claim;
@@ -20,12 +21,12 @@ mod record;
 mod worker;
 
 pub use bundle::{Bundle, BundleError, MAX_BYTES, MAX_FILES};
-pub use deploy::{Change, Deployment, Plan, PlanAction};
+pub use deploy::{Change, Deployment, Plan, PlanAction, PlannedConnection};
 pub use error::FlowError;
 pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
 pub use invocations::{InvocationFilter, StepView};
-pub use manifest::{FILE_NAME, HttpResponse, Manifest, ManifestError};
-pub use record::{StepError, StepLog, StepRecord, StepUsage};
+pub use manifest::{ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestError};
+pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
 
 use causeway_connect::Connect;
 use causeway_sandbox::{Pool, PoolStats};

@@ -4,76 +4,32 @@ use crate::bundle::Bundle;
 use crate::manifest::Manifest;
 use crate::{FlowError, Inner};
 use causeway_catalog::HostPattern;
-use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime, SourceFile};
+use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime};
 use causeway_store::db;
 use causeway_types::{Place, Tenant, VersionId};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A version in memory.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) program: Arc<Program>,
-    /// The hosts of its connections, which decide what its code may reach.
-    hosts: Hosts,
 }
-
-/// The hosts of connections that exist, by the connections' names.
-type Hosts = BTreeMap<String, Vec<String>>;
 
 impl Inner {
     /// A version of the tenant, from memory or from the store.
-    ///
-    /// A version never changes, but a connection that it names may be made anew, for another app.
     pub(crate) async fn load(
         &self,
         tenant: Tenant,
         id: VersionId,
     ) -> Result<Arc<Loaded>, FlowError> {
         if let Some(loaded) = self.versions.get(&id).await {
-            let hosts = self.hosts(tenant, &loaded.manifest).await?;
-            if hosts == loaded.hosts {
-                return Ok(loaded);
-            }
-            let files = loaded.program.files.clone();
-            return self.keep(tenant, id, loaded.manifest.clone(), files, hosts).await;
+            return Ok(loaded);
         }
         let bundle = self.bundle(tenant, id).await?;
-        let hosts = self.hosts(tenant, &bundle.manifest).await?;
         let files = bundle.source_files();
-        self.keep(tenant, id, bundle.manifest, files, hosts).await
-    }
-
-    async fn hosts(&self, tenant: Tenant, manifest: &Manifest) -> Result<Hosts, FlowError> {
-        let mut hosts = Hosts::new();
-        let names = manifest.connections();
-        if names.is_empty() {
-            return Ok(hosts);
-        }
-        let mut conn = self.store.read().await?;
-        for name in names {
-            // A connection that is gone has no hosts; the step that needs it says so itself.
-            if let Some(connection) = db!(conn, connection::by_name(tenant, name))? {
-                let of_connection = self.connect.hosts(&connection);
-                hosts.insert(name.to_owned(), of_connection.iter().map(egress_host).collect());
-            }
-        }
-        Ok(hosts)
-    }
-
-    async fn keep(
-        &self,
-        tenant: Tenant,
-        id: VersionId,
-        manifest: Manifest,
-        files: Vec<SourceFile>,
-        hosts: Hosts,
-    ) -> Result<Arc<Loaded>, FlowError> {
-        let mut allowed: BTreeSet<String> = manifest.egress.iter().cloned().collect();
-        allowed.extend(hosts.values().flatten().cloned());
-        let egress = EgressRules::parse(&allowed).map_err(|error| crate::ManifestError::Rule {
-            at: "egress".to_owned(),
-            rule: error.to_string(),
+        let manifest = bundle.manifest;
+        let egress = EgressRules::parse(&manifest.egress).map_err(|error| {
+            crate::ManifestError::Rule { at: "egress".to_owned(), rule: error.to_string() }
         })?;
         let loaded = Arc::new(Loaded {
             program: Arc::new(Program {
@@ -84,7 +40,6 @@ impl Inner {
                 runtime: Runtime::Node,
             }),
             manifest,
-            hosts,
         });
         self.versions.insert(id, Arc::clone(&loaded)).await;
         Ok(loaded)

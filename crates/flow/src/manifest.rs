@@ -3,6 +3,10 @@
 //! The JSON Schema of this form is generated from these types and served at
 //! `/schemas/workflow.json`.
 
+mod connection;
+
+pub use connection::ConnectionSpec;
+
 use causeway_sandbox::{EgressRules, Limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,9 +94,10 @@ pub struct StepSpec {
     /// The file with its code, relative to the folder: `./lookup.mjs`. The ending says what it
     /// is: `.mjs`, `.js`, `.cjs` or `.ts`.
     pub run: String,
-    /// The connections that its code gets: the name that the code uses, and the connection's.
+    /// The connections that its code gets: the name that the code uses, and the connection's. The
+    /// code has placeholders for their secrets unless it says `{ name: …, expose: true }`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub connections: BTreeMap<String, String>,
+    pub connections: BTreeMap<String, ConnectionSpec>,
 }
 
 /// What each sandbox of a workflow may use. What is left out has its default.
@@ -202,7 +207,7 @@ impl Manifest {
                     ),
                 );
             }
-            if !step.connections.values().all(|name| is_connection(name)) {
+            if !step.connections.values().all(|one| is_connection(&one.name)) {
                 return rule(
                     &format!("{at}.connections"),
                     "write names of connections: 1 to 64 of a-z, 0-9, - and _, beginning with a letter",
@@ -219,7 +224,16 @@ impl Manifest {
 
     /// The names of all connections that the workflow uses.
     pub fn connections(&self) -> BTreeSet<&str> {
-        self.steps.iter().flat_map(|step| step.connections.values().map(String::as_str)).collect()
+        self.links().map(|link| link.name.as_str()).collect()
+    }
+
+    /// The names of those whose credential some step's code gets itself.
+    pub fn exposed(&self) -> BTreeSet<&str> {
+        self.links().filter(|link| link.expose).map(|link| link.name.as_str()).collect()
+    }
+
+    fn links(&self) -> impl Iterator<Item = &ConnectionSpec> {
+        self.steps.iter().flat_map(|step| step.connections.values())
     }
 
     /// The limits of its sandboxes.
@@ -347,6 +361,20 @@ steps:
             let message = refusal(&GOOD.replace(from, to));
             assert!(message.contains(at), "{to}: {message}");
         }
+    }
+
+    #[test]
+    fn a_connection_is_exposed_only_if_the_step_says_so() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert!(manifest.exposed().is_empty());
+        let longer = GOOD.replace("crm: acme-crm", "crm: { name: acme-crm, expose: true }");
+        let manifest = Manifest::parse(&longer).unwrap();
+        assert_eq!(manifest.connections(), BTreeSet::from(["acme-crm"]));
+        assert_eq!(manifest.exposed(), BTreeSet::from(["acme-crm"]));
+        let message = refusal(&longer.replace("expose", "exposed"));
+        assert!(message.contains("exposed") && message.contains("line 8"), "{message}");
+        let message = refusal(&GOOD.replace("crm: acme-crm", "crm: [acme-crm]"));
+        assert!(message.contains("expose: true"), "{message}");
     }
 
     #[test]

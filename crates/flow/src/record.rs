@@ -1,6 +1,6 @@
 //! What the journal keeps of a step: its results, logs and use, masked and then sealed.
 
-use causeway_sandbox::{FailureCode, StepReport, StepSuccess};
+use causeway_sandbox::{Decision, EgressRecord, FailureCode, StepReport, StepSuccess};
 use causeway_types::Timestamp;
 use causeway_vault::Redactor;
 use serde::{Deserialize, Serialize};
@@ -28,9 +28,64 @@ pub struct StepRecord {
     /// Whether it printed more than is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub logs_truncated: bool,
+    /// What it connected to, and what was decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<StepEgress>,
+    /// How many connections and requests there were beyond those.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub egress_more: u64,
     /// What it used.
     #[serde(default)]
     pub usage: StepUsage,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A connection of a step, or a request that the broker read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepEgress {
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The request's method; none for a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// `passed`, `brokered` or `refused`.
+    pub decision: String,
+    /// The status that a brokered request was answered with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Bytes from the code.
+    pub sent: u64,
+    /// Bytes to the code.
+    pub received: u64,
+}
+
+impl StepEgress {
+    fn of(record: &EgressRecord, redactor: &Redactor) -> Self {
+        let (decision, status, code) = match &record.decision {
+            Decision::Passed => ("passed", None, None),
+            Decision::Brokered { status } => ("brokered", Some(*status), None),
+            Decision::Refused { code } => ("refused", None, Some(code.clone())),
+        };
+        Self {
+            host: redactor.redact(&record.host).into_owned(),
+            port: record.port,
+            method: record.method.as_deref().map(|name| redactor.redact(name).into_owned()),
+            decision: decision.to_owned(),
+            status,
+            code,
+            sent: record.sent,
+            received: record.received,
+        }
+    }
 }
 
 /// Why a step failed.
@@ -111,6 +166,8 @@ impl StepRecord {
                 })
                 .collect(),
             logs_truncated: report.logs_truncated,
+            egress: report.egress.iter().map(|one| StepEgress::of(one, redactor)).collect(),
+            egress_more: report.egress_more,
             usage: StepUsage {
                 wall_us: micros(report.usage.wall),
                 cpu_us: micros(report.usage.cpu),
@@ -128,6 +185,8 @@ impl StepRecord {
             error: Some(StepError { code: code.to_owned(), message, stack: None }),
             logs: Vec::new(),
             logs_truncated: false,
+            egress: Vec::new(),
+            egress_more: 0,
             usage: StepUsage::default(),
         }
     }

@@ -31,5 +31,7 @@ pub use http_error::HttpError;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use response::Response;
 pub use roots::RootsError;
-pub use stream::{BodyError, RequestBody, ResponseBody, StreamLimits, StreamedResponse};
+pub use stream::{
+    BodyError, Duplex, RequestBody, ResponseBody, StreamLimits, StreamedResponse, Upgrade,
+};
 pub use tls::{DialError, Dialer};

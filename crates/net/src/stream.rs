@@ -10,12 +10,14 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_util::rt::TokioIo;
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 use url::Url;
 
@@ -52,7 +54,19 @@ pub struct StreamedResponse {
     pub headers: HeaderMap,
     /// Its body.
     pub body: ResponseBody,
+    /// The connection, if the request asked for an [`Upgrade`] and the other side agreed (status
+    /// 101).
+    pub upgraded: Option<Box<dyn Duplex>>,
 }
+
+/// Asks to go on with another protocol, as an extension of a request: the value of its `Upgrade`
+/// header (RFC 9110, section 7.8).
+#[derive(Debug, Clone)]
+pub struct Upgrade(pub String);
+
+/// A connection that is read and written.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl HttpClient {
     /// Sends a request whose body is streamed, and gives the answer as soon as its head is here.
@@ -72,6 +86,12 @@ impl HttpClient {
             .ok_or(HttpError::InvalidUrl)?;
         remove_hop_by_hop(&mut head.headers);
         head.headers.remove(header::HOST);
+        let upgrade = head.extensions.remove::<Upgrade>();
+        if let Some(Upgrade(protocol)) = &upgrade {
+            let protocol = HeaderValue::from_str(protocol).map_err(|_| HttpError::InvalidUrl)?;
+            head.headers.insert(header::UPGRADE, protocol);
+            head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         head.headers
             .entry(header::USER_AGENT)
             .or_insert(HeaderValue::from_static(concat!("causeway/", env!("CARGO_PKG_VERSION"))));
@@ -93,6 +113,17 @@ impl HttpClient {
         };
         let answer = answer.map_err(|failed| HttpError::from_client(failed, shown(), false))?;
         tracing::debug!(url = %shown(), status = answer.status().as_u16(), "called");
+        let mut answer = answer;
+        let upgraded = match upgrade {
+            Some(_) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let upgraded = hyper::upgrade::on(&mut answer).await.map_err(|source| {
+                    HttpError::Exchange { url: shown(), source: source.into() }
+                })?;
+                let socket: Box<dyn Duplex> = Box::new(TokioIo::new(upgraded));
+                Some(socket)
+            }
+            _ => None,
+        };
         let (mut head, body) = answer.into_parts();
         remove_hop_by_hop(&mut head.headers);
         let body = ResponseBody {
@@ -103,7 +134,7 @@ impl HttpClient {
             received: 0,
             url,
         };
-        Ok(StreamedResponse { status: head.status, headers: head.headers, body })
+        Ok(StreamedResponse { status: head.status, headers: head.headers, body, upgraded })
     }
 }
 

@@ -80,6 +80,7 @@ fn call(event: &Arc<RawValue>) -> StepCall {
         event: Arc::clone(event),
         steps: RawValue::from_string("{}".to_owned()).unwrap(),
         connections: SecretBytes::new(b"{}".to_vec()),
+        apps: None,
         context: serde_json::Value::Null,
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Start {
     pub(crate) ids: Option<Ids>,
     /// Files of the machine that the program needs, read-only and executable.
     pub(crate) binds: Vec<Bind>,
+    /// The certificate of the sandbox's own authority, in PEM.
+    pub(crate) certificate: String,
     /// The program inside the jail, and its arguments.
     pub(crate) command: Vec<String>,
     /// Its whole environment.

@@ -1,6 +1,7 @@
 //! The way out: a step's connection is asked for by name, decided here, dialled here.
 
 mod guarded;
+mod log;
 mod way;
 
 use crate::program::ProgramKey;
@@ -10,7 +11,9 @@ use std::pin::Pin;
 use tokio::net::TcpStream;
 
 pub use guarded::GuardedEgress;
-pub(crate) use way::Way;
+pub(crate) use log::RequestNote;
+pub use log::{Decision, EgressRecord};
+pub(crate) use way::{Shared, Way};
 
 /// The hosts that a program may reach. Empty rules allow nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +85,7 @@ impl HostPattern {
 }
 
 /// One form for one host: lower case, without a trailing dot or brackets around an address.
-fn canonical(host: &str) -> String {
+pub(crate) fn canonical(host: &str) -> String {
     let host = host.strip_suffix('.').unwrap_or(host);
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     match bare.parse::<std::net::IpAddr>() {
@@ -104,12 +107,14 @@ pub struct EgressRequest<'a> {
     pub port: u16,
     /// What the program may reach.
     pub rules: &'a EgressRules,
+    /// Whether the step is linked to an account of this host whose credential it has itself.
+    pub is_linked: bool,
 }
 
 impl EgressRequest<'_> {
-    /// Denies what the program's rules do not name.
+    /// Denies what neither the program's rules nor the step's links name.
     pub fn check_rules(&self) -> Result<(), EgressRefused> {
-        if self.rules.allow(self.host) {
+        if self.is_linked || self.rules.allow(self.host) {
             return Ok(());
         }
         let host: String =

@@ -7,11 +7,15 @@
 //! - A [`Session`] is a sandbox in use by one invocation; each [`Session::step`] runs one step
 //!   and ends in a [`StepReport`], whatever the code does.
 //! - The way out of a sandbox is an [`Egress`]: it decides about each connection and dials it.
+//! - Hosts of the accounts that a step is linked to are the *broker's*: it ends their TLS, reads
+//!   the requests, and hands them to the step's [`Apps`], which know the credentials.
 //! - The **jail** is the tier that this crate has: see the module `jail` for its walls, and
 //!   [`probe`] for what of them this machine has.
 
 mod account;
+mod apps;
 mod archive;
+mod broker;
 mod cgroup;
 mod control;
 mod egress;
@@ -27,9 +31,11 @@ mod sandbox;
 mod session;
 mod step;
 
+pub use apps::{AnswerBody, AppAnswer, AppFuture, AppRefused, AppRequest, Apps, Claim};
 pub use archive::ArchiveError;
 pub use egress::{
-    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRuleError, EgressRules, GuardedEgress,
+    Decision, Egress, EgressFuture, EgressRecord, EgressRefused, EgressRequest, EgressRuleError,
+    EgressRules, GuardedEgress,
 };
 pub use host::NodeError;
 pub use jail::jail_main;

@@ -2,7 +2,7 @@
 
 use crate::archive::{Archive, ArchiveError};
 use crate::cgroup::Cgroups;
-use crate::egress::{Egress, EgressRules, Way};
+use crate::egress::{Egress, EgressRules};
 use crate::host::{self, Identities, NodeError};
 use crate::program::{Limits, Program, ProgramKey};
 use crate::sandbox::{Factory, Parked, Sandbox, StartError};
@@ -313,8 +313,7 @@ impl Inner {
                     Some(parked) if parked.fits(limits) => parked,
                     _ => self.factory.park(limits).await?,
                 };
-                let way = Way::new(Arc::clone(&self.egress));
-                let sandbox = parked.go(Some(&archive), way).await?;
+                let sandbox = parked.go(Some(&archive), Arc::clone(&self.egress)).await?;
                 self.started.fetch_add(1, Ordering::Relaxed);
                 self.keeper.notify_one();
                 Box::new(sandbox)
@@ -384,6 +383,11 @@ impl Lease {
         self.state = LeaseState::Clean;
     }
 
+    /// The sandbox, if there is one.
+    pub(crate) fn sandbox(&self) -> Option<&Sandbox> {
+        self.sandbox.as_deref()
+    }
+
     /// The sandbox, for a step; `None` if an earlier step has spoilt it.
     pub(crate) fn begin(&mut self) -> Option<&mut Sandbox> {
         if self.state != LeaseState::Clean {
@@ -412,7 +416,7 @@ impl Drop for Lease {
             match kept {
                 // Looked at under the lock under which a shutdown takes everything out.
                 Some(sandbox) if !self.inner.closed.load(Ordering::Relaxed) => {
-                    sandbox.way.runs(None);
+                    sandbox.way.rests();
                     lanes.give_back(self.key, sandbox, Instant::now())
                 }
                 _ => lanes.ended(self.key),

@@ -15,6 +15,9 @@ pub(crate) const FILES: [(&str, &str); 9] = [
     ("/runner/egress.cjs", include_str!("../../../runners/node/egress.cjs")),
 ];
 
+/// Where the certificate of the sandbox's own authority is in the jail.
+pub(crate) const AUTHORITY: &str = "/runner/authority.pem";
+
 /// Where Node is in the jail.
 pub(crate) const NODE: &str = "/bin/node";
 
@@ -37,6 +40,8 @@ pub(crate) fn environment(libraries: &[String]) -> Vec<String> {
         ["HOME=/tmp", "TMPDIR=/tmp", "PATH=/bin", "LANG=C.UTF-8", "TZ=UTC", "USER=sandbox"]
             .map(str::to_owned)
             .to_vec();
+    // Read when the first TLS context is made, together with Node's own roots.
+    all.push(format!("NODE_EXTRA_CA_CERTS={AUTHORITY}"));
     if !libraries.is_empty() {
         all.push(format!("LD_LIBRARY_PATH={}", libraries.join(":")));
     }

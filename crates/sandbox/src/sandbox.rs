@@ -2,9 +2,10 @@
 
 use crate::account::Account;
 use crate::archive::Archive;
+use crate::broker::Authority;
 use crate::cgroup::{Bounds, Cgroups, Group};
 use crate::control::{self, Start, ToJail, ToServer};
-use crate::egress::Way;
+use crate::egress::{Egress, Way};
 use crate::host::{Binary, Identities};
 use crate::program::Limits;
 use crate::{protocol, runner};
@@ -50,6 +51,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The keys of its certificate authority cannot be made.
+    #[error("making the certificate authority of a sandbox")]
+    Authority(#[source] rcgen::Error),
     /// The kernel or its configuration does not let the jail be made.
     #[error("{attempt} in a new sandbox; `causeway doctor` says what is missing")]
     Jail {
@@ -102,6 +106,8 @@ pub(crate) struct Parked {
     stderr: ChildStderr,
     group: Option<Arc<Group>>,
     shape: Shape,
+    /// Whose certificate is in the root that was built.
+    authority: Authority,
 }
 
 /// A jail with a running runner.
@@ -147,7 +153,9 @@ impl Factory {
         let pid = child.id();
         let stderr = child.stderr.take().ok_or(StartError::Ended { said: String::new() })?;
         let control = Control::new(control).map_err(prepare("watching a socket"))?;
-        let sent = control.send(&ToJail::Start(self.start(limits)), None);
+        let authority = Authority::generate().map_err(StartError::Authority)?;
+        let start = self.start(limits, authority.certificate());
+        let sent = control.send(&ToJail::Start(start), None);
         let begun = match (sent, &self.cgroups) {
             (Ok(()), Some(cgroups)) => enter_group(cgroups, limits, pid).await.map(Some),
             (Ok(()), None) => Ok(None),
@@ -174,15 +182,17 @@ impl Factory {
             stderr,
             group,
             shape: limits.into(),
+            authority,
         })
     }
 
-    fn start(&self, limits: &Limits) -> Start {
+    fn start(&self, limits: &Limits, certificate: &str) -> Start {
         let processes = u64::from(limits.processes);
         let ids = self.identities.next();
         Start {
             ids,
             binds: self.node.binds.clone(),
+            certificate: certificate.to_owned(),
             command: runner::command(limits),
             environment: runner::environment(&self.node.library_path),
             disk_bytes: limits.disk_bytes,
@@ -207,11 +217,11 @@ impl Parked {
     pub(crate) async fn go(
         mut self,
         archive: Option<&Archive>,
-        way: Way,
+        egress: Arc<dyn Egress>,
     ) -> Result<Sandbox, StartError> {
         match within(self.begin(archive)).await {
             Ok((pidfd, listener, stdout, stderr)) => {
-                self.finish(pidfd, listener, stdout, stderr, way)
+                self.finish(pidfd, listener, stdout, stderr, egress)
             }
             Err(StartError::Ended { .. }) => {
                 Err(StartError::Ended { said: read_out(self.stderr).await })
@@ -265,11 +275,12 @@ impl Parked {
         listener: OwnedFd,
         stdout: OwnedFd,
         stderr: OwnedFd,
-        mut way: Way,
+        egress: Arc<dyn Egress>,
     ) -> Result<Sandbox, StartError> {
         let prepare = |source| StartError::Prepare { attempt: "watching a socket", source };
         let listener = std::os::unix::net::UnixListener::from(listener);
         listener.set_nonblocking(true).map_err(prepare)?;
+        let mut way = Way::new(egress, self.authority);
         way.open(UnixListener::from_std(listener).map_err(prepare)?);
         let account = Account::new(self.group, &pidfd);
         Ok(Sandbox {

@@ -1,5 +1,6 @@
 //! A sandbox in use by one invocation.
 
+use crate::apps::Apps;
 use crate::pool::Lease;
 use crate::program::{Limits, Program};
 use crate::protocol::{self, Body, EncodeError, Frame, Outcome, Violation};
@@ -57,13 +58,19 @@ impl Session {
         Self { lease, program, clock }
     }
 
+    /// Random bytes that are this sandbox's own and never in it; `None` if an earlier step has
+    /// spoilt the sandbox.
+    pub fn seed(&self) -> Option<[u8; 32]> {
+        self.lease.sandbox().map(|sandbox| *sandbox.way.seed())
+    }
+
     /// Runs one step. Dropping the future ends the sandbox.
     pub async fn step(&mut self, call: StepCall) -> StepReport {
         let Limits { wall, output_bytes, .. } = self.program.limits;
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        let invocation = call.invocation;
+        let runs = Some((call.invocation, call.apps.clone()));
         let frame = move |id| protocol::encode(&call, id, wall_ms, output_bytes);
-        self.converse(Some(invocation), frame).await
+        self.converse(runs, frame).await
     }
 
     /// Reads these files and what they import, as a step of each would, and runs nothing of them:
@@ -78,7 +85,7 @@ impl Session {
     /// Sends one frame, made with its number, and hears what comes of it.
     async fn converse(
         &mut self,
-        invocation: Option<InvocationId>,
+        runs: Option<(InvocationId, Option<Arc<dyn Apps>>)>,
         frame: impl FnOnce(u64) -> Result<Zeroizing<Vec<u8>>, EncodeError>,
     ) -> StepReport {
         let limits = self.program.limits;
@@ -95,7 +102,10 @@ impl Session {
         };
         let id = sandbox.next_call;
         sandbox.next_call += 1;
-        sandbox.way.runs(invocation);
+        match runs {
+            Some((invocation, apps)) => sandbox.way.runs(invocation, apps),
+            None => sandbox.way.rests(),
+        }
         // What was called with is dropped here: its credentials are in the frame only.
         let frame = match frame(id) {
             Ok(frame) => frame,
@@ -114,13 +124,14 @@ impl Session {
         if sandbox.inbox.capacity() > INBOX_KEPT {
             sandbox.inbox = Vec::with_capacity(16 << 10);
         }
+        let (egress, egress_more) = sandbox.way.log().take();
         if clean {
             self.lease.clean();
         } else {
             sandbox.kill();
         }
         let (logs, logs_truncated) = output.finish();
-        StepReport { outcome, logs, logs_truncated, usage, tier: Tier::Jail }
+        StepReport { outcome, logs, logs_truncated, egress, egress_more, usage, tier: Tier::Jail }
     }
 }
 
@@ -129,6 +140,8 @@ fn refused(started: Instant, failure: StepFailure) -> StepReport {
         outcome: Err(failure),
         logs: Vec::new(),
         logs_truncated: false,
+        egress: Vec::new(),
+        egress_more: 0,
         usage: Usage { wall: started.elapsed(), ..Usage::default() },
         tier: Tier::Jail,
     }

@@ -1,5 +1,7 @@
 //! One step: what is handed to the code, and what comes back.
 
+use crate::apps::Apps;
+use crate::egress::EgressRecord;
 use causeway_types::{InvocationId, SecretBytes, Timestamp};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -25,6 +27,8 @@ pub struct StepCall {
     /// The linked accounts, JSON: `{name: {"$auth": {…}}}`. Handed to the runner over the
     /// inherited socket and nowhere else; wiped when sent.
     pub connections: SecretBytes,
+    /// The apps whose accounts these are; `None` if there are none.
+    pub apps: Option<Arc<dyn Apps>>,
     /// What the code finds in `$.context`, beside `deadline`, `step`, `attempt`,
     /// `idempotency_key` and `invocation_id`. An object or null.
     pub context: serde_json::Value,
@@ -41,6 +45,10 @@ pub struct StepReport {
     pub logs: Vec<LogLine>,
     /// True if the step printed more than it may; `logs` then holds the whole lines before.
     pub logs_truncated: bool,
+    /// What the code connected to, and what was decided; bounded.
+    pub egress: Vec<EgressRecord>,
+    /// How many connections and requests there were beyond those.
+    pub egress_more: u64,
     /// What the step used.
     pub usage: Usage,
     /// The kind of sandbox that it ran in.

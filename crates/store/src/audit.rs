@@ -95,6 +95,9 @@ pub enum Audit {
         workflow: WorkflowId,
         version: VersionId,
         number: i64,
+        /// The connections whose credentials its code gets itself.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        exposes: Vec<String>,
     },
     WorkflowRun {
         workflow: WorkflowId,
@@ -278,6 +281,14 @@ pub enum Audit {
         connection: ConnectionId,
         times: i64,
         since: Timestamp,
+    },
+    PlaceholderRefused {
+        invocation: InvocationId,
+        step: String,
+        connection: ConnectionId,
+        field: String,
+        host: String,
+        place: String,
     },
     AuditExported {
         first: i64,

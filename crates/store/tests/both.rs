@@ -194,8 +194,12 @@ async fn chain(store: &Store, workspace: WorkspaceId) -> Result<i64, AuditBreak>
 async fn change(store: &Store, world: &World) {
     let mut tx = store.write(Actor::Machine).await.unwrap();
     db!(tx, workflow::activate(world.tenant, world.workflow, world.version, now())).unwrap();
-    let event =
-        Audit::WorkflowDeployed { workflow: world.workflow, version: world.version, number: 1 };
+    let event = Audit::WorkflowDeployed {
+        workflow: world.workflow,
+        version: world.version,
+        number: 1,
+        exposes: Vec::new(),
+    };
     tx.commit(world.tenant.workspace, now(), event).await.unwrap();
 }
 

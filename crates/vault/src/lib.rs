@@ -23,4 +23,4 @@ pub use rotation::{RotationOutcome, RotationProgress};
 pub use vault::{DEFAULT_KEY_LIFETIME, Vault};
 
 /// Masks what the vault opened wherever it might be written down.
-pub use causeway_crypto::{Redactor, TooManySecrets};
+pub use causeway_crypto::{MaskedStream, Masks, Redactor, TooManySecrets};

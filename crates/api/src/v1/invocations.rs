@@ -7,7 +7,7 @@ pub(crate) mod replay;
 pub(crate) mod show;
 pub(crate) mod tail;
 
-use causeway_flow::{StepError, StepView};
+use causeway_flow::{StepEgress, StepError, StepView};
 use causeway_types::entity::{Invocation, InvocationState, StepState};
 use causeway_types::{EventId, InvocationId, StepId, Timestamp, VersionId, WorkflowId};
 use serde::Serialize;
@@ -69,6 +69,10 @@ pub(crate) struct StepBody {
     logs: Vec<LogBody>,
     /// Whether it printed more than is kept.
     logs_truncated: bool,
+    /// What it connected to, and what was decided.
+    egress: Vec<EgressBody>,
+    /// How many connections and requests there were beyond those.
+    egress_more: u64,
     /// What it used.
     usage: UsageBody,
     /// When it began.
@@ -99,6 +103,28 @@ pub(crate) struct LogBody {
     stream: String,
     /// The line.
     text: String,
+}
+
+/// A connection of a step, or a request that the broker read.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Egress)]
+pub(crate) struct EgressBody {
+    /// The host.
+    host: String,
+    /// The port.
+    port: u16,
+    /// The request's method; none for a connection.
+    method: Option<String>,
+    /// `passed`, `brokered` or `refused`.
+    decision: String,
+    /// The status that a brokered request was answered with.
+    status: Option<u16>,
+    /// Why it was refused.
+    code: Option<String>,
+    /// Bytes from the code.
+    sent: u64,
+    /// Bytes to the code.
+    received: u64,
 }
 
 /// What a step used.
@@ -149,6 +175,8 @@ impl From<StepView> for StepBody {
             error: record.error.map(ErrorBody::from),
             logs: record.logs.into_iter().map(log).collect(),
             logs_truncated: record.logs_truncated,
+            egress: record.egress.into_iter().map(EgressBody::from).collect(),
+            egress_more: record.egress_more,
             usage: UsageBody {
                 wall_us: record.usage.wall_us,
                 cpu_us: record.usage.cpu_us,
@@ -156,6 +184,21 @@ impl From<StepView> for StepBody {
             },
             started_at: step.started_at,
             finished_at: step.finished_at,
+        }
+    }
+}
+
+impl From<StepEgress> for EgressBody {
+    fn from(one: StepEgress) -> Self {
+        Self {
+            host: one.host,
+            port: one.port,
+            method: one.method,
+            decision: one.decision,
+            status: one.status,
+            code: one.code,
+            sent: one.sent,
+            received: one.received,
         }
     }
 }

@@ -50,11 +50,13 @@ fn render_plan(plan: &Value) -> String {
         lines.push(format!("  {mark} {}", text(file, "path")));
     }
     for connection in items("connections") {
+        let exposed = connection.get("exposed").and_then(Value::as_bool) == Some(true);
         lines.push(format!(
-            "  uses the connection {} ({}, {})",
+            "  uses the connection {} ({}, {}){}",
             text(connection, "name"),
             text(connection, "app"),
-            text(connection, "state")
+            text(connection, "state"),
+            if exposed { ", and GIVES ITS CREDENTIAL TO THE CODE (expose: true)" } else { "" }
         ));
     }
     let hosts: Vec<&str> = items("egress").filter_map(Value::as_str).collect();

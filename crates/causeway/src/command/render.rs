@@ -31,6 +31,9 @@ pub(crate) fn step(step: &Value) -> String {
     if step.get("logs_truncated").and_then(Value::as_bool) == Some(true) {
         lines.push("    (more was printed than is kept)".to_owned());
     }
+    for one in step.get("egress").and_then(Value::as_array).into_iter().flatten() {
+        lines.push(format!("    {}", egress(one)));
+    }
     for (name, value) in step.get("exports").and_then(Value::as_object).into_iter().flatten() {
         lines.push(format!("    {name} = {value}"));
     }
@@ -45,6 +48,26 @@ pub(crate) fn step(step: &Value) -> String {
         );
     }
     lines.join("\n")
+}
+
+/// What a step connected to.
+fn egress(one: &Value) -> String {
+    let number = |field| one.get(field).and_then(Value::as_u64).unwrap_or(0);
+    let (method, code) = (text(one, "method"), text(one, "code"));
+    let said = match number("status") {
+        0 if code.is_empty() => String::new(),
+        0 => format!(" {code}"),
+        status => format!(" {status}"),
+    };
+    format!(
+        "> {method}{}{}:{} {}{said}, {} bytes out, {} in",
+        if method.is_empty() { "" } else { " " },
+        text(one, "host"),
+        number("port"),
+        text(one, "decision"),
+        number("sent"),
+        number("received"),
+    )
 }
 
 /// Something that the stream of news said.

@@ -74,14 +74,15 @@ async fn a_linked_token_is_used_and_stands_nowhere(database: TestDatabase) {
     assert_eq!((&connection["state"], &connection["name"]), (&json!("healthy"), &json!("crm")));
     let (access, refresh) = stored_tokens(&home, connection["id"].as_str().unwrap()).await;
 
-    let manifest = "egress: [127.0.0.1]\nsteps:\n  - name: uses\n    run: ./uses.mjs\n    connections: { account: crm }\n  - name: throws\n    run: ./throws.mjs\n    connections: { account: crm }\n";
+    let manifest = "egress: [127.0.0.1]\nsteps:\n  - name: uses\n    run: ./uses.mjs\n    connections: { account: { name: crm, expose: true } }\n  - name: throws\n    run: ./throws.mjs\n    connections: { account: { name: crm, expose: true } }\n";
     let uses = USES.replace("PROVIDER", provider.url()).replace("COUNTERPART", &other.url());
+    server.let_credentials_out().await;
     let trigger =
         home.deploy(&server, "whoami", manifest, &[("uses.mjs", &uses), ("throws.mjs", THROWS)]);
     let note = "the-note-that-only-the-caller-knows";
     let invocation = server.start_invocation(&trigger, &json!({ "note": note })).await;
     let tail = server.tail(&invocation).await;
-    assert_eq!(other.calls("token"), [access.as_str()], "the code had the real token");
+    assert_eq!(other.calls("token"), [access.as_str()], "the code was given the real token");
 
     let shown = server.get(&format!("invocations/{invocation}")).await;
     assert_eq!((&shown["state"], &shown["error_code"]), (&json!("failed"), &json!("user_error")));

@@ -11,6 +11,7 @@
 )]
 
 mod audit;
+mod brokered;
 mod cli;
 mod connect_page;
 mod crash;

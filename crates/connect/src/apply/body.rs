@@ -27,7 +27,7 @@ pub(super) fn kind(headers: &HeaderMap) -> Option<Kind> {
 }
 
 /// Sets fields of the body. A request without a body gets none.
-pub(super) fn add(
+pub(crate) fn add(
     outgoing: &mut Outgoing<'_>,
     fields: &[(String, Zeroizing<String>)],
 ) -> Result<(), ApplyError> {

@@ -9,7 +9,6 @@
 use super::{CallRate, ProxyError};
 use crate::Inner;
 use causeway_catalog::{App, RateHeaders, RateScope, ResetForm};
-use causeway_net::StreamedResponse;
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::{Connection, RateBudget};
 use causeway_types::{Actor, Tenant, Timestamp, chain};
@@ -153,11 +152,10 @@ impl Budgets {
         tenant: Tenant,
         app: &App,
         connection: &Connection,
-        answer: &StreamedResponse,
+        (status, headers): (StatusCode, &HeaderMap),
     ) {
         let now = inner.clock.now();
-        let Some(wait) = said(app.api.rate_headers.as_ref(), answer.status, &answer.headers, now)
-        else {
+        let Some(wait) = said(app.api.rate_headers.as_ref(), status, headers, now) else {
             return;
         };
         let until = now.plus(wait.min(LONGEST));

@@ -2,7 +2,7 @@
 
 use super::ProxyError;
 use crate::apply::{Values, sensitive};
-use causeway_catalog::App;
+use causeway_catalog::{App, Template};
 use http::HeaderMap;
 use http::header::HeaderName;
 
@@ -56,7 +56,28 @@ pub(super) fn outward(
     values: Values<'_>,
 ) -> Result<HeaderMap, ProxyError> {
     let mut headers = passing(given, NOT_OUTWARD, NOT_OUTWARD_STARTS);
-    for (name, template) in &app.api.headers {
+    add(&mut headers, app, values, |_| true)?;
+    Ok(headers)
+}
+
+/// Adds the row's headers that name a value of the connection or of the company's client, like a
+/// developer token, where the request has none: code does not know these values.
+pub(crate) fn add_filled(
+    headers: &mut HeaderMap,
+    app: &App,
+    values: Values<'_>,
+) -> Result<(), ProxyError> {
+    add(headers, app, values, |template| template.fields().next().is_some())
+}
+
+/// Adds those of the row's headers that are chosen, where a request has none.
+fn add(
+    headers: &mut HeaderMap,
+    app: &App,
+    values: Values<'_>,
+    chosen: fn(&Template) -> bool,
+) -> Result<(), ProxyError> {
+    for (name, template) in app.api.headers.iter().filter(|(_, template)| chosen(template)) {
         let unsendable = || ProxyError::Unsendable { app: app.name.clone() };
         let name: HeaderName = name.parse().map_err(|_| unsendable())?;
         if headers.contains_key(&name) {
@@ -65,7 +86,7 @@ pub(super) fn outward(
         let text = template.fill(|field| values.get(field)).ok_or_else(unsendable)?;
         headers.insert(name, sensitive(&text)?);
     }
-    Ok(headers)
+    Ok(())
 }
 
 /// What is passed on of the app's headers.

@@ -7,7 +7,7 @@ use crate::rows::{Example, ExampleAuthorize, ExampleToken, Row};
 use crate::seen::Seen;
 use crate::standin::{Phase, Plan};
 use causeway_catalog::{BodyForm, ExpiryForm, TokenAnswer};
-use causeway_connect::Credential;
+use causeway_connect::{Exposure, Link};
 use causeway_identity::{Permit, action};
 use causeway_types::entity::Scheme;
 use causeway_types::{Clock as _, ConnectionId, NodeId, OsRandom, Timestamp};
@@ -179,11 +179,11 @@ impl Drive<'_> {
         Ok(())
     }
 
-    async fn credential(&self, made: ConnectionId) -> Result<Credential, Failed> {
+    async fn credential(&self, made: ConnectionId) -> Result<Link, Failed> {
         let permit = self.hand.permit::<action::UseProxy>();
         let node = NodeId::generate(self.hand.clock.now(), &OsRandom);
         let permit = Permit::<action::UseConnections>::for_node(node, permit.tenant());
-        self.hand.connect.credential(&permit, &made.to_string()).await.map_err(said)
+        self.hand.connect.link(&permit, &made.to_string(), Exposure::Secrets).await.map_err(said)
     }
 }
 

@@ -127,7 +127,7 @@ async fn asking_about_a_used_token_ends_nothing(database: TestDatabase) {
     let (world, provider) = with_oidc(database).await;
     world.link_oidc("crm").await;
     let used = world.credential("crm").await.unwrap();
-    let used = String::from_utf8(used.secrets[1].expose().clone()).unwrap();
+    let used = String::from_utf8(used.secrets()[1].expose().clone()).unwrap();
     assert!(is_active(&world, &provider, &used).await);
     world.clock.advance(2 * HOUR);
     world.credential("crm").await.unwrap();

@@ -49,10 +49,10 @@ async fn a_customer_types_a_key(database: TestDatabase) {
     let given = fields(&[("api_key", &app.api_key())]);
     let finished = submit(given).await.unwrap();
     let credential = world.credential("crm").await.unwrap();
-    assert_eq!(credential.connection, finished.connection);
-    let auth: serde_json::Value = serde_json::from_slice(credential.auth.expose()).unwrap();
+    assert_eq!(credential.connection(), finished.connection);
+    let auth: serde_json::Value = serde_json::from_slice(credential.auth().expose()).unwrap();
     assert_eq!(auth, serde_json::json!({ "api_key": app.api_key() }));
-    assert_eq!(credential.secrets[0].expose(), app.api_key().as_bytes());
+    assert_eq!(credential.secrets()[0].expose(), app.api_key().as_bytes());
     let again = submit(fields(&[("api_key", &app.api_key())])).await.err().unwrap();
     assert_eq!(again.code(), Code::ConnectLinkSpent);
 }

@@ -9,6 +9,7 @@
 )]
 
 mod bad_answers;
+mod broker;
 mod browser;
 mod crash;
 mod devices;

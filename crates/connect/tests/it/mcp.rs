@@ -89,7 +89,7 @@ async fn the_token_is_for_this_server_alone(database: TestDatabase) {
     // What was found out is no secret that logs would have to hide.
     let credential = thing.world.credential(&finished.name).await.unwrap();
     let secrets: Vec<&[u8]> =
-        credential.secrets.iter().map(|one| one.expose().as_slice()).collect();
+        credential.secrets().iter().map(|one| one.expose().as_slice()).collect();
     assert!(secrets.contains(&b"at-canary-1".as_slice()));
     assert!(!secrets.iter().any(|secret| secret.starts_with(b"{")), "the server's own metadata");
     // It is given back where the server says.

@@ -116,7 +116,7 @@ async fn a_client_of_the_customer_gets_tokens_as_often_as_needed(database: TestD
     let credential = world.credential("crm").await.unwrap();
     assert_eq!(access_token(&credential), "t1");
     // The secret is masked, the id is not.
-    let masked = |text: &[u8]| credential.secrets.iter().any(|secret| secret.expose() == text);
+    let masked = |text: &[u8]| credential.secrets().iter().any(|secret| secret.expose() == text);
     assert!(masked(b"s3cret") && masked(b"t1"));
     // Nobody gets a token ahead of need.
     world.clock.advance(Duration::from_secs(3575));

@@ -69,7 +69,7 @@ async fn what_was_typed_goes_into_the_addresses(database: TestDatabase) {
     assert!(form.contains_key("code_verifier"));
     // The typed field, the answer's and the way back's are the connection's.
     let credential = thing.world.credential(&finished.name).await.unwrap();
-    let auth: Value = serde_json::from_slice(credential.auth.expose()).unwrap();
+    let auth: Value = serde_json::from_slice(credential.auth().expose()).unwrap();
     assert_eq!(
         auth,
         json!({ "tenant": "acme", "team": "T1", "realm": "R1", "oauth_access_token": "at-canary-1" })
@@ -191,7 +191,7 @@ async fn a_temporary_token_is_bound_to_its_flow(database: TestDatabase) {
     assert_eq!(asked["oauth_consumer_key"], "id-");
     assert!(!asked["oauth_signature"].is_empty());
     let credential = thing.world.credential(&finished.name).await.unwrap();
-    let auth: Value = serde_json::from_slice(credential.auth.expose()).unwrap();
+    let auth: Value = serde_json::from_slice(credential.auth().expose()).unwrap();
     assert_eq!(auth["oauth_access_token"], "at-1");
     assert_eq!((&auth["oauth_access_token_secret"], &auth["user"]), (&json!("as-1"), &json!("U7")));
 }

@@ -4,8 +4,8 @@ use crate::browser::Browser;
 use bytes::Bytes;
 use causeway_catalog::Catalog;
 use causeway_connect::{
-    Choice, Connect, ConnectParts, CrashPoints, Credential, CredentialError, Finished, FlowError,
-    NewOAuthClient, NewSession, NoCrash, SessionCreated, Started,
+    Choice, Connect, ConnectParts, CrashPoints, CredentialError, Exposure, Finished, FlowError,
+    Link, NewOAuthClient, NewSession, NoCrash, SessionCreated, Started,
 };
 use causeway_identity::token::{self, Plain};
 use causeway_identity::{
@@ -240,7 +240,7 @@ impl World {
         self.connect.finish(callback, &cookie).await.unwrap().connection
     }
 
-    pub(crate) async fn credential(&self, name: &str) -> Result<Credential, CredentialError> {
+    pub(crate) async fn credential(&self, name: &str) -> Result<Link, CredentialError> {
         credential(&self.connect, self.tenant(), name).await
     }
 
@@ -299,17 +299,18 @@ pub(crate) async fn credential(
     connect: &Connect,
     tenant: Tenant,
     name: &str,
-) -> Result<Credential, CredentialError> {
+) -> Result<Link, CredentialError> {
     let node = NodeId::generate(SystemClock.now(), &OsRandom);
-    connect.credential(&Permit::<action::UseConnections>::for_node(node, tenant), name).await
+    let permit = Permit::<action::UseConnections>::for_node(node, tenant);
+    connect.link(&permit, name, Exposure::Secrets).await
 }
 
 fn slug_of(row: &str) -> &str {
     row.lines().next().unwrap().trim_start_matches("slug: ")
 }
 
-pub(crate) fn access_token(credential: &Credential) -> String {
-    let fields: serde_json::Value = serde_json::from_slice(credential.auth.expose()).unwrap();
+pub(crate) fn access_token(credential: &Link) -> String {
+    let fields: serde_json::Value = serde_json::from_slice(credential.auth().expose()).unwrap();
     fields["oauth_access_token"].as_str().unwrap().to_owned()
 }
 

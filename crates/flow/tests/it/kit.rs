@@ -19,34 +19,24 @@ use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Notes what code asks for, and whether its rules allow that; connects to nothing.
-#[derive(Default)]
-pub(crate) struct Asked(Mutex<Vec<(String, bool)>>);
+/// Connects to nothing, for the reason that the rules give.
+struct Refuse;
 
-impl Egress for Asked {
+impl Egress for Refuse {
     fn connect<'a>(&'a self, request: EgressRequest<'a>) -> EgressFuture<'a> {
         Box::pin(async move {
-            let allowed = request.check_rules();
-            self.0.lock().unwrap().push((request.host.to_owned(), allowed.is_ok()));
-            allowed?;
+            request.check_rules()?;
             Err(EgressRefused { code: "ECONNREFUSED", message: "nothing is there".to_owned() })
         })
-    }
-}
-
-impl Asked {
-    pub(crate) fn take(&self) -> Vec<(String, bool)> {
-        std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
 pub(crate) struct World {
     pub(crate) flow: Flow,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) asked: Arc<Asked>,
     connect: Connect,
     caller: Caller,
     demos: BTreeMap<String, DemoApp>,
@@ -85,9 +75,7 @@ impl World {
             callback_url: "http://127.0.0.1:8400/connect/callback".parse().unwrap(),
             crash: Arc::new(NoCrash),
         });
-        let asked = Arc::new(Asked::default());
-        let egress: Arc<dyn Egress> = asked.clone();
-        let pool = Arc::new(Pool::new(pool_config(), egress).await.unwrap());
+        let pool = Arc::new(Pool::new(pool_config(), Arc::new(Refuse)).await.unwrap());
         let parts = FlowParts {
             store: store.clone(),
             vault: vault.clone(),
@@ -117,7 +105,7 @@ impl World {
         });
         let header = format!("Bearer {}", made.api_key.expose());
         let caller = machine.authenticator().authenticate(Some(&header)).await.unwrap();
-        Self { flow, pool, asked, connect, caller, demos, _database: database, _folder: folder }
+        Self { flow, pool, connect, caller, demos, _database: database, _folder: folder }
     }
 
     pub(crate) fn permit<A: Action>(&self) -> Permit<A> {

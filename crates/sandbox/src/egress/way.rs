@@ -5,7 +5,10 @@
 //! `use TOKEN` and from then on is that connection. So the code's own socket carries nothing but
 //! the code's bytes, and reports `connect` when there is a connection.
 
-use super::{Egress, EgressRefused, EgressRequest, EgressRules};
+use super::log::{Log, Passing};
+use super::{Egress, EgressRefused, EgressRequest, EgressRules, canonical};
+use crate::apps::{Apps, Claim};
+use crate::broker::{self, Authority, Inside, Site};
 use crate::program::Program;
 use causeway_types::InvocationId;
 use std::collections::HashMap;
@@ -15,6 +18,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 /// The longest request line, in bytes: a host name has at most 253.
 const LONGEST_LINE: usize = 512;
@@ -31,10 +35,14 @@ const MOST_BYTES: u64 = 4 << 30;
 const BUFFER: usize = 32 << 10;
 
 /// What the connections of one sandbox share.
-struct Shared {
+pub(crate) struct Shared {
     egress: Arc<dyn Egress>,
+    /// Signs the certificates of apps' hosts, for this sandbox alone.
+    pub(crate) authority: Authority,
+    /// What the present step connected to.
+    pub(crate) log: Log,
     now: Mutex<Option<Now>>,
-    dialled: Mutex<HashMap<u64, TcpStream>>,
+    held: Mutex<HashMap<u64, Held>>,
     serial: AtomicU64,
     connections: AtomicUsize,
     /// Bytes of the present invocation.
@@ -42,10 +50,26 @@ struct Shared {
 }
 
 /// On whose behalf the sandbox connects.
-#[derive(Clone)]
 struct Now {
     program: Arc<Program>,
-    invocation: Option<InvocationId>,
+    running: Option<Running>,
+}
+
+/// What runs in the sandbox.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) program: Arc<Program>,
+    pub(crate) invocation: InvocationId,
+    /// The apps of the present step.
+    pub(crate) apps: Option<Arc<dyn Apps>>,
+    /// Another invocation runs, or none, or the sandbox is gone.
+    pub(crate) ended: CancellationToken,
+}
+
+/// What waits for the code to use it.
+enum Held {
+    Connection(TcpStream, Passing),
+    App(Site),
 }
 
 /// The way out of one sandbox; it closes, with every connection, when dropped.
@@ -55,11 +79,13 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    pub(crate) fn new(egress: Arc<dyn Egress>) -> Self {
+    pub(crate) fn new(egress: Arc<dyn Egress>, authority: Authority) -> Self {
         let shared = Shared {
             egress,
+            authority,
+            log: Log::default(),
             now: Mutex::new(None),
-            dialled: Mutex::new(HashMap::new()),
+            held: Mutex::new(HashMap::new()),
             serial: AtomicU64::new(1),
             connections: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
@@ -74,7 +100,7 @@ impl Way {
 
     /// Says whose sandbox it is.
     pub(crate) fn belongs_to(&self, program: &Arc<Program>) {
-        *self.shared.now() = Some(Now { program: Arc::clone(program), invocation: None });
+        *self.shared.now() = Some(Now { program: Arc::clone(program), running: None });
     }
 
     /// Whether its program may reach just this.
@@ -82,19 +108,50 @@ impl Way {
         self.shared.now().as_ref().is_some_and(|now| now.program.egress == *egress)
     }
 
-    /// Says which invocation runs; `None` when none does, and then nothing new is dialled.
-    pub(crate) fn runs(&self, invocation: Option<InvocationId>) {
-        if let Some(now) = self.shared.now().as_mut()
-            && now.invocation != invocation
-        {
-            now.invocation = invocation;
-            self.shared.bytes.store(0, Ordering::Relaxed);
+    /// Says that a step of an invocation runs, and the apps that it is linked to.
+    pub(crate) fn runs(&self, invocation: InvocationId, apps: Option<Arc<dyn Apps>>) {
+        let mut now = self.shared.now();
+        let Some(now) = now.as_mut() else { return };
+        match &mut now.running {
+            Some(running) if running.invocation == invocation => running.apps = apps,
+            running => {
+                end(running.take());
+                let program = Arc::clone(&now.program);
+                let ended = CancellationToken::new();
+                *running = Some(Running { program, invocation, apps, ended });
+                self.shared.bytes.store(0, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// Says that no invocation runs any more: nothing new is dialled.
+    pub(crate) fn rests(&self) {
+        if let Some(now) = self.shared.now().as_mut() {
+            end(now.running.take());
+        }
+    }
+
+    /// Random bytes that are this sandbox's own.
+    pub(crate) fn seed(&self) -> &[u8; 32] {
+        self.shared.authority.seed()
+    }
+
+    /// What was connected to since this was last asked.
+    pub(crate) fn log(&self) -> &Log {
+        &self.shared.log
+    }
+}
+
+/// Ends what was the invocation's own.
+fn end(running: Option<Running>) {
+    if let Some(running) = running {
+        running.ended.cancel();
     }
 }
 
 impl Drop for Way {
     fn drop(&mut self) {
+        self.rests();
         if let Some(accepting) = &self.accepting {
             accepting.abort();
         }
@@ -106,8 +163,22 @@ impl Shared {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dialled(&self) -> std::sync::MutexGuard<'_, HashMap<u64, TcpStream>> {
-        self.dialled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What runs now.
+    pub(crate) fn running(&self) -> Option<Running> {
+        self.now().as_ref()?.running.clone()
+    }
+
+    /// Counts bytes towards the invocation's share.
+    pub(crate) fn spend(&self, count: usize) -> std::io::Result<()> {
+        let more = u64::try_from(count).unwrap_or(u64::MAX);
+        if self.bytes.fetch_add(more, Ordering::Relaxed) > MOST_BYTES {
+            return Err(std::io::Error::other("the invocation has used up its share of traffic"));
+        }
+        Ok(())
     }
 }
 
@@ -155,7 +226,7 @@ async fn serve(mut socket: UnixStream, shared: Arc<Shared>) {
     let mut words = line.splitn(3, ' ');
     match (words.next(), words.next(), words.next()) {
         (Some("dial"), Some(port), Some(host)) => {
-            let held = before + shared.dialled().len();
+            let held = before + shared.held().len();
             let answer = if held >= MOST_CONNECTIONS {
                 Err(EgressRefused {
                     code: "EGRESS_REFUSED",
@@ -177,9 +248,16 @@ async fn serve(mut socket: UnixStream, shared: Arc<Shared>) {
             drop(socket.write_all(text.as_bytes()).await);
         }
         (Some("use"), Some(token), None) => {
-            let found = token.parse().ok().and_then(|token: u64| shared.dialled().remove(&token));
-            if let Some(remote) = found {
-                copy_both(socket, remote, &received, &shared).await;
+            let found = token.parse().ok().and_then(|token: u64| shared.held().remove(&token));
+            match found {
+                Some(Held::Connection(remote, passing)) => {
+                    copy_both(socket, remote, &received, &shared, &passing).await;
+                }
+                Some(Held::App(site)) => {
+                    let inside = Inside::new(received, socket, Arc::clone(&shared));
+                    broker::serve(inside, site, Arc::clone(&shared)).await;
+                }
+                None => {}
             }
         }
         _ => {}
@@ -187,7 +265,7 @@ async fn serve(mut socket: UnixStream, shared: Arc<Shared>) {
     drop(counted);
 }
 
-/// Asks the egress for a connection and keeps it for the code to use.
+/// Decides about a connection, and keeps what comes of it for the code to use.
 async fn dial(
     shared: &Arc<Shared>,
     host: &str,
@@ -196,31 +274,67 @@ async fn dial(
     let refuse =
         |message: &str| EgressRefused { code: "EGRESS_REFUSED", message: message.to_owned() };
     let port: u16 = port.parse().map_err(|_| refuse("the port is not a number from 0 to 65535"))?;
-    let now = shared.now().clone();
-    let Some(Now { program, invocation: Some(invocation) }) = now else {
+    let Some(running) = shared.running() else {
         return Err(refuse("no invocation runs in this sandbox"));
     };
-    let request = EgressRequest {
-        program: program.key,
-        invocation: Some(invocation),
-        host,
-        port,
-        rules: &program.egress,
+    let (held, address) = match reach(shared, &running, host, port).await {
+        Ok(reached) => reached,
+        Err(refused) => {
+            shared.log.refused(host, port, refused.code);
+            return Err(refused);
+        }
     };
-    let stream = shared.egress.connect(request).await?;
-    // Small writes of a protocol's turns would wait for each other's acknowledgements.
-    drop(stream.set_nodelay(true));
-    let address = stream.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
     let token = shared.serial.fetch_add(1, Ordering::Relaxed);
-    shared.dialled().insert(token, stream);
+    shared.held().insert(token, held);
     let weak = Arc::downgrade(shared);
     tokio::spawn(async move {
         tokio::time::sleep(PATIENCE).await;
         if let Some(shared) = weak.upgrade() {
-            shared.dialled().remove(&token);
+            shared.held().remove(&token);
         }
     });
     Ok((token, address))
+}
+
+/// The connection, or the app that it is for. An app's host is not connected to yet: its requests
+/// are.
+async fn reach(
+    shared: &Shared,
+    running: &Running,
+    host: &str,
+    port: u16,
+) -> Result<(Held, String), EgressRefused> {
+    let named = canonical(host);
+    let claim = running.apps.as_ref().map_or(Claim::None, |apps| apps.claim(&named, port));
+    let request = EgressRequest {
+        program: running.program.key,
+        invocation: Some(running.invocation),
+        host,
+        port,
+        rules: &running.program.egress,
+        is_linked: claim == Claim::Exposed,
+    };
+    match claim {
+        Claim::Brokered { in_clear } => {
+            return Ok((Held::App(Site { host: named, port, in_clear }), String::new()));
+        }
+        Claim::OtherPort { port: own } if request.check_rules().is_err() => {
+            return Err(EgressRefused {
+                code: "EGRESS_REFUSED",
+                message: format!(
+                    "{named} is the host of a linked account, which takes requests over TLS at \
+                     port {own} and not at port {port}: call https://{named}/, or add \
+                     `egress: [{named}]` to workflow.yaml for what needs no account"
+                ),
+            });
+        }
+        Claim::None | Claim::Exposed | Claim::OtherPort { .. } => {}
+    }
+    let stream = shared.egress.connect(request).await?;
+    // Small writes of a protocol's turns would wait for each other's acknowledgements.
+    drop(stream.set_nodelay(true));
+    let address = stream.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    Ok((Held::Connection(stream, shared.log.passed(host, port)), address))
 }
 
 /// Reads up to a line feed; what follows it stays in `received`.
@@ -241,33 +355,42 @@ async fn read_line(socket: &mut UnixStream, received: &mut Vec<u8>) -> Option<St
 }
 
 /// Passes bytes in both directions until both have ended or the invocation's share is used up.
-async fn copy_both(mut inside: UnixStream, mut outside: TcpStream, first: &[u8], shared: &Shared) {
+async fn copy_both(
+    mut inside: UnixStream,
+    mut outside: TcpStream,
+    first: &[u8],
+    shared: &Shared,
+    passing: &Passing,
+) {
     if outside.write_all(first).await.is_err() {
         return;
     }
     let (mut from_inside, mut to_inside) = inside.split();
     let (mut from_outside, mut to_outside) = outside.split();
-    let out = copy(&mut from_inside, &mut to_outside, shared);
-    let back = copy(&mut from_outside, &mut to_inside, shared);
+    let out = copy(&mut from_inside, &mut to_outside, shared, &passing.sent);
+    let back = copy(&mut from_outside, &mut to_inside, shared, &passing.received);
     // Either direction may end first and the other go on; a fault ends both.
     drop(tokio::try_join!(out, back));
 }
 
-async fn copy<R, W>(from: &mut R, to: &mut W, shared: &Shared) -> std::io::Result<()>
+async fn copy<R, W>(
+    from: &mut R,
+    to: &mut W,
+    shared: &Shared,
+    count: &AtomicU64,
+) -> std::io::Result<()>
 where
     R: tokio::io::AsyncRead + Unpin,
     W: tokio::io::AsyncWrite + Unpin,
 {
     let mut buffer = vec![0_u8; BUFFER];
     loop {
-        let count = from.read(&mut buffer).await?;
-        if count == 0 {
+        let read = from.read(&mut buffer).await?;
+        if read == 0 {
             return to.shutdown().await;
         }
-        let more = u64::try_from(count).unwrap_or(u64::MAX);
-        if shared.bytes.fetch_add(more, Ordering::Relaxed) > MOST_BYTES {
-            return Err(std::io::Error::other("the invocation has used up its share of traffic"));
-        }
-        to.write_all(buffer.get(..count).unwrap_or_default()).await?;
+        shared.spend(read)?;
+        count.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
+        to.write_all(buffer.get(..read).unwrap_or_default()).await?;
     }
 }

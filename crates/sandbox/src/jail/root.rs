@@ -56,7 +56,8 @@ pub(super) fn build(start: &Start) -> Result<Root, JailError> {
     for directory in [CODE, TMP, RUNNER, "/run", "/dev", "/etc"] {
         make_directory(&inside(Path::new(directory)))?;
     }
-    for (path, text) in FILES.into_iter().chain(runner::FILES) {
+    let certificate = (runner::AUTHORITY, start.certificate.as_str());
+    for (path, text) in FILES.into_iter().chain(runner::FILES).chain([certificate]) {
         fs::write(inside(Path::new(path)), text).attempt(format!("writing {path}"))?;
     }
     for (bind, source) in start.binds.iter().zip(&sources) {

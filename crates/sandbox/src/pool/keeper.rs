@@ -1,7 +1,6 @@
 //! The pool's housekeeping: spare sandboxes, and the end of idle ones.
 
 use super::Inner;
-use crate::egress::Way;
 use crate::sandbox::{Sandbox, StartError};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
@@ -73,7 +72,7 @@ impl Inner {
             Some(parked) => parked,
             None => self.factory.park(limits).await?,
         };
-        let mut sandbox = parked.go(None, Way::new(Arc::clone(&self.egress))).await?;
+        let mut sandbox = parked.go(None, Arc::clone(&self.egress)).await?;
         self.started.fetch_add(1, Ordering::Relaxed);
         sandbox.ready().await?;
         Ok(sandbox)

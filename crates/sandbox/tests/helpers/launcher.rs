@@ -58,6 +58,7 @@ fn call() -> StepCall {
         event: Arc::from(RawValue::from_string("{}".to_owned()).unwrap()),
         steps: RawValue::from_string("{}".to_owned()).unwrap(),
         connections: SecretBytes::new(Vec::new()),
+        apps: None,
         context: serde_json::Value::Null,
     }
 }

@@ -8,6 +8,7 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod broker;
 mod check;
 mod contract;
 mod egress;

@@ -96,6 +96,7 @@ pub(crate) fn call(entry: &str) -> StepCall {
         event: Arc::from(raw(r#"{"n":1}"#)),
         steps: raw("{}"),
         connections: SecretBytes::new(b"{}".to_vec()),
+        apps: None,
         context: serde_json::json!({}),
     }
 }

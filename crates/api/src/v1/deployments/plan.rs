@@ -45,6 +45,8 @@ pub(crate) struct PlannedConnection {
     app: String,
     /// How it is.
     state: String,
+    /// Whether the code gets the credential itself and not a placeholder.
+    exposed: bool,
 }
 
 /// Say what a deploy would do, and change nothing.
@@ -60,7 +62,12 @@ pub(crate) async fn plan(
 ) -> Result<Json<PlanBody>, Problem> {
     let plan = api.flow().plan(&permit, request.into_files()?).await?;
     let file = |(path, change)| FileChange { path, change: change_word(change) };
-    let connection = |(name, app, state)| PlannedConnection { name, app, state };
+    let connection = |one: causeway_flow::PlannedConnection| PlannedConnection {
+        name: one.name,
+        app: one.app,
+        state: one.state,
+        exposed: one.exposed,
+    };
     Ok(Json(PlanBody {
         workflow: plan.workflow,
         workflow_id: plan.workflow_id,

@@ -212,7 +212,9 @@ impl Home {
         let manifest = format!("name: {name}\ntrigger: {{ http: {{ auth: none }} }}\n{manifest}");
         std::fs::write(folder.join("workflow.yaml"), manifest).unwrap();
         for (file, text) in files {
-            std::fs::write(folder.join(file), text).unwrap();
+            let path = folder.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
         folder
     }

@@ -171,6 +171,16 @@ impl Server {
         answer.json()
     }
 
+    /// Lets credentials leave Causeway in clear: out of the API, and into code.
+    pub(crate) async fn let_credentials_out(&self) {
+        let settings = serde_json::json!({
+            "company": "Acme", "support_email": "help@acme.example", "theme": {},
+            "return_origins": [], "credential_export": true,
+        });
+        let answer = self.send(self.api("PUT", "connect-settings"), &settings.to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
     /// The news of one invocation until its end, as they came over the wire.
     pub(crate) async fn tail(&self, invocation: &str) -> String {
         let request = self.api("GET", &format!("invocations/tail?invocation_id={invocation}"));
