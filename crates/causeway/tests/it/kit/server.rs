@@ -177,7 +177,7 @@ impl Server {
             "company": "Acme", "support_email": "help@acme.example", "theme": {},
             "return_origins": [], "credential_export": true,
         });
-        let answer = self.send(self.api("PUT", "connect-settings"), &settings.to_string()).await;
+        let answer = self.send(self.api("PUT", "connect-settings"), settings.to_string()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
