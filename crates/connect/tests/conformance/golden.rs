@@ -146,7 +146,7 @@ impl Drive<'_> {
     ) -> Result<(), Failed> {
         let Some(answer) = &token.answer else { return Ok(()) };
         let credential = self.credential(made).await?;
-        let auth: Value = serde_json::from_slice(credential.auth.expose()).unwrap_or_default();
+        let auth: Value = serde_json::from_slice(credential.auth().expose()).unwrap_or_default();
         for name in plan.kept.keys().map(String::as_str).chain(["oauth_access_token"]) {
             let found = auth[name].as_str().map(|text| self.row.text_as_written(text));
             // What the example does not use has to be there at least.
@@ -163,7 +163,7 @@ impl Drive<'_> {
         let refreshes = plan.scheme == Scheme::Oauth2
             && plan.row.app.auth.oauth2.as_ref().is_some_and(|row| row.refresh.is_some());
         if let Some(wanted) = refresh_token(answer).filter(|_| refreshes) {
-            let found = credential.secrets.iter().any(|s| s.expose() == wanted.as_bytes());
+            let found = credential.secrets().iter().any(|s| s.expose() == wanted.as_bytes());
             if !found {
                 return Err("the refresh token of the example's answer was not kept".into());
             }
@@ -171,8 +171,8 @@ impl Drive<'_> {
         let Some(row) = self.answer_of(plan.scheme) else { return Ok(()) };
         // The clock has stood since the token came.
         let wanted = expiry(row, answer, self.hand.clock.now());
-        if credential.expires_at != wanted {
-            let found = credential.expires_at.map(|at| at.to_string());
+        if credential.expires_at() != wanted {
+            let found = credential.expires_at().map(|at| at.to_string());
             let wanted = wanted.map(|at| at.to_string());
             return Err(format!("the token expires at {found:?}, and not {wanted:?}"));
         }

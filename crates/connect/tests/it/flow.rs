@@ -42,7 +42,7 @@ async fn a_customer_links_an_account_and_gives_it_up(database: TestDatabase) {
     let credential = world.credential("crm").await.unwrap();
     let token = access_token(&credential);
     assert_eq!(world.get(&format!("{}/me", provider.url()), &token).await, 200);
-    assert_eq!(credential.secrets.len(), 2);
+    assert_eq!(credential.secrets().len(), 2);
     let by_id = world.credential(&finished.connection.to_string()).await.unwrap();
     assert_eq!(access_token(&by_id), token);
     let row = world.connection(finished.connection).await.unwrap();

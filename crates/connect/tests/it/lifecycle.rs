@@ -260,7 +260,7 @@ async fn every_way_without_a_browser_makes_a_connection(database: TestDatabase) 
         let new = new(name, scheme, given);
         let made = world.connect.create_connection(&world.permit(), new).await.unwrap();
         assert_eq!((made.scheme, made.account_id.as_deref()), (scheme, Some("7")));
-        assert_eq!(world.credential(name).await.unwrap().connection, made.id);
+        assert_eq!(world.credential(name).await.unwrap().connection(), made.id);
     }
     let asked = app.asked("/me");
     let header = |index: usize, name: &str| asked[index].header(name).to_owned();

@@ -317,7 +317,7 @@ async fn two_steps_lead_to_a_token(database: TestDatabase) {
     let row = world.connection(id).await.unwrap();
     assert_eq!(row.expires_at.unwrap().since(row.created_at).as_secs(), 3600);
     let auth = world.credential("crm").await.unwrap();
-    let auth: Value = serde_json::from_slice(auth.auth.expose()).unwrap();
+    let auth: Value = serde_json::from_slice(auth.auth().expose()).unwrap();
     assert_eq!(
         (&auth["team"], &auth["server"]),
         (&json!("41"), &json!(format!("127.0.0.1:{}", app.port)))
