@@ -160,22 +160,62 @@ async fn converse(
                 }
             }
             Event::LogLimit => return End::Stopped(verdict::log_limit(limits)),
-            Event::Gone { code, signal } => return End::Gone { code, signal },
-            Event::Received => loop {
-                let inbox = std::mem::take(&mut sandbox.inbox);
-                let step = read_frame(&inbox, id, limits, output);
-                sandbox.inbox = inbox;
-                match step {
-                    Ok(Read::Nothing) => break,
-                    Ok(Read::Skip(length)) => drop(sandbox.inbox.drain(..length)),
-                    Ok(Read::Result(outcome, length)) => {
-                        sandbox.inbox.drain(..length);
-                        return End::Answered(outcome);
+            Event::Gone { code, signal } => {
+                // The end is told on a way of its own, and overtakes what was written before it.
+                while receive_rest(sandbox) {
+                    match read_frames(sandbox, id, limits, output) {
+                        None => {}
+                        Some(End::Answered(mut outcome)) => {
+                            outcome.discard = true;
+                            return End::Answered(outcome);
+                        }
+                        Some(end) => return end,
                     }
-                    Ok(Read::LogLimit) => return End::Stopped(verdict::log_limit(limits)),
-                    Err(violation) => return End::Stopped(verdict::violation(&violation)),
                 }
-            },
+                return End::Gone { code, signal };
+            }
+            Event::Received => {
+                if let Some(end) = read_frames(sandbox, id, limits, output) {
+                    return end;
+                }
+            }
+        }
+    }
+}
+
+/// Takes what the program has written and nobody has read yet. False if there is nothing.
+fn receive_rest(sandbox: &mut Sandbox) -> bool {
+    let mut buffer = [0_u8; 4096];
+    // Past the runtime, whose own knowledge of readiness may be behind.
+    match rustix::io::read(&sandbox.runner, &mut buffer) {
+        Ok(count @ 1..) => {
+            sandbox.inbox.extend_from_slice(buffer.get(..count).unwrap_or_default());
+            true
+        }
+        Ok(_) | Err(_) => false,
+    }
+}
+
+/// Reads the whole frames that are there; the step's end, if they tell one.
+fn read_frames(
+    sandbox: &mut Sandbox,
+    id: u64,
+    limits: &Limits,
+    output: &mut Output,
+) -> Option<End> {
+    loop {
+        let inbox = std::mem::take(&mut sandbox.inbox);
+        let step = read_frame(&inbox, id, limits, output);
+        sandbox.inbox = inbox;
+        match step {
+            Ok(Read::Nothing) => return None,
+            Ok(Read::Skip(length)) => drop(sandbox.inbox.drain(..length)),
+            Ok(Read::Result(outcome, length)) => {
+                sandbox.inbox.drain(..length);
+                return Some(End::Answered(outcome));
+            }
+            Ok(Read::LogLimit) => return Some(End::Stopped(verdict::log_limit(limits))),
+            Err(violation) => return Some(End::Stopped(verdict::violation(&violation))),
         }
     }
 }
