@@ -10,7 +10,7 @@
 //! | missing lock: callers at once, or processes at once, spent one refresh token twice | Nango #1005 and #1016, n8n #30345 | [`a_hundred_callers_cause_one_exchange`] |
 //! | secret in a GET: `GET /providers` and the export answered with secrets in clear | Supaglue; Airbyte #13210 | [`secrets::no_get_answers_with_a_secret`] |
 //! | unsigned webhook: connections were told of by a POST without a signature, credentials in it | Supaglue, connection webhook | [`secrets::a_webhook_is_signed_and_holds_no_secret`] |
-//! | retries of POST: a client that repeats what failed repeats writes that had happened | Supaglue's clients of apps; Pipedream #21050 is such a failure | [`a_write_reaches_the_app_once`] |
+//! | retries of POST: a client that repeats what failed repeats writes that had happened | Supaglue's clients of apps: HubSpot's repeated twice inside three repeats of its own | [`a_write_reaches_the_app_once`] |
 //!
 //! Supaglue's are in its public source as it stood when the service ended; the numbers are issues
 //! of the projects named.
