@@ -19,6 +19,7 @@ mod hostile;
 mod kit;
 mod linked;
 mod machine;
+mod mistakes;
 mod outage;
 mod output;
 mod rotation;

@@ -135,6 +135,12 @@ impl World {
         std::fs::write(self.apps.join(slug_of(row)).join("app.yaml"), row).unwrap();
     }
 
+    /// Starts the node anew, with another row.
+    pub(crate) async fn restart(&mut self, row: &str) {
+        self.write_row(row);
+        self.connect = self.second_node().await;
+    }
+
     /// With the certified provider behind the app `oidc`.
     pub(crate) async fn with_oidc(
         database: TestDatabase,
