@@ -74,6 +74,7 @@ pub use holder::{Holder, NewToken, TOKEN_LIFETIME, TokenError};
 pub use link::{AppChoice, AppView, How, LinkError, LinkView, Reconnect, SchemeView};
 pub use listing::{Edge, Listed, Window};
 pub use mint::MintError;
+pub use news::NewsError;
 pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView, client_fields};
 pub use overrides::{AppOverrideError, AppOverrideView, NewAppOverride, custom_fields};
 pub use project_webhook::{ProjectWebhookError, ProjectWebhookView};
@@ -93,6 +94,7 @@ use causeway_store::Store;
 use causeway_types::entity::Connection;
 use causeway_types::{Clock, NodeId, Randomness, chain};
 use causeway_vault::Vault;
+use causeway_webhooks::Webhooks;
 use refresh::Flights;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
@@ -107,6 +109,8 @@ pub struct ConnectParts {
     pub vault: Vault,
     /// Reaches the apps.
     pub http: HttpClient,
+    /// Tells the company what happens to connections.
+    pub webhooks: Webhooks,
     /// Knows the apps.
     pub catalog: Arc<Catalog>,
     /// The time.
@@ -129,6 +133,7 @@ struct Inner {
     store: Store,
     vault: Vault,
     http: HttpClient,
+    webhooks: Webhooks,
     catalog: Arc<Catalog>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
@@ -163,13 +168,23 @@ pub struct Page<T, I> {
 impl Connect {
     /// Puts the parts together. Nothing runs yet; see [`Connect::run_background`].
     pub fn new(parts: ConnectParts) -> Self {
-        let ConnectParts { store, vault, http, catalog, clock, random, callback_url, crash } =
-            parts;
+        let ConnectParts {
+            store,
+            vault,
+            http,
+            webhooks,
+            catalog,
+            clock,
+            random,
+            callback_url,
+            crash,
+        } = parts;
         let node = NodeId::generate(clock.now(), &*random);
         let inner = Inner {
             store,
             vault,
             http,
+            webhooks,
             catalog,
             clock,
             random,

@@ -54,12 +54,14 @@ impl Inner {
         let account = verified.account.name.clone();
         let prepared = self.prepare(tenant, app, target, verified).await?;
         let own = self.settings_of(tenant).await?;
+        let herald = self.herald(tenant).await.map_err(CreateError::News)?;
         let mut tx = self.store.write(Actor::Customer(session.id)).await?;
-        let event = self.write(&mut tx, tenant, &prepared).await?;
+        let written = self.write(&mut tx, tenant, &prepared).await?;
         let workspace = tenant.workspace;
         if !db!(tx, connect_session::use_up(workspace, session.id, prepared.id(), now))? {
             return Err(CreateError::SessionUsed.into());
         }
+        let event = written.announce(&mut tx, &herald, now).await.map_err(CreateError::News)?;
         tx.commit(workspace, now, event).await?;
         Ok(Finished {
             connection: prepared.id(),

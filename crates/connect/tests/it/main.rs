@@ -19,6 +19,7 @@ mod keys;
 mod lifecycle;
 mod mcp;
 mod minted;
+mod news;
 mod options;
 mod proxy;
 mod sessions;

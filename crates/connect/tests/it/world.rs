@@ -21,6 +21,7 @@ use causeway_types::{
     Actor, Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretString, SystemClock, Tenant,
 };
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
+use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use http::Request;
 use http::header::AUTHORIZATION;
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) http: HttpClient,
     pub(crate) connect: Connect,
+    pub(crate) webhooks: Webhooks,
     pub(crate) caller: Caller,
     pub(crate) other: Caller,
     machine: MachineAccess,
@@ -64,6 +66,7 @@ pub(crate) async fn node(
     let guard = Guard::new(guard, SystemResolver);
     let http = HttpClient::new(guard, &HttpConfig::default()).unwrap();
     let connect = Connect::new(ConnectParts {
+        webhooks: webhooks(&store, &vault, &http, &clock),
         store,
         vault: vault.clone(),
         http: http.clone(),
@@ -74,6 +77,17 @@ pub(crate) async fn node(
         crash,
     });
     (connect, vault, http)
+}
+
+fn webhooks(store: &Store, vault: &Vault, http: &HttpClient, clock: &Arc<dyn Clock>) -> Webhooks {
+    let parts = WebhooksParts {
+        store: store.clone(),
+        vault: vault.clone(),
+        http: http.clone(),
+        clock: Arc::clone(clock),
+        random: Arc::new(OsRandom),
+    };
+    Webhooks::new(parts, WebhooksConfig::default())
 }
 
 impl World {
@@ -105,6 +119,8 @@ impl World {
         let store = database.store.clone();
         let (connect, vault, http) =
             node(store.clone(), &key_file, &apps, clock.clone(), Arc::new(NoCrash)).await;
+        let timed: Arc<dyn Clock> = clock.clone();
+        let webhooks = webhooks(&store, &vault, &http, &timed);
         let keys = OwnKeys::open(&store, &vault, &*clock, &OsRandom, Actor::Machine).await.unwrap();
         let machine = MachineAccess::new(MachineParts {
             store,
@@ -121,6 +137,7 @@ impl World {
             clock,
             http,
             connect,
+            webhooks,
             caller,
             other,
             machine,

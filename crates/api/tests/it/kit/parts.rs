@@ -110,6 +110,7 @@ impl Ground {
             store: self.store.clone(),
             vault: self.vault.clone(),
             http: self.http(),
+            webhooks: self.webhooks(),
             catalog: Arc::clone(&self.catalog),
             clock: self.clock.clone(),
             random: self.random.clone(),
