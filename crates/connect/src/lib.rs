@@ -38,7 +38,6 @@ mod mint;
 mod news;
 mod oauth_clients;
 mod overrides;
-mod project_webhook;
 mod projects;
 mod proxy;
 pub mod refresh;
@@ -77,10 +76,9 @@ pub use mint::MintError;
 pub use news::NewsError;
 pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView, client_fields};
 pub use overrides::{AppOverrideError, AppOverrideView, NewAppOverride, custom_fields};
-pub use project_webhook::{ProjectWebhookError, ProjectWebhookView};
 pub use projects::{ConnectProject, MAX_LOGO, ProjectChange, ProjectError};
 pub use proxy::{CallPolicy, CallRate, PolicyError, ProxyAnswer, ProxyCall, ProxyError};
-pub use report::Report;
+pub use report::{Outcome, Report, Words};
 pub use sessions::{NewSession, SessionCreated, SessionError, SessionView};
 pub use settings::{Appearance, Settings, SettingsError, Theme};
 pub use token_view::{TokenAsk, TokenView};
@@ -111,6 +109,8 @@ pub struct ConnectParts {
     pub http: HttpClient,
     /// Tells the company what happens to connections.
     pub webhooks: Webhooks,
+    /// Puts the outcomes of connect sessions into words.
+    pub words: Arc<Words>,
     /// Knows the apps.
     pub catalog: Arc<Catalog>,
     /// The time.
@@ -134,6 +134,7 @@ struct Inner {
     vault: Vault,
     http: HttpClient,
     webhooks: Webhooks,
+    words: Arc<Words>,
     catalog: Arc<Catalog>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
@@ -173,6 +174,7 @@ impl Connect {
             vault,
             http,
             webhooks,
+            words,
             catalog,
             clock,
             random,
@@ -185,6 +187,7 @@ impl Connect {
             vault,
             http,
             webhooks,
+            words,
             catalog,
             clock,
             random,

@@ -5,7 +5,7 @@ use causeway_store::{WriteTx, db};
 use causeway_types::entity::Connection;
 use causeway_types::{Code, Coded, Tenant, Timestamp};
 use causeway_vault::VaultError;
-use causeway_webhooks::{ConnectionSubject, EnqueueError, Event, Outbox};
+use causeway_webhooks::{ConnectionSubject, EnqueueError, Event, Outbox, Report};
 use std::borrow::Cow;
 
 /// What happened to a connection.
@@ -72,6 +72,16 @@ impl Herald {
     /// The environment.
     pub(crate) fn tenant(&self) -> Tenant {
         self.tenant
+    }
+
+    /// Reports how a connect session came out, in the same way.
+    pub(crate) async fn report(
+        &self,
+        tx: &mut WriteTx,
+        report: &Report,
+        now: Timestamp,
+    ) -> Result<(), NewsError> {
+        Ok(self.outbox.report(tx, self.tenant, report, now).await?)
     }
 
     /// Tells of a connection in the transaction that changes it: after the changes, and before its

@@ -159,6 +159,10 @@ impl Connect {
         let mut prepared = inner.prepare(tenant, app, target, verified).await?;
         let now = inner.clock.now();
         let customer = inner.new_customer(tenant, &external_id, now);
+        let reported = match &session {
+            Some(session) => inner.reported(session).await.map_err(CreateError::News)?,
+            None => None,
+        };
         let herald = inner.herald(tenant).await.map_err(CreateError::News)?;
         let mut tx = inner.store.write(whose.actor()).await?;
         prepared.belong_to(have_customer(&mut tx, tenant, &customer).await?);
@@ -170,6 +174,10 @@ impl Connect {
             }
         }
         let event = written.announce(&mut tx, &herald, now).await.map_err(CreateError::News)?;
+        inner
+            .report_connection(&mut tx, &herald, reported, prepared.id(), now)
+            .await
+            .map_err(CreateError::News)?;
         tx.commit(tenant.workspace, now, event).await?;
         let mut conn = inner.store.read().await?;
         let made = db!(conn, connection::overview(tenant, prepared.id()))?;

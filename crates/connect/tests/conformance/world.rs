@@ -9,7 +9,7 @@ use causeway_identity::{
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig};
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::EnvironmentKind;
-use causeway_types::{Actor, Clock, ManualClock, OsRandom, SystemClock};
+use causeway_types::{Actor, Clock, ManualClock, OsRandom, SecretBytes, SystemClock};
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use std::path::Path;
@@ -86,6 +86,7 @@ impl World {
             vault: self.vault.clone(),
             http: self.http.clone(),
             webhooks: Webhooks::new(webhooks, WebhooksConfig::default()),
+            words: Arc::new(|_| SecretBytes::new(Vec::new())),
             catalog: Arc::clone(catalog),
             clock: clock.clone(),
             random: Arc::new(OsRandom),

@@ -22,6 +22,7 @@ mod minted;
 mod news;
 mod options;
 mod proxy;
+mod reports;
 mod sessions;
 mod standin;
 mod states;

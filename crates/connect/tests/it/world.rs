@@ -5,7 +5,7 @@ use bytes::Bytes;
 use causeway_catalog::Catalog;
 use causeway_connect::{
     Choice, Connect, ConnectParts, CrashPoints, Credential, CredentialError, Finished, FlowError,
-    NewOAuthClient, NewSession, NoCrash, SessionCreated, Started,
+    NewOAuthClient, NewSession, NoCrash, Outcome, Report, SessionCreated, Started,
 };
 use causeway_identity::token::{self, Plain};
 use causeway_identity::{
@@ -18,7 +18,8 @@ use causeway_store::{Store, db, verify_chain};
 use causeway_testkit::oidc_provider::{self, OidcProvider};
 use causeway_types::entity::{AuditRow, Connection, ConnectionRefresh, EnvironmentKind, Scheme};
 use causeway_types::{
-    Actor, Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretString, SystemClock, Tenant,
+    Actor, Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretBytes, SecretString,
+    SystemClock, Tenant,
 };
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
@@ -67,6 +68,7 @@ pub(crate) async fn node(
     let http = HttpClient::new(guard, &HttpConfig::default()).unwrap();
     let connect = Connect::new(ConnectParts {
         webhooks: webhooks(&store, &vault, &http, &clock),
+        words: Arc::new(words),
         store,
         vault: vault.clone(),
         http: http.clone(),
@@ -88,6 +90,19 @@ fn webhooks(store: &Store, vault: &Vault, http: &HttpClient, clock: &Arc<dyn Clo
         random: Arc::new(OsRandom),
     };
     Webhooks::new(parts, WebhooksConfig::default())
+}
+
+/// A report in words of its own.
+fn words(report: Report) -> SecretBytes {
+    let (connection, error) = match report.outcome {
+        Outcome::Connected(made) => (Some(made.id.to_string()), None),
+        Outcome::Failed(sentence) => (None, Some(sentence)),
+    };
+    let body = serde_json::json!({
+        "connect_token": report.token.expose(), "session": report.session, "link": report.is_link,
+        "environment": report.environment, "connection": connection, "error": error,
+    });
+    SecretBytes::new(body.to_string().into_bytes())
 }
 
 impl World {

@@ -14,7 +14,7 @@ use causeway_sandbox::{
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::{EnvironmentKind, Scheme};
-use causeway_types::{Actor, Clock, OsRandom, SecretString, SystemClock, WorkflowId};
+use causeway_types::{Actor, Clock, OsRandom, SecretBytes, SecretString, SystemClock, WorkflowId};
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use serde_json::value::RawValue;
@@ -89,6 +89,7 @@ impl World {
             vault: vault.clone(),
             http,
             webhooks: Webhooks::new(webhooks, WebhooksConfig::default()),
+            words: Arc::new(|_| SecretBytes::new(Vec::new())),
             catalog,
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),

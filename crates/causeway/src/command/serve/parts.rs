@@ -150,11 +150,13 @@ fn connect(
     catalog: &Arc<Catalog>,
 ) -> anyhow::Result<Connect> {
     let callback_url = format!("{}/connect/callback", ground.base());
+    let apps = Arc::clone(catalog);
     Ok(Connect::new(ConnectParts {
         store: ground.store.clone(),
         vault: ground.vault.clone(),
         http: http.clone(),
         webhooks: webhooks.clone(),
+        words: Arc::new(move |report| causeway_api::connection_event(&apps, report)),
         catalog: Arc::clone(catalog),
         clock: Arc::clone(&ground.clock),
         random: Arc::clone(&ground.random),

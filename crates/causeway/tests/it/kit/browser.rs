@@ -24,16 +24,21 @@ impl<'a> Browser<'a> {
 
     /// Goes to a URL and to wherever that leads; gives the page and where it stands.
     pub(crate) async fn open(&mut self, url: &str) -> (String, Answer) {
-        self.go("GET", url).await
+        self.go("GET", url, "").await
     }
 
-    /// Presses the button of a form without fields.
+    /// Presses the button of a link's page.
     pub(crate) async fn submit(&mut self, url: &str) -> (String, Answer) {
-        self.go("POST", url).await
+        self.send_form(url, "scheme=oauth2").await
     }
 
-    async fn go(&mut self, method: &str, url: &str) -> (String, Answer) {
-        let (mut method, mut url) = (method, url.to_owned());
+    /// Sends a form that was filled in.
+    pub(crate) async fn send_form(&mut self, url: &str, form: &str) -> (String, Answer) {
+        self.go("POST", url, form).await
+    }
+
+    async fn go(&mut self, method: &str, url: &str, form: &str) -> (String, Answer) {
+        let (mut method, mut url, mut form) = (method, url.to_owned(), form.to_owned());
         for _ in 0..12 {
             let site: String = url.split('/').take(3).collect::<Vec<_>>().join("/");
             let real = match url.strip_prefix(PUBLIC_URL) {
@@ -50,9 +55,7 @@ impl<'a> Browser<'a> {
                 // As browsers do with forms; a page's own origin.
                 .header("origin", url.split('/').take(3).collect::<Vec<_>>().join("/"))
                 .header("content-type", "application/x-www-form-urlencoded");
-            // What the form of a link's page holds.
-            let form = if url.ends_with("/authorize") { "scheme=oauth2" } else { "" };
-            let answer = self.server.send(request, form).await;
+            let answer = self.server.send(request, std::mem::take(&mut form)).await;
             for cookie in answer.headers.get_all(SET_COOKIE) {
                 let pair = cookie.to_str().unwrap().split(';').next().unwrap();
                 let (name, value) = pair.split_once('=').unwrap();
