@@ -6,7 +6,7 @@
 //! switched on again. A connection by keys whose call was answered with 401 is tried soon after.
 
 use crate::error::CredentialError;
-use crate::news::{News, announce};
+use crate::news::News;
 use crate::refresh::lease::Taken;
 use crate::refresh::outcome::Failure;
 use crate::refresh::{
@@ -156,11 +156,12 @@ impl Inner {
         if matches!(refused, VerifyError::Refused { status: 403, .. }) || !refused.is_denial() {
             return Ok(Some(refused.public().into_owned()));
         }
+        let herald = self.herald(tenant).await?;
         let mut tx = self.store.write(actor).await?;
         let present = db!(tx, connection::get(tenant, id))?;
         if let Some(present) = present.filter(|now| now.fence == open.connection.fence) {
             let failure = Failure::needs_reauth(REFUSED, &refused.public());
-            self.change_in(tx, tenant, &present, failure, 1).await?;
+            self.change_in(tx, &herald, &present, failure, 1).await?;
         }
         Ok(None)
     }
@@ -226,6 +227,7 @@ impl Inner {
         let id = connection.id;
         let open = self.open(tenant, connection, Purpose::Upkeep).await?;
         let found = self.verify_open(&open).await;
+        let herald = self.herald(tenant).await?;
         let mut tx = self.store.write(actor).await?;
         let present = db!(tx, connection::get(tenant, id))?;
         let Some(present) = present.filter(|now| now.fence == open.connection.fence) else {
@@ -234,6 +236,7 @@ impl Inner {
         };
         let Err(refused) = found else {
             db!(tx, connection_refresh::settle(tenant.workspace, id, lease.fence, 0, 0))?;
+            let was = db!(tx, dialect::hold_connection(tenant, id))?;
             let (_, refresh_at) = pace::schedule(present.scheme, &open.stored, &*self.random);
             let now = self.clock.now();
             let healthy = Connection {
@@ -247,12 +250,13 @@ impl Inner {
                 },
                 ..present.clone()
             };
-            db!(tx, connection::update_state(&healthy))?;
-            if present.state == ConnectionState::Healthy {
+            // Given up or connected anew meanwhile, or it has worked all along.
+            let written = db!(tx, connection::update_state(&healthy))?;
+            if !written || was == Some(ConnectionState::Healthy) {
                 tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
                 return Ok(None);
             }
-            announce(&mut tx, tenant, &healthy, News::Recovered).await?;
+            herald.announce(&mut tx, &healthy, News::Recovered, now).await?;
             let event = Audit::ConnectionStateChanged {
                 connection: id,
                 state: healthy.state.to_string(),
@@ -270,7 +274,7 @@ impl Inner {
             }
             _ => Failure::failing(APP_ERROR, &sentence, 0),
         };
-        self.fail_in(tx, tenant, lease, &present, failure).await?;
+        self.fail_in(tx, &herald, lease, &present, failure).await?;
         Ok(None)
     }
 
@@ -286,7 +290,11 @@ impl Inner {
         let doubted = Connection { refresh_at: Some(now), ..connection.clone() };
         let written = async {
             let mut tx = self.store.write(Actor::Node(self.node)).await?;
-            db!(tx, connection::update_state(&doubted))?;
+            // What was read may be a moment old; it must not undo what has happened since.
+            let present = db!(tx, dialect::hold_connection(tenant, doubted.id))?;
+            if present == Some(ConnectionState::Healthy) {
+                db!(tx, connection::update_state(&doubted))?;
+            }
             tx.commit_bookkeeping(Bookkeeping::Refresh).await
         };
         if let Err(error) = written.await {

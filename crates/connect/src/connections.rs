@@ -2,7 +2,7 @@
 
 use crate::apply::Values;
 use crate::flow::mcp;
-use crate::news::{News, announce};
+use crate::news::{News, NewsError};
 use crate::refresh::Purpose;
 use crate::refresh::lease::Taken;
 use crate::revoke::Revocation;
@@ -41,6 +41,9 @@ pub enum ConnectionError {
     /// The process is ending; another node or the next start goes on.
     #[error("deleting {0} while the process ends")]
     Stopped(ConnectionId),
+    /// Nobody could be told of it, so that it was left as it is.
+    #[error(transparent)]
+    News(#[from] NewsError),
     /// The store failed.
     #[error("reading or writing the connection")]
     Store(#[from] causeway_store::Error),
@@ -52,6 +55,7 @@ impl Coded for ConnectionError {
             Self::Unknown => Code::NotFound,
             Self::Busy(_) => Code::StoreUnavailable,
             Self::Stopped(_) => Code::ShuttingDown,
+            Self::News(source) => source.code(),
             Self::Store(source) => source.code(),
         }
     }
@@ -63,6 +67,7 @@ impl Coded for ConnectionError {
                 "The connection {id} can no longer be used. It is deleted in the background within a few minutes."
             )
             .into(),
+            Self::News(source) => source.public(),
             Self::Store(source) => source.public(),
         }
     }
@@ -112,7 +117,9 @@ impl Connect {
     ) -> Result<(), ConnectionError> {
         let (inner, tenant, actor) = (&self.inner, permit.tenant(), permit.actor());
         let now = inner.clock.now();
+        let herald = inner.herald(tenant).await?;
         let mut tx = inner.store.write(actor).await?;
+        db!(tx, dialect::hold_connection(tenant, id))?;
         let present = db!(tx, connection::get(tenant, id))?
             .filter(|one| permit.covers_app(&one.app).is_ok())
             .ok_or(ConnectionError::Unknown)?;
@@ -122,7 +129,7 @@ impl Connect {
         if present.state != ConnectionState::Revoked {
             let revoked =
                 Connection { state: ConnectionState::Revoked, state_reason: None, ..present };
-            announce(&mut tx, tenant, &revoked, News::Revoked).await?;
+            herald.announce(&mut tx, &revoked, News::Revoked, now).await?;
         }
         let event = Audit::ConnectionStateChanged {
             connection: id,

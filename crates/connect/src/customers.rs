@@ -114,11 +114,12 @@ impl Inner {
         actor: Actor,
         id: CustomerId,
     ) -> Result<Vec<ConnectionId>, CustomerError> {
+        let herald = self.herald(tenant).await.map_err(ConnectionError::News)?;
         let mut tx = self.store.write(actor).await?;
         db!(tx, customer::delete_sessions(tenant, id))?;
         let connections = db!(tx, customer::connections(tenant, id))?;
         // Without any, only sessions end here; the end of the customer is written down below.
-        self.give_up(tx, tenant, &connections).await?;
+        self.give_up(tx, &herald, &connections).await?;
         Ok(connections)
     }
 

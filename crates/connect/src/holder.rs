@@ -11,9 +11,9 @@ use crate::sessions::{NewSession, SessionCreated, SessionError, tenant_of};
 use crate::{Connect, Inner};
 use causeway_identity::action::{Action, ActionName, CustomerAction};
 use causeway_identity::{Denied, DeniedReason, Permit, action};
-use causeway_store::{Bookkeeping, db};
+use causeway_store::db;
 use causeway_types::entity::ConnectSession;
-use causeway_types::{Actor, Code, Coded, ConnectSessionId, Place, Tenant};
+use causeway_types::{Actor, Code, Coded, ConnectSessionId, Tenant};
 use causeway_vault::VaultError;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -74,8 +74,8 @@ pub enum TokenError {
     /// What the override fills in does not read: a defect.
     #[error("reading the app override of a connect token")]
     CorruptOverride,
-    /// The token could not be sealed, or its override not opened.
-    #[error("sealing a connect token, or opening its override")]
+    /// Its override could not be opened.
+    #[error("opening the override of a connect token")]
     Vault(#[from] VaultError),
     /// The store failed.
     #[error("reading or writing a connect token")]
@@ -204,7 +204,7 @@ impl Connect {
     /// Makes a token. It works for four hours at most, and makes one connection.
     ///
     /// # Errors
-    /// [`TokenError`]. Nothing that could be used is left then.
+    /// [`TokenError`].
     pub async fn create_token(
         &self,
         permit: &Permit<action::WriteConnections>,
@@ -217,22 +217,8 @@ impl Connect {
             let message = "a token works for 60 to 14,400 seconds";
             return Err(InvalidInput::new("expires_in", message).into());
         }
-        let reported = new.session.webhook_url.is_some();
         let session = NewSession { lifetime: Some(lifetime), ..new.session };
-        let made = self.create_session(permit, session).await?;
-        let (inner, workspace) = (&self.inner, permit.workspace());
-        // Kept only where the outcome is reported: the report names the token.
-        let kept = if reported {
-            let place = Place::ConnectToken(made.id);
-            let bytes = made.token.expose().as_bytes();
-            Some(inner.vault.seal(workspace, &place, bytes).await?)
-        } else {
-            None
-        };
-        let mut tx = inner.store.write(permit.actor()).await?;
-        db!(tx, connect_token::make(workspace, made.id, &scope, kept.as_ref()))?;
-        tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
-        Ok(made)
+        Ok(self.make_session(permit, session, Some(&scope)).await?)
     }
 
     /// The customer who holds a token: `cwl_…`, as links carry it.

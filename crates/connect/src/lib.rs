@@ -38,7 +38,6 @@ mod mint;
 mod news;
 mod oauth_clients;
 mod overrides;
-mod project_webhook;
 mod projects;
 mod proxy;
 pub mod refresh;
@@ -74,12 +73,12 @@ pub use holder::{Holder, NewToken, TOKEN_LIFETIME, TokenError};
 pub use link::{AppChoice, AppView, How, LinkError, LinkView, Reconnect, SchemeView};
 pub use listing::{Edge, Listed, Window};
 pub use mint::MintError;
+pub use news::NewsError;
 pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView, client_fields};
 pub use overrides::{AppOverrideError, AppOverrideView, NewAppOverride, custom_fields};
-pub use project_webhook::{ProjectWebhookError, ProjectWebhookView};
 pub use projects::{ConnectProject, MAX_LOGO, ProjectChange, ProjectError};
 pub use proxy::{CallPolicy, CallRate, PolicyError, ProxyAnswer, ProxyCall, ProxyError};
-pub use report::Report;
+pub use report::{Outcome, Report, Words};
 pub use sessions::{NewSession, SessionCreated, SessionError, SessionView};
 pub use settings::{Appearance, Settings, SettingsError, Theme};
 pub use token_view::{TokenAsk, TokenView};
@@ -93,6 +92,7 @@ use causeway_store::Store;
 use causeway_types::entity::Connection;
 use causeway_types::{Clock, NodeId, Randomness, chain};
 use causeway_vault::Vault;
+use causeway_webhooks::Webhooks;
 use refresh::Flights;
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
@@ -107,6 +107,10 @@ pub struct ConnectParts {
     pub vault: Vault,
     /// Reaches the apps.
     pub http: HttpClient,
+    /// Tells the company what happens to connections.
+    pub webhooks: Webhooks,
+    /// Puts the outcomes of connect sessions into words.
+    pub words: Arc<Words>,
     /// Knows the apps.
     pub catalog: Arc<Catalog>,
     /// The time.
@@ -129,6 +133,8 @@ struct Inner {
     store: Store,
     vault: Vault,
     http: HttpClient,
+    webhooks: Webhooks,
+    words: Arc<Words>,
     catalog: Arc<Catalog>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
@@ -163,13 +169,25 @@ pub struct Page<T, I> {
 impl Connect {
     /// Puts the parts together. Nothing runs yet; see [`Connect::run_background`].
     pub fn new(parts: ConnectParts) -> Self {
-        let ConnectParts { store, vault, http, catalog, clock, random, callback_url, crash } =
-            parts;
+        let ConnectParts {
+            store,
+            vault,
+            http,
+            webhooks,
+            words,
+            catalog,
+            clock,
+            random,
+            callback_url,
+            crash,
+        } = parts;
         let node = NodeId::generate(clock.now(), &*random);
         let inner = Inner {
             store,
             vault,
             http,
+            webhooks,
+            words,
             catalog,
             clock,
             random,

@@ -50,8 +50,6 @@ pub mod node;
 pub mod oauth_client;
 #[path = "../../store/sql/project.rs"]
 pub mod project;
-#[path = "../../store/sql/project_webhook.rs"]
-pub mod project_webhook;
 #[path = "../../store/sql/provider.rs"]
 pub mod provider;
 #[path = "../../store/sql/rate_budget.rs"]

@@ -18,7 +18,6 @@ pub use connection::{
 };
 pub use contract::{
     AccountFilter, AppOverride, ConnectToken, NarrowedSession, OAuthClientOverview, ProjectLogo,
-    ProjectWebhook,
 };
 pub use flow::{
     Advance, Claimed, Event, Invocation, InvocationState, Node, Step, StepState, Trigger,
@@ -36,6 +35,7 @@ pub use usage::{RateBudget, UsageCount, UsageKind};
 pub use webhook::{
     WebhookAttempt, WebhookDeadReason, WebhookDelivery, WebhookDeliveryFilter,
     WebhookDeliveryState, WebhookDisabledReason, WebhookEndpoint, WebhookEndpointState,
-    WebhookEvent, WebhookMessage, WebhookOrder, WebhookSignature, WebhookTaker, WebhooksWaiting,
+    WebhookEvent, WebhookMessage, WebhookOrder, WebhookPurpose, WebhookSignature, WebhookTaker,
+    WebhooksWaiting,
 };
 pub use workspace::{Environment, EnvironmentKind, Project, Workspace};

@@ -28,4 +28,5 @@ mod sign_in_machine;
 mod starts;
 mod stolen;
 mod stops;
+mod told;
 mod webhooks;

@@ -159,15 +159,25 @@ impl Connect {
         let mut prepared = inner.prepare(tenant, app, target, verified).await?;
         let now = inner.clock.now();
         let customer = inner.new_customer(tenant, &external_id, now);
+        let reported = match &session {
+            Some(session) => inner.reported(session).await.map_err(CreateError::News)?,
+            None => None,
+        };
+        let herald = inner.herald(tenant).await.map_err(CreateError::News)?;
         let mut tx = inner.store.write(whose.actor()).await?;
         prepared.belong_to(have_customer(&mut tx, tenant, &customer).await?);
-        let event = inner.write(&mut tx, tenant, &prepared).await?;
+        let written = inner.write(&mut tx, tenant, &prepared).await?;
         if let Some(session) = &session {
             let (workspace, id) = (tenant.workspace, prepared.id());
             if !db!(tx, connect_session::use_up(workspace, session.id, id, now))? {
                 return Err(CreateError::SessionUsed.into());
             }
         }
+        let event = written.announce(&mut tx, &herald, now).await.map_err(CreateError::News)?;
+        inner
+            .report_connection(&mut tx, &herald, reported, prepared.id(), now)
+            .await
+            .map_err(CreateError::News)?;
         tx.commit(tenant.workspace, now, event).await?;
         let mut conn = inner.store.read().await?;
         let made = db!(conn, connection::overview(tenant, prepared.id()))?;

@@ -27,8 +27,17 @@ impl Connect {
         if !opened.app.schemes().contains(&scheme.as_str()) {
             return Err(unsupported(opened.app, scheme));
         }
-        let verified = self.inner.typed(opened.tenant, opened.app, scheme, choice.fields).await?;
-        self.inner.conclude(opened, verified).await
+        let typed = self.inner.typed(opened.tenant, opened.app, scheme, choice.fields).await;
+        match typed.map_err(FlowError::from) {
+            Ok(verified) => self.inner.conclude(opened, verified).await,
+            Err(error) => {
+                if error.is_of_app() {
+                    let of = (opened.tenant.workspace, opened.session.id);
+                    self.inner.keep_failure(of, None, &error).await;
+                }
+                Err(error)
+            }
+        }
     }
 }
 
@@ -54,12 +63,18 @@ impl Inner {
         let account = verified.account.name.clone();
         let prepared = self.prepare(tenant, app, target, verified).await?;
         let own = self.settings_of(tenant).await?;
+        let reported = self.reported(&session).await.map_err(CreateError::News)?;
+        let herald = self.herald(tenant).await.map_err(CreateError::News)?;
         let mut tx = self.store.write(Actor::Customer(session.id)).await?;
-        let event = self.write(&mut tx, tenant, &prepared).await?;
+        let written = self.write(&mut tx, tenant, &prepared).await?;
         let workspace = tenant.workspace;
         if !db!(tx, connect_session::use_up(workspace, session.id, prepared.id(), now))? {
             return Err(CreateError::SessionUsed.into());
         }
+        let event = written.announce(&mut tx, &herald, now).await.map_err(CreateError::News)?;
+        self.report_connection(&mut tx, &herald, reported, prepared.id(), now)
+            .await
+            .map_err(CreateError::News)?;
         tx.commit(workspace, now, event).await?;
         Ok(Finished {
             connection: prepared.id(),

@@ -169,7 +169,7 @@ impl Inner {
             let mut tx = self.store.write(actor).await?;
             db!(tx, connect_session::use_flow(workspace, id, self.clock.now()))?;
             tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
-            self.keep_outcome(flow, error).await;
+            self.keep_failure((workspace, flow.connect_session_id), Some(id), error).await;
         }
         Ok(())
     }

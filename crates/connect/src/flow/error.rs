@@ -122,6 +122,24 @@ pub enum FlowError {
     Store(#[from] causeway_store::Error),
 }
 
+impl FlowError {
+    /// Whether it is the app, or what it was shown, that stood in the way: an attempt to connect
+    /// that came to nothing, and not one that was never made.
+    pub(crate) fn is_of_app(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied { .. }
+                | Self::TokenRequest { .. }
+                | Self::TokenRefused { .. }
+                | Self::Discovery { .. }
+                | Self::NotOurInstallation { .. }
+                | Self::AnothersInstallation { .. }
+                | Self::InstallationPending { .. }
+                | Self::Create(CreateError::Mint(_) | CreateError::Verify(_))
+        )
+    }
+}
+
 impl Coded for FlowError {
     fn code(&self) -> Code {
         match self {

@@ -14,8 +14,9 @@ use causeway_sandbox::{
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::{EnvironmentKind, Scheme};
-use causeway_types::{Actor, Clock, OsRandom, SecretString, SystemClock, WorkflowId};
+use causeway_types::{Actor, Clock, OsRandom, SecretBytes, SecretString, SystemClock, WorkflowId};
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
+use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,10 +76,20 @@ impl World {
         .unwrap();
         let allow = vec!["127.0.0.0/8".parse().unwrap()];
         let guard = Guard::new(GuardConfig { allow, ..GuardConfig::default() }, SystemResolver);
+        let http = HttpClient::new(guard, &HttpConfig::default()).unwrap();
+        let webhooks = WebhooksParts {
+            store: store.clone(),
+            vault: vault.clone(),
+            http: http.clone(),
+            clock: Arc::clone(&clock),
+            random: Arc::new(OsRandom),
+        };
         let connect = Connect::new(ConnectParts {
             store: store.clone(),
             vault: vault.clone(),
-            http: HttpClient::new(guard, &HttpConfig::default()).unwrap(),
+            http,
+            webhooks: Webhooks::new(webhooks, WebhooksConfig::default()),
+            words: Arc::new(|_| SecretBytes::new(Vec::new())),
             catalog,
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),

@@ -273,8 +273,6 @@ pub struct ConnectSession {
     pub return_url: Option<String>,
     /// Where the customer is sent if it did not work, if elsewhere.
     pub error_url: Option<String>,
-    /// Where the outcome is posted to.
-    pub webhook_url: Option<String>,
     /// When the link stops working.
     pub expires_at: Timestamp,
     /// When it was used up.

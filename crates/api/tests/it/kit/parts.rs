@@ -106,10 +106,13 @@ impl Ground {
     }
 
     pub(super) fn connect(&self) -> Connect {
+        let apps = Arc::clone(&self.catalog);
         Connect::new(ConnectParts {
             store: self.store.clone(),
             vault: self.vault.clone(),
             http: self.http(),
+            webhooks: self.webhooks(),
+            words: Arc::new(move |report| causeway_api::connection_event(&apps, report)),
             catalog: Arc::clone(&self.catalog),
             clock: self.clock.clone(),
             random: self.random.clone(),
