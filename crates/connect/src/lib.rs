@@ -75,7 +75,9 @@ pub use link::{AppChoice, AppView, How, LinkError, LinkView, Reconnect, SchemeVi
 pub use listing::{Edge, Listed, Window};
 pub use mint::MintError;
 pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView, client_fields};
-pub use overrides::{AppOverrideError, AppOverrideView, NewAppOverride, custom_fields};
+pub use overrides::{
+    AppOverrideError, AppOverrideView, FilledError, NewAppOverride, custom_fields,
+};
 pub use project_webhook::{ProjectWebhookError, ProjectWebhookView};
 pub use projects::{ConnectProject, MAX_LOGO, ProjectChange, ProjectError};
 pub use proxy::{CallPolicy, CallRate, PolicyError, ProxyAnswer, ProxyCall, ProxyError};
