@@ -46,6 +46,7 @@ mod users;
 mod webhook;
 
 pub use event::connection_event;
+pub(crate) use ids::account as account_id;
 pub(crate) use pages::router as pages;
 
 use crate::{API_BODY_LIMIT, Api, Problem, denials, rate_limit};

@@ -26,6 +26,7 @@ pub(crate) use mcp::FIELDS as MCP_FIELDS;
 use crate::client::Client;
 use crate::form;
 use crate::link::{LinkError, Opened};
+use crate::overrides::fill;
 use crate::state::{self, Binding, FlowSecret};
 use crate::{Connect, Inner};
 use causeway_catalog::App;
@@ -200,8 +201,13 @@ impl Inner {
         if !opened.app.schemes().contains(&scheme.as_str()) {
             return Err(unsupported());
         }
+        let filled = self.filled_for(&opened.session, opened.app).await.map_err(LinkError::from)?;
+        let fields = fill::over(opened.app, scheme, choice.fields, &filled);
         let context = Context {
-            fields: form::read(opened.app, scheme, choice.fields)?,
+            fields: form::read(opened.app, scheme, fields).map_err(|wrong| {
+                fill::unfit(&wrong, &filled)
+                    .map_or(FlowError::Invalid(wrong), |unfit| LinkError::from(unfit).into())
+            })?,
             popup: choice.popup,
             ..Context::default()
         };

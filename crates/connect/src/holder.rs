@@ -71,11 +71,11 @@ pub enum TokenError {
         /// What is another.
         what: &'static str,
     },
-    /// What the override fills in does not read: a defect.
-    #[error("reading the app override of a connect token")]
-    CorruptOverride,
-    /// Its override could not be opened.
-    #[error("opening the override of a connect token")]
+    /// What its override fills in cannot be read.
+    #[error(transparent)]
+    Filled(#[from] FilledError),
+    /// The token could not be sealed or opened.
+    #[error("sealing or opening a connect token")]
     Vault(#[from] VaultError),
     /// The store failed.
     #[error("reading or writing a connect token")]
@@ -91,15 +91,6 @@ impl From<LinkError> for TokenError {
     }
 }
 
-impl From<FilledError> for TokenError {
-    fn from(error: FilledError) -> Self {
-        match error {
-            FilledError::Corrupt(_) => Self::CorruptOverride,
-            FilledError::Vault(source) => Self::Vault(source),
-        }
-    }
-}
-
 impl Coded for TokenError {
     fn code(&self) -> Code {
         match self {
@@ -107,7 +98,7 @@ impl Coded for TokenError {
             Self::Invalid(_) => Code::InvalidRequest,
             Self::Refused(_) => Code::Unauthenticated,
             Self::Other { .. } => Code::NotFound,
-            Self::CorruptOverride => Code::Internal,
+            Self::Filled(source) => source.code(),
             Self::Vault(source) => source.code(),
             Self::Store(source) => source.code(),
         }
@@ -124,9 +115,7 @@ impl Coded for TokenError {
                 "The connect token is not for this {what}, or this customer has no such {what}."
             )
             .into(),
-            Self::CorruptOverride => {
-                "What is kept of the app override cannot be used. Make it anew.".into()
-            }
+            Self::Filled(source) => source.public(),
             Self::Vault(source) => source.public(),
             Self::Store(source) => source.public(),
         }

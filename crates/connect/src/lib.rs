@@ -75,7 +75,9 @@ pub use listing::{Edge, Listed, Window};
 pub use mint::MintError;
 pub use news::NewsError;
 pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView, client_fields};
-pub use overrides::{AppOverrideError, AppOverrideView, NewAppOverride, custom_fields};
+pub use overrides::{
+    AppOverrideError, AppOverrideView, FilledError, NewAppOverride, custom_fields,
+};
 pub use projects::{ConnectProject, MAX_LOGO, ProjectChange, ProjectError};
 pub use proxy::{CallPolicy, CallRate, PolicyError, ProxyAnswer, ProxyCall, ProxyError};
 pub use report::{Outcome, Report, Words};

@@ -5,9 +5,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::needless_pass_by_value,
-    clippy::struct_field_names,
-    clippy::similar_names,
     reason = "helpers of tests: a failure here fails the test"
 )]
 

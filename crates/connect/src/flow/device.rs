@@ -287,9 +287,7 @@ impl Inner {
             return Err(super::mismatch("a newer flow was begun"));
         }
         let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
-        let mut finished = self.conclude(opened, verified).await?;
-        finished.missing = missing;
-        Ok(finished)
+        self.conclude(opened, verified, Some((flow.id, missing))).await
     }
 }
 
