@@ -247,7 +247,7 @@ impl Inner {
             let present = db!(tx, connection::get(tenant, id))?
                 .filter(|one| one.state != ConnectionState::Revoked);
             let Some(present) = present else { continue };
-            db!(tx, connection::mark_revoked(tenant, id, now))?;
+            db!(tx, connection::mark_revoked(tenant, id, Some(now)))?;
             let revoked =
                 Connection { state: ConnectionState::Revoked, state_reason: None, ..present };
             announce(&mut tx, tenant, &revoked, News::Revoked).await?;

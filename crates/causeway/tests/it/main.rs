@@ -21,6 +21,7 @@ mod linked;
 mod machine;
 mod outage;
 mod output;
+mod revoke;
 mod rotation;
 mod sign_in;
 mod sign_in_machine;

@@ -21,6 +21,7 @@ mod mcp;
 mod minted;
 mod options;
 mod proxy;
+mod revocations;
 mod sessions;
 mod standin;
 mod states;

@@ -24,15 +24,23 @@ impl<'a> Browser<'a> {
 
     /// Goes to a URL and to wherever that leads; gives the page and where it stands.
     pub(crate) async fn open(&mut self, url: &str) -> (String, Answer) {
-        self.go("GET", url).await
+        self.go("GET", url, "").await
     }
 
     /// Presses the button of a form without fields.
     pub(crate) async fn submit(&mut self, url: &str) -> (String, Answer) {
-        self.go("POST", url).await
+        // What the form of a link's page holds.
+        let form = if url.ends_with("/authorize") { "scheme=oauth2" } else { "" };
+        self.go("POST", url, form).await
     }
 
-    async fn go(&mut self, method: &str, url: &str) -> (String, Answer) {
+    /// Agrees on the demo app's consent page, which stands at this URL.
+    pub(crate) async fn consent(&mut self, url: &str) -> (String, Answer) {
+        let (page, query) = url.split_once('?').unwrap();
+        self.go("POST", page, &format!("{query}&decision=allow")).await
+    }
+
+    async fn go(&mut self, method: &str, url: &str, form: &str) -> (String, Answer) {
         let (mut method, mut url) = (method, url.to_owned());
         for _ in 0..12 {
             let site: String = url.split('/').take(3).collect::<Vec<_>>().join("/");
@@ -50,8 +58,7 @@ impl<'a> Browser<'a> {
                 // As browsers do with forms; a page's own origin.
                 .header("origin", url.split('/').take(3).collect::<Vec<_>>().join("/"))
                 .header("content-type", "application/x-www-form-urlencoded");
-            // What the form of a link's page holds.
-            let form = if url.ends_with("/authorize") { "scheme=oauth2" } else { "" };
+            let form = if method == "POST" { form.to_owned() } else { String::new() };
             let answer = self.server.send(request, form).await;
             for cookie in answer.headers.get_all(SET_COOKIE) {
                 let pair = cookie.to_str().unwrap().split(';').next().unwrap();
