@@ -17,8 +17,6 @@ const KEYS: usize = 3;
 const BEFORE_KILL: usize = 60;
 /// Revocations that the app fails.
 const FAILING: usize = 7;
-/// Accounts that are linked at once.
-const AT_ONCE: usize = 8;
 
 const REVOKE: [&str; 6] =
     ["connections", "revoke", "--json", "--app=demo", "--older-than=0s", "--yes"];
@@ -102,9 +100,7 @@ async fn connect_all(server: &Server, app: &DemoApp) {
             link(server, number).await;
         }
     };
-    let links: [_; AT_ONCE] = std::array::from_fn(|_| one());
-    let [a, b, c, d, e, f, g, h] = links;
-    tokio::join!(a, b, c, d, e, f, g, h);
+    tokio::join!(one(), one(), one(), one(), one(), one(), one(), one());
     for number in 0..KEYS {
         let new = json!({
             "app": "demo", "customer": "keyed", "name": format!("key-{number}"),
