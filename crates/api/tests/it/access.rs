@@ -134,7 +134,7 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
         ("create_connection", String::new(), Some(&keyed), Own),
         ("show_connection", connection.clone(), None, NotFound),
         ("test_connection", connection.clone(), None, NotFound),
-        ("export_credential", connection.clone(), None, NotFound),
+        ("export_credential", connection.clone(), None, Problem(403, "denied")),
         ("revoke_connections", String::new(), Some(&named), Own),
         ("show_connection_revocation", revocation.clone(), None, NotFound),
         ("list_connection_revocation_failures", revocation.clone(), None, NotFound),
