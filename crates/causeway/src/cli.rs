@@ -2,6 +2,7 @@
 
 mod audit;
 mod connect;
+mod connections;
 mod edge;
 mod machine;
 mod members;
@@ -11,6 +12,7 @@ pub(crate) use audit::{AuditCommand, ChainArgs, ExportFormat};
 pub(crate) use connect::{
     ConnectArgs, ConnectSettingsCommand, OauthClientArgs, OauthClientsCommand, SettingsArgs,
 };
+pub(crate) use connections::{ConnectionsCommand, RevokeArgs, WhichArgs};
 pub(crate) use edge::EdgeArgs;
 pub(crate) use machine::{ApiKeysCommand, ClientsCommand, ScopeArgs};
 pub(crate) use members::{MembersCommand, ProjectsCommand, RoleArgs, RolesCommand};
@@ -65,7 +67,7 @@ pub(crate) enum Command {
     /// Show and set what concerns your customers' connect pages.
     #[command(subcommand)]
     ConnectSettings(ConnectSettingsCommand),
-    /// List, show, add and delete connections.
+    /// List, show, add, test, revoke, export and delete connections.
     #[command(subcommand)]
     Connections(ConnectionsCommand),
     /// Set your own OAuth clients at apps.
@@ -327,49 +329,6 @@ pub(crate) enum WorkflowsCommand {
         client: ClientArgs,
         /// Its name or id.
         workflow: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ConnectionsCommand {
-    /// List connections.
-    List {
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Show a connection; never its credential.
-    Show {
-        #[command(flatten)]
-        client: ClientArgs,
-        /// The connection.
-        id: String,
-    },
-    /// Add a connection with a key or a password.
-    Add {
-        #[command(flatten)]
-        client: ClientArgs,
-        /// The app.
-        #[arg(long)]
-        app: String,
-        /// Your own id of the customer.
-        #[arg(long)]
-        customer: String,
-        /// The name by which workflows refer to it.
-        #[arg(long)]
-        name: Option<String>,
-        /// How it proves itself: api_key, or basic for a user name and a password.
-        #[arg(long, default_value = "api_key")]
-        scheme: causeway_types::entity::Scheme,
-        /// A JSON object with the fields that the app asks for: @FILE, or - for standard input.
-        #[arg(long, value_name = "@FILE|-")]
-        fields: String,
-    },
-    /// Revoke a connection at the app and delete it.
-    Delete {
-        #[command(flatten)]
-        client: ClientArgs,
-        /// The connection.
-        id: String,
     },
 }
 

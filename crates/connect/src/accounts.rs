@@ -249,7 +249,7 @@ impl Inner {
             let present = db!(tx, connection::get(tenant, id))?
                 .filter(|one| one.state != ConnectionState::Revoked);
             let Some(present) = present else { continue };
-            db!(tx, connection::mark_revoked(tenant, id, now))?;
+            db!(tx, connection::mark_revoked(tenant, id, Some(now)))?;
             revoked.push(Connection {
                 state: ConnectionState::Revoked,
                 state_reason: None,

@@ -2,6 +2,7 @@
 //! whether customers have agreed on other devices, tests of those that are in doubt, deletions that
 //! were left unfinished, and connect sessions that are over.
 
+use crate::connections::Ending;
 use crate::error::CredentialError;
 use crate::refresh::UNCONFIGURED;
 use crate::{Connect, Inner};
@@ -108,7 +109,9 @@ impl Inner {
             environment: one.environment_id,
         };
         if one.state == ConnectionState::Revoked {
-            if let Err(error) = self.end(tenant, Actor::Node(self.node), one.id).await {
+            if let Err(error) =
+                self.end(tenant, Actor::Node(self.node), one.id, Ending::Delete).await
+            {
                 tracing::warn!(connection = %one.id, error = %error, "ending a deletion");
             }
             return;

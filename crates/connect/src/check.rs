@@ -13,7 +13,7 @@ use crate::refresh::{
     AGAIN_AFTER, APP_ERROR, Attempted, Open, Purpose, REFUSED, UNCONFIGURED, UNREACHABLE, Why, pace,
 };
 use crate::verify::VerifyError;
-use crate::{Connect, Inner, Page};
+use crate::{Connect, Inner};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, Bookkeeping, db};
 use causeway_types::entity::{Connection, ConnectionOverview, ConnectionRefresh, ConnectionState};
@@ -85,29 +85,6 @@ impl Connect {
         let works = connection.state == ConnectionState::Healthy;
         let reason = connection.state_reason.clone().filter(|_| !works);
         Ok(Tested { connection, problem: problem.or(reason) })
-    }
-
-    /// A page of the environment's connections that nobody has used for so many days, newest
-    /// first, from before `before`. One that was never used counts from when it was made. Those
-    /// to apps that the caller may not touch are left out, so that a page may have fewer than
-    /// `limit`.
-    pub async fn idle_connections(
-        &self,
-        permit: &Permit<action::ReadConnections>,
-        days: u16,
-        before: Option<ConnectionId>,
-        limit: u16,
-    ) -> Result<Page<ConnectionOverview, ConnectionId>, CredentialError> {
-        let before = before.unwrap_or(ConnectionId::highest());
-        let unused_since = self.inner.clock.now().minus(Duration::from_hours(24 * u64::from(days)));
-        let more = i64::from(limit) + 1;
-        let mut conn = self.inner.store.read().await?;
-        let mut items = db!(conn, connection::idle(permit.tenant(), unused_since, before, more))?;
-        let full = items.len() > usize::from(limit);
-        items.truncate(usize::from(limit));
-        let next = if full { items.last().map(|one| one.id) } else { None };
-        items.retain(|one| permit.shows_app(&one.app));
-        Ok(Page { items, next })
     }
 }
 

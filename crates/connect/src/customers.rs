@@ -1,6 +1,6 @@
 //! Customers: listing and deleting them.
 
-use crate::connections::ConnectionError;
+use crate::connections::{ConnectionError, Ending};
 use crate::listing::{Listed, Window, window};
 use crate::{Connect, Inner};
 use causeway_identity::{Denied, Permit, action};
@@ -138,7 +138,7 @@ impl Inner {
                 ended = ended.and(outcome(running.join_next().await, id));
             }
             let own = Arc::clone(self);
-            running.spawn(async move { own.end(tenant, actor, id).await });
+            running.spawn(async move { own.end(tenant, actor, id, Ending::Delete).await });
         }
         while let Some(done) = running.join_next().await {
             ended = ended.and(outcome(Some(done), ConnectionId::lowest()));

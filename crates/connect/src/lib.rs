@@ -42,6 +42,7 @@ mod projects;
 mod proxy;
 pub mod refresh;
 mod report;
+mod revocations;
 mod revoke;
 mod sessions;
 mod settings;
@@ -55,7 +56,7 @@ pub use accounts::{AccountError, AccountsOf, NewAccount, Whose};
 pub use apply::ApplyError;
 pub use check::Tested;
 pub use client_records::{LabelledClient, OAuthClientChange};
-pub use connections::{ConnectionError, ConnectionFilter};
+pub use connections::ConnectionError;
 pub use crash::{CrashPoint, CrashPoints, NoCrash};
 pub use create::{CreateError, NewConnection};
 pub use credential::Credential;
@@ -81,12 +82,14 @@ pub use overrides::{
 pub use projects::{ConnectProject, MAX_LOGO, ProjectChange, ProjectError};
 pub use proxy::{CallPolicy, CallRate, PolicyError, ProxyAnswer, ProxyCall, ProxyError};
 pub use report::{Outcome, Report, Words};
+pub use revocations::{RevocationError, RevocationProgress};
 pub use sessions::{NewSession, SessionCreated, SessionError, SessionView};
 pub use settings::{Appearance, Settings, SettingsError, Theme};
 pub use token_view::{TokenAsk, TokenView};
 pub use verify::VerifyError;
 
 pub use causeway_net::BodyError;
+pub use causeway_types::entity::ConnectionFilter;
 
 use causeway_catalog::{Catalog, HostPattern};
 use causeway_net::HttpClient;
@@ -97,6 +100,7 @@ use causeway_vault::Vault;
 use causeway_webhooks::Webhooks;
 use refresh::Flights;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use url::Url;
 use uses::Uses;
@@ -153,6 +157,8 @@ struct Inner {
     budgets: proxy::Budgets,
     /// Connections that were opened a moment ago, for the proxy.
     remembered: proxy::Remembered,
+    /// Wakes whoever revokes connections.
+    revocations: Notify,
     /// How many calls were made.
     usage: proxy::Usage,
     /// What must not be cut off because its caller went away: refreshes and deletions.
@@ -201,6 +207,7 @@ impl Connect {
             doubts: check::Doubts::default(),
             budgets: proxy::Budgets::default(),
             remembered: proxy::Remembered::default(),
+            revocations: Notify::new(),
             usage: proxy::Usage::default(),
             tasks: TaskTracker::new(),
         };

@@ -28,6 +28,8 @@ pub mod connect_token;
 pub mod connection;
 #[path = "../../store/sql/connection_refresh.rs"]
 pub mod connection_refresh;
+#[path = "../../store/sql/connection_revocation.rs"]
+pub mod connection_revocation;
 #[path = "../../store/sql/customer.rs"]
 pub mod customer;
 #[path = "../../store/sql/data_key.rs"]

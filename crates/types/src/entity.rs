@@ -1,6 +1,7 @@
 //! The records that the store keeps, with typed ids and states.
 
 mod connection;
+mod connection_revocation;
 mod contract;
 mod flow;
 mod keys;
@@ -13,8 +14,12 @@ mod webhook;
 mod workspace;
 
 pub use connection::{
-    ConnectSession, ConnectSettings, Connection, ConnectionOverview, ConnectionRefresh,
-    ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow, RefreshPhase, Scheme,
+    ConnectSession, ConnectSettings, Connection, ConnectionFilter, ConnectionOverview,
+    ConnectionRefresh, ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow,
+    RefreshPhase, Scheme,
+};
+pub use connection_revocation::{
+    ConnectionRevocation, DueRevocation, RevocationFailure, RevocationOutcome, RevocationTally,
 };
 pub use contract::{
     AccountFilter, AppOverride, ConnectToken, NarrowedSession, OAuthClientOverview, ProjectLogo,

@@ -15,6 +15,7 @@ mod audit_routes;
 mod auth;
 mod connect_page;
 mod connect_shell;
+mod connections;
 mod denied;
 mod disclosure;
 mod docs;

@@ -112,7 +112,6 @@ async fn expired_link(home: &Home) -> String {
         allowed_origins: String::new(),
         return_url: None,
         error_url: None,
-        webhook_url: None,
         expires_at: now,
         used_at: None,
         connection_id: None,

@@ -22,6 +22,7 @@ mod machine;
 mod mistakes;
 mod outage;
 mod output;
+mod revoke;
 mod rotation;
 mod sign_in;
 mod sign_in_machine;

@@ -23,6 +23,7 @@ mod news;
 mod options;
 mod proxy;
 mod reports;
+mod revocations;
 mod sessions;
 mod standin;
 mod states;

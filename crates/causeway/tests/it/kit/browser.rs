@@ -46,6 +46,12 @@ impl<'a> Browser<'a> {
         location(url, &answer).unwrap_or_else(|| panic!("no redirect: {answer:?}"))
     }
 
+    /// Agrees on the demo app's consent page, which stands at this URL.
+    pub(crate) async fn consent(&mut self, url: &str) -> (String, Answer) {
+        let (page, query) = url.split_once('?').unwrap();
+        self.send_form(page, &format!("{query}&decision=allow")).await
+    }
+
     async fn go(&mut self, method: &str, url: &str, form: &str) -> (String, Answer) {
         let (mut method, mut url, mut form) = (method, url.to_owned(), form);
         for _ in 0..12 {
