@@ -1,16 +1,48 @@
 //! Webhooks from the command line, and sent by the built server to a receiver with the official
 //! libraries.
 
-use crate::kit::{Home, Needles, tell_of_connection};
-use causeway_store::on_both;
+use crate::kit::{Home, Needles};
+use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
 use causeway_store::testing::TestDatabase;
+use causeway_store::{Audit, on_both};
 use causeway_testkit::webhook_receiver::WebhookReceiver;
+use causeway_types::{Actor, Clock as _, ConnectionId, CustomerId, OsRandom, SystemClock};
+use causeway_webhooks::{ConnectionSubject, Event, Webhooks, WebhooksConfig, WebhooksParts};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 on_both!(endpoints_are_managed_from_the_command_line_and_get_what_happens);
 
 fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no `{field}`: {value:#}")).to_owned()
+}
+
+/// Tells of a connection of this name, as the engine of connections does.
+async fn tell(home: &Home, name: &str) {
+    let (store, tenant, now) = (home.database.store.clone(), home.tenant(), SystemClock.now());
+    let http =
+        HttpClient::new(Guard::new(GuardConfig::default(), SystemResolver), &HttpConfig::default());
+    let parts = WebhooksParts {
+        store: store.clone(),
+        vault: home.vault().await,
+        http: http.unwrap(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+    };
+    let webhooks = Webhooks::new(parts, WebhooksConfig::default());
+    let connection = ConnectionId::generate(now, &OsRandom);
+    let event = Event::ConnectionCreated(ConnectionSubject {
+        id: connection,
+        name: name.to_owned(),
+        app: "demo".to_owned(),
+        customer_id: CustomerId::generate(now, &OsRandom),
+        customer: "acme".to_owned(),
+    });
+    let outbox = webhooks.outbox(tenant.workspace).await.unwrap();
+    let mut tx = store.write(Actor::Machine).await.unwrap();
+    outbox.enqueue(&mut tx, tenant, &event, now).await.unwrap();
+    let event = Audit::ConnectionReconnected { connection };
+    tx.commit(tenant.workspace, now, event).await.unwrap();
 }
 
 /// The next request that the receiver got, which its libraries must believe.
@@ -40,7 +72,7 @@ async fn endpoints_are_managed_from_the_command_line_and_get_what_happens(databa
 
     // What was told while no server ran is sent by the next.
     server.stop();
-    tell_of_connection(&home, "canary-name-2c7d").await;
+    tell(&home, "canary-name-2c7d").await;
     let server = home.serve_logging("trace");
     let got = verified(&mut receiver);
     let message = text(&got["headers"], "webhook-id");

@@ -3,7 +3,6 @@
 use super::installed;
 use crate::kit::{
     APP_CLIENT_SECRET, APP_KEY, APP_TOKEN, Browser, Home, Needles, PUBLIC_URL, Server, ThirdParty,
-    tell_of_connection,
 };
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
@@ -198,29 +197,36 @@ fn next(receiver: &mut WebhookReceiver) -> (Value, bool) {
 
 async fn a_webhook_is_signed_and_holds_no_secret(database: TestDatabase) {
     let app = ThirdParty::start().await;
-    let (home, server) = installed(database, &app).await;
-    app.connect(&server, "crm").await;
+    let (_home, server) = installed(database, &app).await;
     let mut receiver = WebhookReceiver::node().unwrap();
     let url = format!("http://127.0.0.1:{}/hooks", receiver.port());
     let endpoint = post(&server, "webhook-endpoints", &json!({ "url": url })).await;
     let secret = text(&endpoint, "secret");
     receiver.expect_secret(&secret).unwrap();
 
-    tell_of_connection(&home, "told").await;
-    let (told, is_believed) = next(&mut receiver);
-    assert!(is_believed, "{told}");
-    let body: Value = serde_json::from_str(told["body"].as_str().unwrap()).unwrap();
+    app.connect(&server, "crm").await;
+    let (created, is_believed) = next(&mut receiver);
+    assert!(is_believed, "{created}");
+    let body: Value = serde_json::from_str(created["body"].as_str().unwrap()).unwrap();
     assert_eq!(body["type"], "connection.created", "{body}");
-    assert!(!told.to_string().contains("canary-"), "a credential was told: {told}");
-    assert!(!told.to_string().contains(secret.trim_start_matches("whsec_")), "{told}");
+    let id = text(&body["data"]["connection"], "id");
+    let gone = server.send(server.api("DELETE", &format!("connections/{id}")), "").await;
+    assert_eq!(gone.status, 204, "{gone:?}");
+    let (revoked, is_believed) = next(&mut receiver);
+    assert!(is_believed, "{revoked}");
+    for told in [&created, &revoked] {
+        let told = told.to_string();
+        assert!(!told.contains("canary-"), "a credential was told: {told}");
+        assert!(!told.contains(secret.trim_start_matches("whsec_")), "{told}");
+    }
 
     // What anybody can send to the receiver: the body as Supaglue posted it, and a real message
     // with another customer in it under its own signature.
-    let forged = told["body"].as_str().unwrap().replace("acme", "evil");
-    assert_ne!(forged, told["body"].as_str().unwrap());
+    let forged = created["body"].as_str().unwrap().replace("\"ada\"", "\"eve\"");
+    assert_ne!(forged, created["body"].as_str().unwrap());
     for is_signed in [false, true] {
         let mut request = http::Request::post(&url).header("content-type", "application/json");
-        for (name, value) in told["headers"].as_object().unwrap() {
+        for (name, value) in created["headers"].as_object().unwrap() {
             let is_its = name.starts_with("webhook-") || name.starts_with("svix-");
             if is_signed && is_its {
                 request = request.header(name, value.as_str().unwrap());
