@@ -22,6 +22,7 @@ mod machine;
 mod outage;
 mod output;
 mod rotation;
+mod runtimes;
 mod sign_in;
 mod sign_in_machine;
 mod starts;
