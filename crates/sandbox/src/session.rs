@@ -337,6 +337,11 @@ async fn conclude(
             if sandbox.account.refused_tasks() > before.refused_tasks {
                 return (Err(verdict::process_limit(limits)), false);
             }
+            // A child of the code can be killed for want of memory, and the code live to tell.
+            let failed = outcome.error.is_some();
+            if failed && sandbox.account.memory_kills() > before.memory_kills {
+                return (Err(verdict::memory_limit(limits, runtime)), false);
+            }
             let discard = outcome.discard;
             match accept(*outcome, limits, runtime) {
                 Ok(Ok(success)) => (Ok(success), !discard),

@@ -45,28 +45,28 @@ def imports(body):
 def own_files(node, path):
     """The program's own files that an import names; raises if it names nothing."""
     if isinstance(node, ast.Import):
-        names = [alias.name for alias in node.names]
-        base = None
-    elif node.level == 0:
-        names = [node.module]
-        base = None
-    else:
-        base = path
-        for _ in range(node.level):
-            base = os.path.dirname(base)
-        names = [node.module] if node.module else [alias.name for alias in node.names]
-    for name in names:
-        yield from own_file(name, base, node, path)
+        for alias in node.names:
+            yield from own_file(alias.name, None, node, path)
+        return
+    base = path
+    for _ in range(node.level):
+        base = os.path.dirname(base)
+    inside = [base]
+    if node.module:
+        inside = yield from own_file(node.module, base if node.level else None, node, path)
+    for alias in node.names if inside else ():
+        found = PathFinder.find_spec(alias.name, inside)
+        if found is not None:  # else a name in the module itself
+            yield from sources(found)
 
 
 def own_file(name, base, node, path):
+    """The same for one module; its result says where modules inside it would be."""
     head, *rest = name.split(".")
     if base is None and (head in sys.stdlib_module_names or head in sys.modules):
-        return
+        return None
     found = PathFinder.find_spec(head, [base] if base else None)
     if found is None:
-        if base and node.module is None:
-            return  # `from . import name`: a name in the package's own __init__.py
         raise missing(name, node, path)
     yield from sources(found)
     for part in rest:
@@ -74,6 +74,7 @@ def own_file(name, base, node, path):
         if found is None:
             raise missing(name, node, path)
         yield from sources(found)
+    return found.submodule_search_locations
 
 
 def sources(spec):

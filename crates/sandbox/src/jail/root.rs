@@ -51,7 +51,7 @@ pub(super) fn build(start: &Start) -> Result<Root, JailError> {
     });
 
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount("tmpfs", STAGE, "tmpfs", flags, Some(c"size=2m,nr_inodes=256,mode=0755"))
+    rustix::mount::mount("tmpfs", STAGE, "tmpfs", flags, Some(c"size=2m,nr_inodes=512,mode=0755"))
         .attempt("mounting the sandbox's root")?;
     for directory in [CODE, TMP, RUNNER, "/run", "/dev", "/etc"] {
         make_directory(&inside(Path::new(directory)))?;

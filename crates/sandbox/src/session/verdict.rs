@@ -86,7 +86,7 @@ pub(super) fn process_limit(limits: &Limits) -> StepFailure {
     failure(FailureCode::ProcessLimit, message)
 }
 
-fn memory_limit(limits: &Limits, runtime: Runtime) -> StepFailure {
+pub(super) fn memory_limit(limits: &Limits, runtime: Runtime) -> StepFailure {
     let share = match runtime {
         Runtime::Node => " (three quarters of it for JavaScript's heap)",
         Runtime::Python | Runtime::Bash => "",

@@ -122,7 +122,7 @@ async fn a_fork_bomb_and_a_glutton_pass_their_limits() {
 async fn what_a_script_leaves_running_ends_with_it() {
     let pool = pool().await;
     let program =
-        Arc::new(program_for(Runtime::Bash, &[("step.sh", "sleep 600 &\n(setsid sleep 600 &)\n")]));
+        Arc::new(program_for(Runtime::Bash, &[("step.sh", "sleep 600 &\n(sleep 600 &)\n")]));
     let mut session = pool.checkout(&program).await.unwrap();
     let report = session.step(call("step.sh")).await;
     assert_eq!(logged(&report), ["the step left processes running: they were ended with it"]);

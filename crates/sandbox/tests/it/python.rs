@@ -336,11 +336,10 @@ async fn a_sandbox_in_which_a_thread_goes_on_is_not_used_again() {
     let pool = pool().await;
     for start in [
         "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
-        "_thread.start_new_thread(time.sleep, (60,))",
         "global kept; kept = concurrent.futures.ThreadPoolExecutor(1); kept.submit(int)",
     ] {
         let code = format!(
-            "import _thread, concurrent.futures, threading, time\ndef handler(pd):\n    {start}\n    return 1"
+            "import concurrent.futures, threading, time\ndef handler(pd):\n    {start}\n    return 1"
         );
         let program = Arc::new(program_for(Runtime::Python, &[("step.py", &code)]));
         let mut session = pool.checkout(&program).await.unwrap();
