@@ -131,6 +131,12 @@ pub(crate) struct ServerArgs {
     /// The Node 24 binary that runs steps.
     #[arg(long, env = "CAUSEWAY_NODE")]
     pub(crate) node: Option<PathBuf>,
+    /// The Python that runs steps in Python and bash, 3.11 or later. Default /usr/bin/python3.
+    #[arg(long, env = "CAUSEWAY_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+    /// The bash that runs steps in bash. Default /bin/bash.
+    #[arg(long, env = "CAUSEWAY_BASH")]
+    pub(crate) bash: Option<PathBuf>,
     /// A private network that may be reached, with a port if you like: 10.1.0.0/16 or
     /// 127.0.0.1/32:8401. May be given several times, or separated by commas.
     #[arg(long, env = "CAUSEWAY_NET_ALLOW", value_delimiter = ',', value_name = "RANGE")]
@@ -141,7 +147,8 @@ pub(crate) struct ServerArgs {
     /// How many invocations run at a time. Default 8.
     #[arg(long, env = "CAUSEWAY_CONCURRENCY", value_name = "N")]
     pub(crate) concurrency: Option<usize>,
-    /// How many started, unassigned sandboxes to keep once a workflow is deployed. Default 2.
+    /// How many started, unassigned sandboxes to keep for each of Node, Python and bash, once a
+    /// workflow that needs it is deployed. Default 2.
     #[arg(long, env = "CAUSEWAY_SPARE_SANDBOXES", value_name = "N")]
     pub(crate) spare_sandboxes: Option<usize>,
     #[command(flatten)]

@@ -28,7 +28,7 @@ pub use manifest::{FILE_NAME, HttpResponse, Manifest, ManifestError};
 pub use record::{StepError, StepLog, StepRecord, StepUsage};
 
 use causeway_connect::Connect;
-use causeway_sandbox::{Pool, PoolStats};
+use causeway_sandbox::{Pool, PoolStats, Runtime};
 use causeway_store::{Journal, Store};
 use causeway_types::{
     Clock, EnvironmentId, InvocationId, NodeId, Randomness, Tenant, VersionId, WorkflowId,
@@ -192,8 +192,8 @@ impl Flow {
     }
 
     /// Figures of the sandboxes.
-    pub fn pool_stats(&self) -> PoolStats {
-        self.inner.pool.stats()
+    pub fn pool_stats(&self, runtime: Runtime) -> PoolStats {
+        self.inner.pool.stats_of(runtime)
     }
 
     /// Stops taking up work, lets running steps end within `grace`, ends those that do not, and

@@ -1,7 +1,7 @@
 //! Versions in memory, ready for the sandbox.
 
 use crate::bundle::Bundle;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, StepSpec};
 use crate::{FlowError, Inner};
 use causeway_catalog::HostPattern;
 use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime, SourceFile};
@@ -13,9 +13,18 @@ use std::sync::Arc;
 /// A version in memory.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
-    pub(crate) program: Arc<Program>,
+    /// Its program for each runtime that its steps need.
+    programs: BTreeMap<Runtime, Arc<Program>>,
+    files: Arc<Vec<SourceFile>>,
     /// The hosts of its connections, which decide what its code may reach.
     hosts: Hosts,
+}
+
+impl Loaded {
+    /// The program that runs a step.
+    pub(crate) fn program(&self, step: &StepSpec) -> Option<&Arc<Program>> {
+        self.programs.get(&Manifest::runtime(step))
+    }
 }
 
 /// The hosts of connections that exist, by the connections' names.
@@ -35,7 +44,7 @@ impl Inner {
             if hosts == loaded.hosts {
                 return Ok(loaded);
             }
-            let files = loaded.program.files.clone();
+            let files = Arc::clone(&loaded.files);
             return self.keep(tenant, id, loaded.manifest.clone(), files, hosts).await;
         }
         let bundle = self.bundle(tenant, id).await?;
@@ -66,7 +75,7 @@ impl Inner {
         tenant: Tenant,
         id: VersionId,
         manifest: Manifest,
-        files: Vec<SourceFile>,
+        files: Arc<Vec<SourceFile>>,
         hosts: Hosts,
     ) -> Result<Arc<Loaded>, FlowError> {
         let mut allowed: BTreeSet<String> = manifest.egress.iter().cloned().collect();
@@ -75,17 +84,18 @@ impl Inner {
             at: "egress".to_owned(),
             rule: error.to_string(),
         })?;
-        let loaded = Arc::new(Loaded {
-            program: Arc::new(Program {
+        let program = |runtime| {
+            Arc::new(Program {
                 key: ProgramKey { workspace: tenant.workspace, version: id },
-                files,
-                egress,
+                files: Arc::clone(&files),
+                egress: egress.clone(),
                 limits: manifest.sandbox_limits(),
-                runtime: Runtime::Node,
-            }),
-            manifest,
-            hosts,
-        });
+                runtime,
+            })
+        };
+        let programs =
+            manifest.runtimes().into_iter().map(|runtime| (runtime, program(runtime))).collect();
+        let loaded = Arc::new(Loaded { manifest, programs, files, hosts });
         self.versions.insert(id, Arc::clone(&loaded)).await;
         Ok(loaded)
     }

@@ -23,6 +23,7 @@ mod probe;
 mod program;
 mod protocol;
 mod runner;
+mod runtimes;
 mod sandbox;
 mod session;
 mod step;
@@ -31,11 +32,11 @@ pub use archive::ArchiveError;
 pub use egress::{
     Egress, EgressFuture, EgressRefused, EgressRequest, EgressRuleError, EgressRules, GuardedEgress,
 };
-pub use host::NodeError;
 pub use jail::jail_main;
 pub use pool::{CheckoutError, Pool, PoolConfig, PoolError, PoolStats};
 pub use probe::{Check, Standing, probe};
 pub use program::{Limits, Program, ProgramKey, Runtime, SourceFile};
+pub use runtimes::{RuntimeError, RuntimePaths, describe_runtime};
 pub use sandbox::StartError;
 pub use session::Session;
 pub use step::{

@@ -1,7 +1,7 @@
 //! A sandbox in use by one invocation.
 
 use crate::pool::Lease;
-use crate::program::{Limits, Program};
+use crate::program::{Limits, Program, Runtime};
 use crate::protocol::{self, Body, EncodeError, Frame, Outcome, Violation};
 use crate::sandbox::Sandbox;
 use crate::step::{
@@ -75,13 +75,18 @@ impl Session {
         self.converse(None, frame).await.outcome.map(|_| ())
     }
 
+    /// Whether a step has left the sandbox so that no other can run in it.
+    pub fn is_spent(&self) -> bool {
+        self.lease.is_spent()
+    }
+
     /// Sends one frame, made with its number, and hears what comes of it.
     async fn converse(
         &mut self,
         invocation: Option<InvocationId>,
         frame: impl FnOnce(u64) -> Result<Zeroizing<Vec<u8>>, EncodeError>,
     ) -> StepReport {
-        let limits = self.program.limits;
+        let Program { limits, runtime, .. } = *self.program;
         let mut output = Output::new(Arc::clone(&self.clock), limits.log_bytes);
         let started = Instant::now();
         let Some(sandbox) = self.lease.begin() else {
@@ -105,7 +110,8 @@ impl Session {
             }
         };
         let end = converse(sandbox, frame, id, &limits, &before, &mut output).await;
-        let (outcome, clean) = conclude(sandbox, end, &limits, &before, &mut output).await;
+        let (outcome, clean) =
+            conclude(sandbox, end, (&limits, runtime), &before, &mut output).await;
         let usage = Usage {
             wall: started.elapsed(),
             cpu: sandbox.account.cpu().saturating_sub(before.cpu),
@@ -317,7 +323,7 @@ fn read_frame(
 async fn conclude(
     sandbox: &mut Sandbox,
     end: End,
-    limits: &Limits,
+    (limits, runtime): (&Limits, Runtime),
     before: &Before,
     output: &mut Output,
 ) -> (Result<StepSuccess, StepFailure>, bool) {
@@ -331,8 +337,13 @@ async fn conclude(
             if sandbox.account.refused_tasks() > before.refused_tasks {
                 return (Err(verdict::process_limit(limits)), false);
             }
+            // A child of the code can be killed for want of memory, and the code live to tell.
+            let failed = outcome.error.is_some();
+            if failed && sandbox.account.memory_kills() > before.memory_kills {
+                return (Err(verdict::memory_limit(limits, runtime)), false);
+            }
             let discard = outcome.discard;
-            match accept(*outcome, limits) {
+            match accept(*outcome, limits, runtime) {
                 Ok(Ok(success)) => (Ok(success), !discard),
                 Ok(Err(failure)) => {
                     let clean = !discard && verdict::leaves_clean(failure.code);
@@ -359,7 +370,7 @@ async fn conclude(
                 refused_tasks: sandbox.account.refused_tasks() > before.refused_tasks,
                 printed: output.tail(),
             };
-            (Err(verdict::crash(&evidence, limits)), false)
+            (Err(verdict::crash(&evidence, limits, runtime)), false)
         }
     }
 }
@@ -368,9 +379,10 @@ async fn conclude(
 fn accept(
     outcome: Outcome,
     limits: &Limits,
+    runtime: Runtime,
 ) -> Result<Result<StepSuccess, StepFailure>, Violation> {
     if let Some(thrown) = outcome.error {
-        return verdict::thrown(thrown, limits).map(Err);
+        return verdict::thrown(thrown, limits, runtime).map(Err);
     }
     let Some(given) = outcome.ok else { return Err(Violation::Form) };
     let named = given.exports.iter().map(|(name, value)| (name.as_str(), value));

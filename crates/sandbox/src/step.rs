@@ -25,7 +25,7 @@ pub struct StepCall {
     /// The linked accounts, JSON: `{name: {"$auth": {…}}}`. Handed to the runner over the
     /// inherited socket and nowhere else; wiped when sent.
     pub connections: SecretBytes,
-    /// What the code finds in `$.context`, beside `deadline`, `step`, `attempt`,
+    /// What the code finds in `$.context` (`pd.context`), beside `deadline`, `step`, `attempt`,
     /// `idempotency_key` and `invocation_id`. An object or null.
     pub context: serde_json::Value,
 }
@@ -105,7 +105,7 @@ pub enum FailureCode {
     ExportsNotJson,
     /// The step printed more than its limit.
     LogLimit,
-    /// The code ended its process by `process.exit`.
+    /// The code ended its process by `process.exit` or `sys.exit`.
     ProcessExited,
     /// Something in the sandbox wrote to the runner's own socket.
     ProtocolViolation,

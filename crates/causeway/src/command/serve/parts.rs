@@ -186,7 +186,7 @@ async fn flow(
 fn pool_config(config: &Config) -> anyhow::Result<PoolConfig> {
     Ok(PoolConfig {
         launcher: vec!["/proc/self/exe".into(), JAIL.into()],
-        node: config.node()?,
+        runtimes: config.runtimes()?,
         max_sandboxes: config.concurrency + config.spare_sandboxes,
         max_per_version: config.concurrency,
         max_waiting: config.concurrency * 4,
