@@ -184,9 +184,8 @@ impl Inner {
         };
         let now = self.clock.now();
         let mut tx = self.store.write(actor).await?;
-        let waited = db!(tx, connection_revocation::settle(tenant, id, settled, reason))?;
         if let (Ending::Contain, Some(why)) = (ending, reason) {
-            if !waited {
+            if !db!(tx, connection_revocation::settle(tenant, id, settled, reason))? {
                 return Ok(());
             }
             // Whoever asks again need not wait for the end of the lease.
@@ -208,6 +207,8 @@ impl Inner {
         if !db!(tx, connection::delete(tenant, id))? {
             return Ok(());
         }
+        // After the connection, which whoever marks many locks first too.
+        db!(tx, connection_revocation::settle(tenant, id, settled, reason))?;
         let event = Audit::ConnectionDeleted {
             connection: id,
             app: connection.app,

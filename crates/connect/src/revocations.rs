@@ -15,8 +15,8 @@ use crate::{Connect, Inner, Page};
 use causeway_identity::{Denied, Permit, action};
 use causeway_store::{Audit, Bookkeeping, WriteTx, db};
 use causeway_types::entity::{
-    Connection, ConnectionFilter, ConnectionRevocation, ConnectionState, DueRevocation,
-    RevocationFailure, RevocationOutcome,
+    Connection, ConnectionFilter, ConnectionOverview, ConnectionRevocation, ConnectionState,
+    DueRevocation, RevocationFailure, RevocationOutcome,
 };
 use causeway_types::{
     Actor, Code, Coded, ConnectionId, ConnectionRevocationId, Tenant, Timestamp, chain,
@@ -157,7 +157,14 @@ impl Connect {
         };
         let id = revocation.id;
         inner.mark(tx, &herald, revocation, Some(started)).await?;
-        inner.revocations.notify_one();
+        // The rest at once too, however long the apps of an earlier revocation take.
+        let own = self.clone();
+        inner.tasks.spawn(async move {
+            if let Err(error) = own.mark_all(&CancellationToken::new()).await {
+                tracing::warn!(error = chain(&error), "connections are not marked yet");
+            }
+            own.inner.revocations.notify_one();
+        });
         self.progress_of(tenant, id).await
     }
 
@@ -341,8 +348,7 @@ impl Inner {
         }
         let mut revoked = Vec::new();
         for one in &page {
-            db!(tx, connection_revocation::add(&advanced, one.id, &one.app, now))?;
-            revoked.extend(mark_one(&mut tx, tenant, one.id).await?);
+            revoked.extend(mark_one(&mut tx, &advanced, one, now).await?);
         }
         // Changes, news, events of the chain: that is the order in which everybody locks.
         for one in &revoked {
@@ -453,16 +459,21 @@ impl Inner {
     }
 }
 
-/// Marks a connection; as it is then, if it was not given up already.
+/// Marks a connection and puts it into the queue, unless it went meanwhile; as it is then, if it was
+/// not given up already.
 async fn mark_one(
     tx: &mut WriteTx,
-    tenant: Tenant,
-    id: ConnectionId,
+    revocation: &ConnectionRevocation,
+    one: &ConnectionOverview,
+    now: Timestamp,
 ) -> Result<Option<Connection>, causeway_store::Error> {
+    let (tenant, id) = (revocation.tenant(), one.id);
+    // Whoever deletes one locks as this does: the connection before its place in the queue.
     db!(tx, dialect::hold_connection(tenant, id))?;
     let Some(present) = db!(tx, connection::get(tenant, id))? else { return Ok(None) };
     // Nothing else looks after it from here on: the queue does.
     db!(tx, connection::mark_revoked(tenant, id, None))?;
+    db!(tx, connection_revocation::add(revocation, id, &one.app, now))?;
     let given_up = present.state == ConnectionState::Revoked;
     let revoked = Connection { state: ConnectionState::Revoked, state_reason: None, ..present };
     Ok((!given_up).then_some(revoked))

@@ -1,10 +1,10 @@
 //! Containment from the command line: two hundred accounts at an app are revoked with one command,
 //! whatever dies or fails meanwhile.
 
-use crate::kit::{Browser, Home, PUBLIC_URL, Server, eventually};
+use crate::kit::{Browser, Home, PUBLIC_URL, Server, eventually, run};
 use causeway_simulators::{DemoApp, DemoOptions};
-use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
+use causeway_store::{db, on_both};
 use serde_json::{Value, json};
 
 on_both!(two_hundred_are_revoked_through_a_kill_and_an_app_in_trouble);
@@ -58,10 +58,20 @@ async fn two_hundred_are_revoked_through_a_kill_and_an_app_in_trouble(database: 
     assert!(said.contains("the server goes on by itself"), "{said}");
 
     // Another start, and the same command: it goes on with what is left, and the app fails some.
+    let server = home.serve();
+    let mut command = home.cli_command(&server, &REVOKE);
+    let command = tokio::task::spawn_blocking(move || run(&mut command));
+    eventually("the second command to have marked what is left", async || {
+        let mut conn = home.database.store.read().await.unwrap();
+        let rows = db!(conn, audit::page(home.tenant().workspace, 0, 10_000)).unwrap();
+        let started = rows.iter().filter(|row| row.action == "revocation_started").count();
+        let unmarked = db!(conn, connection_revocation::unmarked(16)).unwrap();
+        (started == 2 && unmarked.is_empty()).then_some(())
+    })
+    .await;
     app.faults().fail_revocations(FAILING);
     app.faults().hold_revocations_after(None);
-    let server = home.serve();
-    let second = home.cli(&server, &REVOKE);
+    let second = command.await.unwrap();
     assert!(second.refusal().contains("7 connections are not known to be revoked"), "{second:#?}");
     let report: Value = serde_json::from_str(&second.stdout).unwrap();
     assert_eq!((&report["failed"], &report["pending"]), (&json!(FAILING), &json!(0)), "{report:#}");
@@ -129,18 +139,18 @@ async fn link(server: &Server, number: usize) {
 
 /// It lists first, and revokes nothing that it was not told to.
 fn what_it_asks_before(home: &Home, server: &Server) {
-    let run = |args: &[&str]| home.cli(server, &[&["connections", "revoke"], args].concat());
-    let listed = run(&["--json", "--app=demo", "--dry-run"]).json();
+    let revoke = |args: &[&str]| home.cli(server, &[&["connections", "revoke"], args].concat());
+    let listed = revoke(&["--json", "--app=demo", "--dry-run"]).json();
     assert_eq!(listed["data"].as_array().unwrap().len(), GRANTS + KEYS);
-    let by_name = run(&["--json", "--name=n7", "--dry-run"]).json();
+    let by_name = revoke(&["--json", "--name=n7", "--dry-run"]).json();
     assert_eq!(by_name["data"][0]["customer"], "c7");
     let id = by_name["data"][0]["id"].as_str().unwrap();
-    assert_eq!(run(&["--json", "--name", id, "--dry-run"]).json(), by_name);
+    assert_eq!(revoke(&["--json", "--name", id, "--dry-run"]).json(), by_name);
     for old in ["--older-than=90d", "--idle-for=30d"] {
-        assert_eq!(run(&["--json", "--app=demo", old, "--dry-run"]).json()["data"], json!([]));
+        assert_eq!(revoke(&["--json", "--app=demo", old, "--dry-run"]).json()["data"], json!([]));
     }
-    assert!(run(&["--yes"]).refusal().contains("say which connections to revoke"));
-    assert!(run(&["--app=demo"]).refusal().contains("this revokes 203 connections"));
+    assert!(revoke(&["--yes"]).refusal().contains("say which connections to revoke"));
+    assert!(revoke(&["--app=demo"]).refusal().contains("this revokes 203 connections"));
     // The commands beside it.
     let idle = home.cli(server, &["connections", "list", "--json", "--idle-for=30d"]).json();
     assert_eq!(idle["data"], json!([]));
