@@ -28,10 +28,11 @@ def build():
 class Causeway:
     """A bootstrapped data folder and how to serve it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, database_url=None):
         if not CAUSEWAY.exists():
             raise BenchError(f"{CAUSEWAY} is missing: run `make build`, or leave out --no-build")
         self.folder = Path(folder)
+        self.database_url = database_url
         (self.folder / "key").mkdir(parents=True)
         self.port = free_port()
         self.database = self.folder / "data/causeway.db"
@@ -41,8 +42,9 @@ class Causeway:
         self.env |= {"CAUSEWAY_URL": self.url, "CAUSEWAY_API_KEY": keys["api_key"]}
 
     def place(self):
-        return ["--data-dir", self.folder / "data", "--root-key", f"file:{self.folder}/key/root.key",
-                "--node", NODE]
+        place = ["--data-dir", self.folder / "data", "--root-key", f"file:{self.folder}/key/root.key",
+                 "--node", NODE]
+        return place + (["--database-url", self.database_url] if self.database_url else [])
 
     @property
     def url(self):
@@ -82,8 +84,11 @@ class Causeway:
     def sandboxes(self):
         """How many sandboxes there are: live, and of these idle and spare."""
         text = http(f"{self.url}/metrics")[1].decode()
-        found = re.findall(r'^causeway_sandboxes\{state="(\w+)"\} (\d+)', text, re.M)
-        return {state: int(count) for state, count in found}
+        found = re.findall(r'^causeway_sandboxes\{state="(\w+)",runtime="\w+"\} (\d+)', text, re.M)
+        sums = {}
+        for state, count in found:
+            sums[state] = sums.get(state, 0) + int(count)
+        return sums
 
     def busy(self):
         """How many sandboxes are at work."""

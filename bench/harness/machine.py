@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-from .paths import NODE, ROOT
+from .paths import CAUSEWAY, NODE, ROOT
 from .processes import BenchError, run
 
 
@@ -35,7 +35,7 @@ def facts():
         ("memory", f"{int(memory[1]) / 1048576:.0f} GiB" if memory else "–"),
         ("kernel", f"{platform.system()} {platform.release()}"),
         ("disk", file_system(ROOT)),
-        ("Causeway", f"{first_line([ROOT / 'target/release/causeway', '--version'])}, commit {commit()}"),
+        ("Causeway", f"{first_line([CAUSEWAY, '--version'])}, commit {commit()}"),
         ("Rust", first_line(["rustc", "--version"])),
         ("Node", first_line([NODE, "--version"])),
         ("Python's SQLite", sqlite3.sqlite_version),

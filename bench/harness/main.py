@@ -8,23 +8,24 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import acks, cold, idle, keys, machine, n8n, proxy, report, runs, seals
+from . import acks, cold, idle, keys, machine, n8n, proxy, report, runs, seals, storm
 from .causeway import Causeway, build
 from .paths import RESULTS, WORK
 from .processes import BenchError
 
 # In this order: what needs quiet memory first, what fills databases last.
-BENCHMARKS = {module.NAME: module for module in (seals, keys, idle, cold, proxy, runs, acks)}
+BENCHMARKS = {module.NAME: module for module in (seals, keys, idle, cold, proxy, storm, runs, acks)}
 
 
 class Bench:
     """One run: its folder, its servers, its rounds."""
 
-    def __init__(self, folder, rounds, quick, cleanup):
+    def __init__(self, folder, options, cleanup):
         self.folder = folder
-        self.quick = quick
+        self.quick = options.quick
+        self.storm = options
         self.loads = []
-        self._rounds = rounds
+        self._rounds = options.rounds
         self.cleanup = cleanup
         self._causeway = None
         self._n8n = None
@@ -32,9 +33,16 @@ class Bench:
     def rounds(self, what):
         """The numbers of the rounds, each announced."""
         for turn in range(self._rounds):
-            self.loads.append(machine.load_average())
-            say(f"{what}: round {turn + 1} of {self._rounds}")
+            self.note_load()
+            self.say(f"{what}: round {turn + 1} of {self._rounds}")
             yield turn
+
+    def note_load(self):
+        self.loads.append(machine.load_average())
+
+    @staticmethod
+    def say(text):
+        say(text)
 
     def causeway(self):
         """The Causeway that the benchmarks load, started when the first of them asks."""
@@ -63,7 +71,11 @@ def arguments():
                         help=f"one of {', '.join(BENCHMARKS)}; may be given several times")
     parser.add_argument("--rounds", type=int, default=5, help="how often all take turns (default 5)")
     parser.add_argument("--quick", action="store_true", help="short rounds, to try the harness itself")
-    parser.add_argument("--no-build", action="store_true", help="measure target/release as it is")
+    parser.add_argument("--connections", type=int, default=10_000,
+                        help="connections in the refresh storm (default 10,000)")
+    parser.add_argument("--callers", type=int, default=100,
+                        help="callers of each of them, an even number (default 100)")
+    parser.add_argument("--no-build", action="store_true", help="measure target/release, or $CAUSEWAY_BINARY, as it is")
     return parser.parse_args()
 
 
@@ -80,7 +92,7 @@ def main():
         with ExitStack() as cleanup:
             # Before the measurements: sources may change while they run.
             facts = machine.facts()
-            bench = Bench(folder, options.rounds, options.quick, cleanup)
+            bench = Bench(folder, options, cleanup)
             rows = [row for name in BENCHMARKS if name in chosen
                     for row in BENCHMARKS[name].measure(bench)]
     except BenchError as error:
@@ -89,7 +101,8 @@ def main():
         return 1
     shutil.rmtree(folder)
     print(report.table(rows))
-    if len(chosen) == len(BENCHMARKS) and not options.quick:
+    is_whole = (options.connections, options.callers) == (10_000, 100)
+    if len(chosen) == len(BENCHMARKS) and is_whole and not options.quick:
         write(rows, facts, options.rounds, bench.loads)
     return 0
 

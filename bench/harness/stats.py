@@ -8,9 +8,11 @@ def median(values):
 
 
 def number(value):
-    """A figure with about three digits: 12,345, 12.3, 1.23, 0.012."""
+    """A figure with about three digits: 12,345, 12.3, 1.23, 0.012. A count is written as it is."""
     if value is None:
         return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
     if value >= 100:
         return f"{value:,.0f}"
     if value >= 10:

@@ -3,7 +3,7 @@
 export interface ConnectResult {
   /** The connection that was made or renewed: `conn_…`. */
   connectionId: string;
-  /** The same id, under the name that Pipedream's clients know. */
+  /** The same id as the Pipedream contract writes it: `apn_…`. */
   authProvisionId: string;
 }
 

@@ -3,9 +3,11 @@
 //
 // Usage: node connect.js CHROMIUM USER_DATA_DIR PICTURES
 // Reads one line of JSON: {"base": server, "apiKey": its API key, "appKey": a key that the demo app
-// takes}. Prints what it has seen, and ends with 1 if something is wrong. The server has the apps
-// `demo` (OAuth 2.0, API key, user name and password) and `oidc` (device flow), and belongs to
-// `Ümlaut & Söhne`, whose accent is #ffd400 and whose corners are 20 px round.
+// takes, "project": the key's project, "expired": a link whose time is over}. Prints what it has
+// seen, and ends with 1 if something is wrong. The server has the apps `demo` (OAuth 2.0, API key,
+// user name and password), `broken` (the same, but its token endpoint answers with a web page) and
+// `oidc` (device flow), and belongs to `Ümlaut & Söhne`, whose accent is #ffd400 and whose corners
+// are 20 px round.
 //
 // Host pages stand at `localhost`, the server at 127.0.0.1: to browsers these are different sites,
 // so no cookie of the server reaches its page in a frame.
@@ -21,7 +23,13 @@ import { chromium } from 'playwright-core';
 const [executablePath, userDataDir, pictures] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const line = await new Promise((resolve) => createInterface({ input: process.stdin }).once('line', resolve));
-const { base, apiKey, appKey } = JSON.parse(line);
+const { base, apiKey, appKey, project, expired } = JSON.parse(line);
+
+// Whatever hangs although it should not, ends: also the browser's own end.
+setTimeout(() => {
+  console.log('wrong: the whole takes longer than four minutes');
+  process.exit(1);
+}, 240_000).unref();
 
 const context = await chromium.launchPersistentContext(userDataDir, {
   executablePath,
@@ -74,13 +82,33 @@ const hostPage = (options) => `<!doctype html>
   };
 </script>`;
 
+/** A host page made for the contract: a frame at the contract's address, and what it is told. */
+const contractPage = (query) => `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Host</title><h1>Host</h1>
+<script>
+  window.told = [];
+  const frame = document.createElement('iframe');
+  frame.title = 'Connect';
+  frame.style = 'position: fixed; inset: 0; width: 100%; height: 100%; border: 0';
+  frame.src = ${JSON.stringify(`${base}/_static/connect.html?${new URLSearchParams(query)}`)};
+  addEventListener('message', (event) => {
+    told.push({ origin: event.origin, data: event.data });
+    if (event.data.type === 'close') frame.remove();
+  });
+  document.body.append(frame);
+</script>`;
+
 const host = await site({});
 const evil = await site({});
 
-const api = async (method, path, body) => {
-  const answer = await fetch(`${base}/api/v1/${path}`, {
+const ask = async (method, path, body) => {
+  const answer = await fetch(`${base}${path}`, {
     method,
-    headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${apiKey}`,
+      'content-type': 'application/json',
+      'x-pd-environment': 'production',
+    },
     ...(body && { body: JSON.stringify(body) }),
   });
   const text = await answer.text();
@@ -88,17 +116,36 @@ const api = async (method, path, body) => {
   return JSON.parse(text);
 };
 
+const api = (method, path, body) => ask(method, `/api/v1/${path}`, body);
+const contract = (method, path, body) => ask(method, `/v1/connect/${project}/${path}`, body);
+
+/** What is noted here comes from other processes, so a little later than what it is about. */
+const eventually = async (what, look) => {
+  for (let at = 0; at < 500; at += 1) {
+    const found = look();
+    if (found) return found;
+    await new Promise((later) => setTimeout(later, 20));
+  }
+  throw new Error(`${what}: never`);
+};
+
+/** That a page was not let into a frame, which the browser says once for each. */
+const shutOut = () => eventually('a complaint about frame-ancestors', () => {
+  const at = complaints.findIndex((text) => text.includes('frame-ancestors'));
+  return at >= 0 && complaints.splice(at, 1);
+});
+
 const session = (more) => api('POST', 'connect-sessions', { customer: 'ada@acme.example', ...more });
 const embeddable = (more) => session({ allowed_origins: [host.origin], ...more });
 
 /** Looks with and without eyes, in light and dark, wide and narrow; leaves pictures. */
 const look = async (page, name, frame = page) => {
+  await frame.evaluate(axe);
   for (const [width, height] of [[1280, 900], [320, 640]]) {
     for (const shade of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme: shade });
       await page.setViewportSize({ width, height });
       await page.screenshot({ path: `${pictures}/connect-${name}-${width}-${shade}.png`, fullPage: true });
-      await frame.evaluate(axe);
       const { violations } = await frame.evaluate(() => globalThis.axe.run(document, {
         runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
       }));
@@ -120,6 +167,18 @@ const heading = (frame, name) => frame.getByRole('heading', { level: 1, name, ex
 const button = (frame, name) => frame.getByRole('button', { name, exact: true });
 const focused = (frame) => frame.evaluate(() => document.activeElement?.name || document.activeElement?.textContent);
 const passed = (page) => page.evaluate(() => window.passed);
+
+/** Does what leads to another page, and waits until that is loaded. */
+const leads = (page, act) => Promise.all([page.waitForNavigation({ waitUntil: 'load' }), act()]);
+
+/** Opens the window of an app from a frame's page, at the app's own page. */
+const signIn = async (frame, name) => {
+  const opening = context.waitForEvent('page');
+  await button(frame, name).click();
+  const popup = await opening;
+  await popup.waitForURL(/oauth\/authorize/);
+  return popup;
+};
 
 /** Opens a host page and its dialog; gives the connect page in it. */
 const embed = async (page, options) => {
@@ -214,7 +273,7 @@ const scenarios = {
     await heading(popup, 'Connected');
     await heading(frame, 'Demo CRM is connected');
     const { connection_id } = await api('GET', `connect-sessions/${id}`);
-    const result = { connectionId: connection_id, authProvisionId: connection_id };
+    const result = { connectionId: connection_id, authProvisionId: connection_id.replace('conn_', 'apn_') };
     assert.deepEqual(await passed(page), [['success', result]]);
     await popup.close();
     await button(frame, 'Done').click();
@@ -227,10 +286,7 @@ const scenarios = {
     const { connect_url } = await embeddable({ app: 'demo' });
     const frame = await embed(page, { url: connect_url });
     for (const answer of ['Cancel', 'Connect']) {
-      const opening = context.waitForEvent('page');
-      await button(frame, 'Continue to Demo CRM').click();
-      const popup = await opening;
-      await popup.waitForURL(/oauth\/authorize/);
+      const popup = await signIn(frame, 'Continue to Demo CRM');
       await button(popup, answer).click();
       if (answer === 'Cancel') {
         await heading(frame, 'Demo CRM was not connected');
@@ -258,9 +314,7 @@ const scenarios = {
     await button(frame, 'Connect').click();
     await heading(frame, 'Demo CRM is connected');
     await button(frame, 'Done').click();
-    // A link that is used up says so in the frame that it is opened in.
-    await page.evaluate(() => sessionStorage.clear());
-    await context.clearCookies();
+    // A link that is used up says so in the frame of another page, which does not have its proof.
     const again = await embed(await context.newPage(), { url: connect_url });
     await again.getByRole('alert').waitFor();
   },
@@ -316,9 +370,9 @@ const scenarios = {
     const device = await context.newPage();
     await device.goto(await link.getAttribute('href'));
     const agree = device.getByRole('button', { name: /continue|submit/i });
-    while (!/sign-in success/i.test(await device.locator('body').innerText())) {
-      await agree.first().click();
-      await device.waitForLoadState('load');
+    for (let steps = 0; !/sign-in success/i.test(await device.locator('body').innerText()); steps += 1) {
+      assert.ok(steps < 8, 'the provider asks for ever');
+      await leads(device, () => agree.first().click());
     }
     await device.close();
     await heading(page, 'OIDC Test is connected');
@@ -354,13 +408,13 @@ const scenarios = {
     const element = await page.locator('iframe').elementHandle();
     const frame = await element.contentFrame();
     await frame.waitForURL(/^chrome-error:/);
-    assert.ok(complaints.splice(0).some((text) => text.includes('frame-ancestors')));
+    await shutOut();
     host.pages['/evil'] = `<!doctype html><title>x</title><iframe src="${evil.origin}/inner"></iframe>`;
     evil.pages['/inner'] = `<!doctype html><title>x</title><iframe src="${connect_url}"></iframe>`;
     await page.goto(`${host.origin}/evil`);
     await page.frameLocator('iframe').frameLocator('iframe').locator('body').waitFor({ state: 'attached' });
+    await shutOut();
     assert.ok(page.frames().every((one) => !one.url().startsWith(base)));
-    complaints.length = 0;
     // It may open the page as a window, which then says nothing to it.
     evil.pages['/'] = hostPage({ url: connect_url, mode: 'popup' });
     await page.goto(`${evil.origin}/`);
@@ -399,7 +453,91 @@ const scenarios = {
     const { connect_url } = await session({ app: 'demo' });
     const frame = await embed(page, { url: connect_url });
     await frame.waitForURL(/^chrome-error:/);
-    complaints.length = 0;
+    await shutOut();
+  },
+
+  // What clients of the contract do: a frame at its address, and four messages.
+  async 'a host page of the Pipedream contract'(page) {
+    const { id } = await contract('POST', 'app_overrides', { app: 'demo', name: 'Ours', cfmap: { api_key: appKey } });
+    const token = async () => (await contract('POST', 'tokens', { external_user_id: 'eve', allowed_origins: [host.origin] })).token;
+    const show = async (query, at = host, on = page) => {
+      at.pages['/'] = contractPage(query);
+      await on.goto(`${at.origin}/`);
+      return (await on.locator('iframe').elementHandle()).contentFrame();
+    };
+    const told = () => page.evaluate(() => window.told.map(({ data }) => data).filter(({ type }) => type !== 'ready'));
+    const query = { token: await token(), app: 'demo', appOverrideId: id };
+    const frame = await show(query);
+    await heading(frame, 'Connect Demo CRM');
+    const popup = await signIn(frame, 'Continue to Demo CRM');
+    await button(popup, 'Cancel').click();
+    await heading(frame, 'Demo CRM was not connected');
+    const [failure, ...none] = await told();
+    assert.deepEqual([failure.type, typeof failure.error, none], ['error', 'string', []]);
+    await popup.close();
+    await button(frame, 'Try again').click();
+    // The company's key is not asked for, and not shown.
+    await frame.getByLabel('API key').check();
+    assert.equal(await frame.getByRole('textbox').count(), 0);
+    assert.ok(!(await frame.content()).includes(appKey));
+    await look(page, 'filled-in', frame);
+    await button(frame, 'Connect').click();
+    await heading(frame, 'Demo CRM is connected');
+    const { data: [account] } = await contract('GET', 'accounts?external_user_id=eve');
+    assert.match(account.id, /^apn_/);
+    const { type, authProvisionId } = (await told()).at(-1);
+    assert.deepEqual([type, authProvisionId], ['success', account.id]);
+    await button(frame, 'Done').click();
+    await page.locator('iframe').waitFor({ state: 'detached' });
+    assert.equal((await told()).at(-1).type, 'close');
+    // A token that is used says so in the frame of another page, and a wrong address in any.
+    await (await show(query, host, await context.newPage())).getByText('This link has been used').waitFor();
+    await (await show({ token: await token(), app: 'nothing' })).getByRole('alert').waitFor();
+    // A host page with a button of its own needs none of ours.
+    const bare = await show({ token: await token(), app: 'demo', hideClose: 'true' });
+    await heading(bare, 'Connect Demo CRM');
+    assert.equal(await button(bare, 'Close').count(), 0);
+    // Who is not named sees nothing and hears nothing.
+    const shut = await show({ token: await token(), app: 'demo' }, evil);
+    await shut.waitForURL(/^chrome-error:/);
+    await shutOut();
+    assert.deepEqual(await page.evaluate(() => window.told), []);
+  },
+
+  async 'less is granted than was asked for'(page) {
+    const { id, connect_url } = await embeddable({ app: 'demo' });
+    const frame = await embed(page, { url: connect_url });
+    const popup = await signIn(frame, 'Continue to Demo CRM');
+    await popup.locator('input[name=scope]').evaluate((input) => { input.value = 'crm.read'; });
+    await button(popup, 'Connect').click();
+    await popup.getByText('Not granted: crm.write').waitFor();
+    await heading(frame, 'Demo CRM is connected');
+    await frame.getByText('crm.write').waitFor();
+    await look(page, 'less', frame);
+    const { connection_id } = await api('GET', `connect-sessions/${id}`);
+    assert.equal((await api('GET', `connections/${connection_id}`)).scopes, 'crm.read');
+    await popup.close();
+  },
+
+  async 'the app answers with a web page'(page) {
+    const { id, connect_url } = await embeddable({ app: 'broken' });
+    const frame = await embed(page, { url: connect_url });
+    const popup = await signIn(frame, 'Continue to Broken CRM');
+    await button(popup, 'Connect').click();
+    await popup.getByRole('alert').waitFor();
+    await look(popup, 'web-page-plain');
+    await heading(frame, 'Broken CRM was not connected');
+    await look(page, 'web-page', frame);
+    const [[name, error]] = await passed(page);
+    assert.deepEqual([name, error.code], ['error', 'authorization_refused']);
+    assert.equal((await api('GET', `connect-sessions/${id}`)).connection_id, null);
+    await popup.close();
+  },
+
+  async 'a link after its time'(page) {
+    await page.goto(expired);
+    await page.getByText('This link has expired.').waitFor();
+    await look(page, 'expired');
   },
 
   async 'a link that is none'(page) {
@@ -410,7 +548,7 @@ const scenarios = {
 
   async 'without scripts there is the plain page'() {
     const { connect_url } = await session({ app: 'demo' });
-    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] });
     const plain = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
     await plain.goto(connect_url);
     await plain.getByRole('link', { name: 'Go on without JavaScript' }).click();

@@ -60,10 +60,12 @@ export function Trouble({ app, problem, email, again }: TroubleProps) {
 type OverProps = { problem: Problem; email: string | undefined; retry: (() => void) | undefined };
 
 export function Over({ problem, email, retry }: OverProps) {
+  // The text says which it is: used, expired, another browser's, or not whole.
+  const spent = problem.code === 'connect_link_spent';
   return (
     <div className="end">
       <Sign />
-      <Heading>{problem.title}</Heading>
+      <Heading>{spent ? 'This link does not work any more' : problem.title}</Heading>
       <p role="alert"><Words text={problem.message} /></p>
       {retry && <button type="button" className="strong" onClick={retry}>Try again</button>}
       <Help email={email} />

@@ -5,7 +5,7 @@ import { Connected, Over, Trouble } from './Ends';
 import { Frame, Loading } from './Frame';
 import { Device, OtherWindow } from './Waiting';
 import { Ways } from './Ways';
-import { embedded, isWindow, tell } from './host';
+import { type Asked, embedded, isWindow, tell } from './host';
 import { wear } from './theme';
 import {
   type App, type Choice, type DevicePrompt, type Finished, type How, type Link, Problem,
@@ -27,7 +27,7 @@ const asProblem = (error: unknown) => (error instanceof Problem ? error : new Pr
 /** Codes after which a link is good for nothing. */
 const ends = (problem: Problem) => problem.code === 'connect_link_spent' || problem.code === 'not_found';
 
-export function Page({ link }: { link: Link }) {
+export function Page({ link, asked }: { link: Link; asked: Asked }) {
   const [session, setSession] = useState<Session>();
   const [shown, setShown] = useState<Shown>({ at: 'loading' });
   // Whether the customer has come further than the page's beginning, so that focus has to follow.
@@ -40,13 +40,13 @@ export function Page({ link }: { link: Link }) {
   }, []);
 
   const complain = useCallback((problem: Problem) => {
-    tell(origins.current, { type: 'error', error: { code: problem.code, message: problem.message } });
+    tell(origins.current, { type: 'error', error: problem.message, code: problem.code });
   }, []);
 
   const done = useCallback(
     (finished: Finished) => {
-      const id = finished.id;
-      tell(origins.current, { type: 'success', connectionId: id, authProvisionId: id });
+      const { id, account_id } = finished;
+      tell(origins.current, { type: 'success', connectionId: id, authProvisionId: account_id });
       if (!embedded && finished.return_url) window.location.replace(finished.return_url);
       else show({ at: 'done', finished });
     },
@@ -57,7 +57,7 @@ export function Page({ link }: { link: Link }) {
   const load = useCallback(async () => {
     setShown({ at: 'loading' });
     try {
-      const loaded = await link.session();
+      const loaded = await link.session(asked.app);
       origins.current = loaded.allowed_origins;
       setSession(loaded);
       wear(loaded.theme);
@@ -85,7 +85,7 @@ export function Page({ link }: { link: Link }) {
       complain(problem);
       setShown({ at: 'over', problem });
     }
-  }, [link, complain]);
+  }, [link, asked.app, complain]);
 
   useEffect(() => {
     void load();
@@ -149,22 +149,24 @@ export function Page({ link }: { link: Link }) {
     if (isWindow) window.close();
   }, []);
 
+  const closes = embedded && !asked.hidesClose;
+
   // While focus is in here, the host page's dialog does not hear that Escape was pressed.
   useEffect(() => {
-    if (!embedded) return;
+    if (!closes) return;
     const escape = (event: KeyboardEvent) => {
       if (event.key === 'Escape' && !event.defaultPrevented) close();
     };
     window.addEventListener('keydown', escape);
     return () => window.removeEventListener('keydown', escape);
-  }, [close]);
+  }, [closes, close]);
 
   return (
     <Frame
       session={session}
       moved={moved}
       at={shown.at}
-      close={embedded ? close : undefined}
+      close={closes ? close : undefined}
     >
       {(() => {
         switch (shown.at) {

@@ -1,16 +1,29 @@
 // The page that this one is embedded in, or that opened it as a window.
 
-/** What a host page is told. */
+/** What a host page is told: what the Pipedream contract knows, and more beside. */
 export type Message =
   | { type: 'ready' }
   | { type: 'success'; connectionId: string; authProvisionId: string }
-  | { type: 'error'; error: { code: string; message: string } }
+  | { type: 'error'; error: string; code: string }
   | { type: 'close' };
 
 const framed = window.parent !== window;
 
 /** Who listens, if anybody does. */
 const listener: Window | null = framed ? window.parent : window.opener;
+
+/** What the address says beside the link. */
+export type Asked = {
+  /** The app that is chosen already. */
+  app: string | undefined;
+  /** Whether the host page has a way to close this one, so that this one shows none. */
+  hidesClose: boolean;
+};
+
+export const asked = (location: Location): Asked => {
+  const query = new URLSearchParams(location.search);
+  return { app: query.get('app') ?? undefined, hidesClose: query.has('hideClose') };
+};
 
 /** Whether another page shows this one. */
 export const embedded = listener !== null;

@@ -1,8 +1,11 @@
 import { createRoot } from 'react-dom/client';
 import { Page } from './Page';
-import { embedded } from './host';
+import { asked, embedded } from './host';
 import './style.css';
 import { Link } from './wire';
 
 const root = document.getElementById('root');
-if (root) createRoot(root).render(<Page link={new Link(window.location, embedded)} />);
+if (root) {
+  const link = new Link(window.location, embedded);
+  createRoot(root).render(<Page link={link} asked={asked(window.location)} />);
+}

@@ -57,6 +57,8 @@ export type DevicePrompt = {
 
 export type Finished = {
   id: string;
+  /** The same id as the Pipedream contract writes it. */
+  account_id: string;
   app_name: string;
   account?: string | null;
   return_url?: string | null;

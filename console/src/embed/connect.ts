@@ -64,7 +64,7 @@ export const connect = (options: Options): Handle => {
     if (over || !target || event.source !== target || event.origin !== page.origin) return;
     const data: unknown = event.data;
     if (typeof data !== 'object' || data === null) return;
-    const message = data as { type?: unknown; connectionId?: unknown; authProvisionId?: unknown; error?: unknown };
+    const message = data as Record<'type' | 'connectionId' | 'authProvisionId' | 'error' | 'code', unknown>;
     heard = true;
     if (message.type === 'success') {
       options.onSuccess?.({
@@ -72,8 +72,7 @@ export const connect = (options: Options): Handle => {
         authProvisionId: String(message.authProvisionId),
       });
     } else if (message.type === 'error') {
-      const error = (message.error ?? {}) as { code?: unknown; message?: unknown };
-      options.onError?.({ code: String(error.code), message: String(error.message) });
+      options.onError?.({ code: String(message.code), message: String(message.error) });
     } else if (message.type === 'close') {
       close();
     }

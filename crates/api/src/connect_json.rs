@@ -2,12 +2,14 @@
 //! and takes, as JSON. The same cookie binds a link to one browser, changing requests have to come
 //! from a page of this server, and failures are problems whose texts are for the customer.
 
-use crate::connect_page::{token_of, visitor};
+use crate::connect_page::{ChosenApp, token_of, visitor};
+use crate::cookies::Visitor;
 use crate::extract::JsonBody;
+use crate::pipedream::account_id;
 use crate::{Api, Problem, cross_site};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequest, FromRequestParts as _, Path, Query, Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -169,12 +171,6 @@ impl From<FieldView> for FieldBody {
     }
 }
 
-/// Which app the customer has chosen, where the link leaves it open.
-#[derive(Deserialize)]
-pub(crate) struct ChosenApp {
-    app: Option<String>,
-}
-
 /// Shows what a link is for.
 pub(crate) async fn session(
     State(api): State<Api>,
@@ -183,7 +179,7 @@ pub(crate) async fn session(
     headers: HeaderMap,
 ) -> Response {
     let token = token_of(path);
-    let chosen = query.ok().and_then(|Query(query)| query.app);
+    let chosen = ChosenApp::of(query);
     let visitor = visitor(&api, &headers);
     let opened = api.connect().open_link(&token, &visitor.browser, chosen.as_deref()).await;
     visitor.attach(match opened {
@@ -241,19 +237,31 @@ impl From<DevicePrompt> for DeviceBody {
     }
 }
 
+/// A customer who goes on: the link, the browser, and what was chosen and typed.
+pub(crate) struct GoingOn {
+    token: String,
+    visitor: Visitor,
+    choice: Choice,
+}
+
+impl FromRequest<Api> for GoingOn {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let token = token_of(Path::from_request_parts(&mut parts, api).await);
+        let visitor = visitor(api, &parts.headers);
+        let request = Request::from_parts(parts, body);
+        let JsonBody(choice) = JsonBody::<ChoiceJson>::from_request(request, api).await?;
+        Ok(Self { token, visitor, choice: choice.into() })
+    }
+}
+
 /// Begins a way to connect that leads through the app.
 pub(crate) async fn start(
     State(api): State<Api>,
-    path: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-    choice: Result<JsonBody<ChoiceJson>, Problem>,
+    GoingOn { token, visitor, choice }: GoingOn,
 ) -> Response {
-    let token = token_of(path);
-    let choice = match choice {
-        Ok(JsonBody(choice)) => choice.into(),
-        Err(problem) => return problem.into_response(),
-    };
-    let visitor = visitor(&api, &headers);
     let started = api.connect().start(&token, &visitor.browser, choice).await;
     visitor.attach(match started {
         Ok(Started::Browser(url)) => {
@@ -268,6 +276,8 @@ pub(crate) async fn start(
 #[derive(Serialize)]
 struct FinishedBody {
     id: ConnectionId,
+    /// The same id as the Pipedream contract writes it, for host pages made for that.
+    account_id: String,
     name: String,
     app: String,
     app_name: String,
@@ -280,6 +290,7 @@ impl From<Finished> for FinishedBody {
     fn from(finished: Finished) -> Self {
         Self {
             id: finished.connection,
+            account_id: account_id(finished.connection),
             name: finished.name,
             app: finished.app,
             app_name: finished.app_name,
@@ -293,16 +304,8 @@ impl From<Finished> for FinishedBody {
 /// Takes what the customer typed.
 pub(crate) async fn submit(
     State(api): State<Api>,
-    path: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
-    choice: Result<JsonBody<ChoiceJson>, Problem>,
+    GoingOn { token, visitor, choice }: GoingOn,
 ) -> Response {
-    let token = token_of(path);
-    let choice = match choice {
-        Ok(JsonBody(choice)) => choice.into(),
-        Err(problem) => return problem.into_response(),
-    };
-    let visitor = visitor(&api, &headers);
     let submitted = api.connect().submit(&token, &visitor.browser, choice).await;
     visitor.attach(match submitted {
         Ok(finished) => Json(FinishedBody::from(finished)).into_response(),

@@ -54,6 +54,13 @@ pub(crate) struct ChosenApp {
     app: Option<String>,
 }
 
+impl ChosenApp {
+    /// The app; what cannot be read names none.
+    pub(crate) fn of(query: Result<Query<Self>, QueryRejection>) -> Option<String> {
+        query.ok().and_then(|Query(query)| query.app)
+    }
+}
+
 /// Shows what a link is for.
 pub(crate) async fn open(
     State(api): State<Api>,
@@ -62,7 +69,7 @@ pub(crate) async fn open(
     headers: HeaderMap,
 ) -> Response {
     let token = token_of(path);
-    let chosen = query.ok().and_then(|Query(query)| query.app);
+    let chosen = ChosenApp::of(query);
     let visitor = visitor(&api, &headers);
     let opened = api.connect().open_link(&token, &visitor.browser, chosen.as_deref()).await;
     let response = match opened {
@@ -310,10 +317,12 @@ fn ways(token: &str, view: &LinkView, app: &AppView) -> Markup {
             "<form method=\"post\" action=\"{}/{}\" autocomplete=\"off\"><input type=\"hidden\" name=\"app\" value=\"{}\"><input type=\"hidden\" name=\"scheme\" value=\"{}\">",
             &[&token, &to, &app.slug, &way.scheme],
         );
-        for field in app.fields.iter().chain(&way.fields) {
+        let mut fields = app.fields.iter().chain(&way.fields).peekable();
+        let asks = fields.peek().is_some();
+        for field in fields {
             add_field(&mut body, field);
         }
-        if way.how == How::Keys {
+        if way.how == How::Keys && asks {
             body.add(
                 "<p class=\"note\"><a href=\"{}\" rel=\"noreferrer\">Where to find this</a></p>",
                 &[&way.docs],

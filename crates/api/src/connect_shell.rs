@@ -11,7 +11,7 @@
 
 use crate::connect_page::{self, COOKIE_LIVES, ChosenApp, token_of};
 use crate::cookies::Visitor;
-use crate::html::{Document, Markup};
+use crate::html::{Document, Markup, ancestors};
 use crate::{Api, Problem, console};
 use axum::Form;
 use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
@@ -69,10 +69,7 @@ fn policy(api: &Api, framing: &Framing) -> String {
     let picture = framing.picture.as_deref().and_then(|url| Url::parse(url).ok());
     let picture =
         picture.map_or_else(|| "'none'".to_owned(), |url| url.origin().ascii_serialization());
-    let ancestors = match framing.origins.as_slice() {
-        [] => "'none'".to_owned(),
-        origins => origins.join(" "),
-    };
+    let ancestors = ancestors(&framing.origins);
     format!(
         "default-src 'none'; script-src {assets}; style-src {assets}; img-src {picture}; \
          connect-src {asked}; form-action {asked}; base-uri 'none'; frame-ancestors {ancestors}; \

@@ -10,13 +10,12 @@ use std::sync::LazyLock;
 /// The pages' whole style; its hash stands in the policy.
 const STYLE: &str = include_str!("html/style.css");
 
-/// What a page may do: its own style, and nothing else. Where its forms may go is added.
+/// What a page may do: its own style, and nothing else. Where its forms may go and who may frame it
+/// is added.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes());
     let hash = data_encoding::BASE64.encode(digest.as_ref());
-    format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'"
-    )
+    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'")
 });
 
 /// A piece of HTML. What is not written in this source gets in only with its markup escaped.
@@ -91,6 +90,7 @@ pub(crate) struct Document {
     wide: bool,
     leaves: bool,
     branded: bool,
+    ancestors: Vec<String>,
 }
 
 impl Document {
@@ -103,6 +103,7 @@ impl Document {
             wide: false,
             leaves: false,
             branded: true,
+            ancestors: Vec::new(),
         }
     }
 
@@ -126,6 +127,12 @@ impl Document {
     /// A page for customers of whoever runs Causeway, who need not know its name.
     pub(crate) fn for_customers(mut self) -> Self {
         self.branded = false;
+        self
+    }
+
+    /// A page that pages of these origins may show in a frame; nobody may without.
+    pub(crate) fn framed_by(mut self, origins: Vec<String>) -> Self {
+        self.ancestors = origins;
         self
     }
 
@@ -163,11 +170,18 @@ impl IntoResponse for Document {
         html.add("<h1>{}</h1>", &[&self.title]).join(&self.body).add("</main></body></html>", &[]);
         let mut response = (self.status, Html(html.0)).into_response();
         let forms = if self.leaves { "" } else { "; form-action 'self'" };
-        if let Ok(policy) = HeaderValue::try_from(format!("{}{forms}", *POLICY)) {
+        let ancestors = ancestors(&self.ancestors);
+        let policy = format!("{}; frame-ancestors {ancestors}{forms}", *POLICY);
+        if let Ok(policy) = HeaderValue::try_from(policy) {
             response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
         }
         response
     }
+}
+
+/// Who may frame a page, as its policy says it.
+pub(crate) fn ancestors(origins: &[String]) -> String {
+    if origins.is_empty() { "'none'".to_owned() } else { origins.join(" ") }
 }
 
 /// What a failure looks like on a page, with its title and its status.

@@ -46,7 +46,7 @@ mod v1;
 
 pub use client_address::{ForwardedBy, TrustedProxies, UnknownHeader};
 pub use ops::install_metrics;
-pub use pipedream::ConnectionEvent;
+pub use pipedream::connection_event;
 pub use problem::Problem;
 pub use rate_limit::{Quota, RateLimitConfig, RateLimits, Standing};
 pub use routes::{Routers, Split, openapi};

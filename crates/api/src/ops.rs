@@ -7,6 +7,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use causeway_catalog::Catalog;
 use causeway_flow::Manifest;
+use causeway_sandbox::Runtime;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Bounds of the histograms of times, in seconds.
@@ -33,13 +34,18 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, Probl
 
 /// Figures in the text format of Prometheus.
 pub(crate) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
-    let pool = api.flow().pool_stats();
-    for (state, count) in [("idle", pool.idle), ("spare", pool.spare), ("live", pool.live)] {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        metrics::gauge!("causeway_sandboxes", "state" => state).set(f64::from(count));
+    for runtime in Runtime::ALL {
+        let (pool, runtime) = (api.flow().pool_stats(runtime), runtime.as_str());
+        for (state, count) in [("idle", pool.idle), ("spare", pool.spare), ("live", pool.live)] {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            metrics::gauge!("causeway_sandboxes", "state" => state, "runtime" => runtime)
+                .set(f64::from(count));
+        }
+        metrics::counter!("causeway_sandboxes_started_total", "runtime" => runtime)
+            .absolute(pool.started);
+        metrics::counter!("causeway_sandboxes_warm_total", "runtime" => runtime)
+            .absolute(pool.warm_hits);
     }
-    metrics::counter!("causeway_sandboxes_started_total").absolute(pool.started);
-    metrics::counter!("causeway_sandboxes_warm_total").absolute(pool.warm_hits);
     let text = api.metrics().render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -61,17 +61,23 @@ pub(crate) fn cursor<I: FromStr>(cursor: Option<&str>, start: I) -> Result<I, Pr
 
 /// The id that a cursor stands for.
 pub(crate) fn known_cursor<I: FromStr>(cursor: &str) -> Result<I, Problem> {
-    BASE64URL_NOPAD
-        .decode(cursor.as_bytes())
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| {
-            Problem::new(
-                Code::InvalidCursor,
-                "`cursor` is not the `next_cursor` of a page of this listing.",
-            )
-        })
+    decode(cursor).ok_or_else(|| {
+        Problem::new(
+            Code::InvalidCursor,
+            "`cursor` is not the `next_cursor` of a page of this listing.",
+        )
+    })
+}
+
+/// The cursor of a record with this id.
+pub(crate) fn encode(id: &str) -> String {
+    BASE64URL_NOPAD.encode(id.as_bytes())
+}
+
+/// The id that a cursor stands for, if it is one.
+pub(crate) fn decode<I: FromStr>(cursor: &str) -> Option<I> {
+    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
+    String::from_utf8(bytes).ok()?.parse().ok()
 }
 
 impl<T: ToSchema> Page<T> {
@@ -98,7 +104,7 @@ impl<T: ToSchema> Page<T> {
     ) -> Self {
         Self {
             data: records.into_iter().map(show).collect(),
-            next_cursor: next.map(|last| BASE64URL_NOPAD.encode(last.to_string().as_bytes())),
+            next_cursor: next.map(|last| encode(&last.to_string())),
         }
     }
 }

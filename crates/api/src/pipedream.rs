@@ -45,7 +45,8 @@ mod usage;
 mod users;
 mod webhook;
 
-pub use event::ConnectionEvent;
+pub use event::connection_event;
+pub(crate) use ids::account as account_id;
 pub(crate) use pages::router as pages;
 
 use crate::{API_BODY_LIMIT, Api, Problem, denials, rate_limit};

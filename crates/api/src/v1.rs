@@ -92,6 +92,10 @@ pub(crate) fn router(
         .routes(routes!(connections::list::list, connections::create::create))
         .routes(routes!(connections::show::show, connections::delete::delete))
         .routes(routes!(connections::policy::show, connections::policy::set))
+        .routes(routes!(connections::test::test))
+        .routes(routes!(connections::revocations::create::create))
+        .routes(routes!(connections::revocations::show::show))
+        .routes(routes!(connections::revocations::failures::failures))
         .routes(routes!(connect_sessions::create::create))
         .routes(routes!(connect_sessions::show::show))
         .routes(routes!(connect_settings::show::show, connect_settings::set::set))
@@ -155,6 +159,7 @@ pub(crate) fn router(
         .routes(routes!(role_grants::delete::delete));
     // Their answers hold secrets that are shown once: they are not kept for repeated requests.
     let shown_once = OpenApiRouter::new()
+        .routes(routes!(connections::export::export))
         .routes(routes!(api_keys::list::list, api_keys::create::create))
         .routes(routes!(api_keys::show::show, api_keys::revoke::revoke))
         .routes(routes!(api_keys::rotate::rotate))

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connect;
+mod connections;
 mod edge;
 mod machine;
 mod members;
@@ -11,6 +12,7 @@ pub(crate) use audit::{AuditCommand, ChainArgs, ExportFormat};
 pub(crate) use connect::{
     ConnectArgs, ConnectSettingsCommand, OauthClientArgs, OauthClientsCommand, SettingsArgs,
 };
+pub(crate) use connections::{ConnectionsCommand, RevokeArgs, WhichArgs};
 pub(crate) use edge::EdgeArgs;
 pub(crate) use machine::{ApiKeysCommand, ClientsCommand, ScopeArgs};
 pub(crate) use members::{MembersCommand, ProjectsCommand, RoleArgs, RolesCommand};
@@ -65,7 +67,7 @@ pub(crate) enum Command {
     /// Show and set what concerns your customers' connect pages.
     #[command(subcommand)]
     ConnectSettings(ConnectSettingsCommand),
-    /// List, show, add and delete connections.
+    /// List, show, add, test, revoke, export and delete connections.
     #[command(subcommand)]
     Connections(ConnectionsCommand),
     /// Set your own OAuth clients at apps.
@@ -129,6 +131,12 @@ pub(crate) struct ServerArgs {
     /// The Node 24 binary that runs steps.
     #[arg(long, env = "CAUSEWAY_NODE")]
     pub(crate) node: Option<PathBuf>,
+    /// The Python that runs steps in Python and bash, 3.11 or later. Default /usr/bin/python3.
+    #[arg(long, env = "CAUSEWAY_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+    /// The bash that runs steps in bash. Default /bin/bash.
+    #[arg(long, env = "CAUSEWAY_BASH")]
+    pub(crate) bash: Option<PathBuf>,
     /// A private network that may be reached, with a port if you like: 10.1.0.0/16 or
     /// 127.0.0.1/32:8401. May be given several times, or separated by commas.
     #[arg(long, env = "CAUSEWAY_NET_ALLOW", value_delimiter = ',', value_name = "RANGE")]
@@ -139,7 +147,8 @@ pub(crate) struct ServerArgs {
     /// How many invocations run at a time. Default 8.
     #[arg(long, env = "CAUSEWAY_CONCURRENCY", value_name = "N")]
     pub(crate) concurrency: Option<usize>,
-    /// How many started, unassigned sandboxes to keep once a workflow is deployed. Default 2.
+    /// How many started, unassigned sandboxes to keep for each of Node, Python and bash, once a
+    /// workflow that needs it is deployed. Default 2.
     #[arg(long, env = "CAUSEWAY_SPARE_SANDBOXES", value_name = "N")]
     pub(crate) spare_sandboxes: Option<usize>,
     #[command(flatten)]
@@ -327,49 +336,6 @@ pub(crate) enum WorkflowsCommand {
         client: ClientArgs,
         /// Its name or id.
         workflow: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ConnectionsCommand {
-    /// List connections.
-    List {
-        #[command(flatten)]
-        client: ClientArgs,
-    },
-    /// Show a connection; never its credential.
-    Show {
-        #[command(flatten)]
-        client: ClientArgs,
-        /// The connection.
-        id: String,
-    },
-    /// Add a connection with a key or a password.
-    Add {
-        #[command(flatten)]
-        client: ClientArgs,
-        /// The app.
-        #[arg(long)]
-        app: String,
-        /// Your own id of the customer.
-        #[arg(long)]
-        customer: String,
-        /// The name by which workflows refer to it.
-        #[arg(long)]
-        name: Option<String>,
-        /// How it proves itself: api_key, or basic for a user name and a password.
-        #[arg(long, default_value = "api_key")]
-        scheme: causeway_types::entity::Scheme,
-        /// A JSON object with the fields that the app asks for: @FILE, or - for standard input.
-        #[arg(long, value_name = "@FILE|-")]
-        fields: String,
-    },
-    /// Revoke a connection at the app and delete it.
-    Delete {
-        #[command(flatten)]
-        client: ClientArgs,
-        /// The connection.
-        id: String,
     },
 }
 

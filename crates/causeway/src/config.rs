@@ -7,6 +7,7 @@ pub(crate) use edge::EdgeConfig;
 use crate::cli::ServerArgs;
 use anyhow::{Context, bail};
 use causeway_net::AllowedRange;
+use causeway_sandbox::RuntimePaths;
 use causeway_store::StoreOptions;
 use causeway_vault::RootKeySpec;
 use edge::{EdgeFile, MailTable, RateLimitTable, SecurityTable, Top};
@@ -29,6 +30,8 @@ struct File {
     public_url: Option<String>,
     apps_dir: Option<PathBuf>,
     node: Option<PathBuf>,
+    python: Option<PathBuf>,
+    bash: Option<PathBuf>,
     concurrency: Option<usize>,
     spare_sandboxes: Option<usize>,
     listen_api: Option<String>,
@@ -67,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) public_url: Option<Url>,
     pub(crate) apps_dir: Option<PathBuf>,
     node: Option<PathBuf>,
+    python: Option<PathBuf>,
+    bash: Option<PathBuf>,
     pub(crate) net_allow: Vec<AllowedRange>,
     pub(crate) net_extra_roots: Option<PathBuf>,
     pub(crate) concurrency: usize,
@@ -131,6 +136,8 @@ impl Config {
             public_url: public_url.as_deref().map(read_public_url).transpose()?,
             apps_dir: args.apps_dir.or(file.apps_dir),
             node: args.node.or(file.node),
+            python: args.python.or(file.python),
+            bash: args.bash.or(file.bash),
             net_allow: allow
                 .iter()
                 .map(|range| range.parse::<AllowedRange>())
@@ -145,12 +152,19 @@ impl Config {
 }
 
 impl Config {
-    /// The Node binary that runs steps: the one configured, or one found beside this program.
-    pub(crate) fn node(&self) -> anyhow::Result<PathBuf> {
-        match &self.node {
-            Some(node) => Ok(node.clone()),
-            None => find_node(),
-        }
+    /// The programs that run steps: those configured; else Node as found beside this program, and
+    /// Python and bash where Debian installs them.
+    pub(crate) fn runtimes(&self) -> anyhow::Result<RuntimePaths> {
+        let node = match &self.node {
+            Some(node) => node.clone(),
+            None => find_node()?,
+        };
+        let found = RuntimePaths::with_node(node);
+        Ok(RuntimePaths {
+            python: self.python.clone().unwrap_or(found.python),
+            bash: self.bash.clone().unwrap_or(found.bash),
+            node: found.node,
+        })
     }
 }
 

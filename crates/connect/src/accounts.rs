@@ -10,7 +10,7 @@ use crate::customers::CustomerError;
 use crate::error::CredentialError;
 use crate::holder::Holder;
 use crate::listing::{Edge, Listed, Window, window};
-use crate::news::{News, announce};
+use crate::news::{Herald, News};
 use crate::proxy::{ProxyAnswer, ProxyCall, ProxyError};
 use crate::{Connect, Inner};
 use causeway_identity::action::{
@@ -187,8 +187,9 @@ impl Connect {
             if ids.is_empty() {
                 return Ok(given_up);
             }
+            let herald = inner.herald(tenant).await.map_err(ConnectionError::News)?;
             let tx = inner.store.write(permit.actor()).await?;
-            given_up += inner.give_up(tx, tenant, &ids).await?;
+            given_up += inner.give_up(tx, &herald, &ids).await?;
         }
     }
 
@@ -238,34 +239,40 @@ impl Inner {
     pub(crate) async fn give_up(
         &self,
         mut tx: WriteTx,
-        tenant: Tenant,
+        herald: &Herald,
         ids: &[ConnectionId],
-    ) -> causeway_store::Result<usize> {
-        let now = self.clock.now();
-        let mut events = Vec::new();
+    ) -> Result<usize, ConnectionError> {
+        let (tenant, now) = (herald.tenant(), self.clock.now());
+        let mut revoked = Vec::new();
         for id in ids.iter().copied() {
+            db!(tx, dialect::hold_connection(tenant, id))?;
             let present = db!(tx, connection::get(tenant, id))?
                 .filter(|one| one.state != ConnectionState::Revoked);
             let Some(present) = present else { continue };
-            db!(tx, connection::mark_revoked(tenant, id, now))?;
-            let revoked =
-                Connection { state: ConnectionState::Revoked, state_reason: None, ..present };
-            announce(&mut tx, tenant, &revoked, News::Revoked).await?;
-            events.push(Audit::ConnectionStateChanged {
-                connection: id,
-                state: "revoked".into(),
-                reason: "deleted".into(),
+            db!(tx, connection::mark_revoked(tenant, id, Some(now)))?;
+            revoked.push(Connection {
+                state: ConnectionState::Revoked,
+                state_reason: None,
+                ..present
             });
         }
-        // News before the first event of the chain: that is the order in which everybody locks.
-        let given_up = events.len();
-        match events.pop() {
+        // Changes, news, events of the chain: that is the order in which everybody locks.
+        for connection in &revoked {
+            herald.announce(&mut tx, connection, News::Revoked, now).await?;
+        }
+        let given_up = revoked.len();
+        let event = |one: Connection| Audit::ConnectionStateChanged {
+            connection: one.id,
+            state: "revoked".into(),
+            reason: "deleted".into(),
+        };
+        match revoked.pop() {
             None => tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?,
             Some(last) => {
-                for event in events {
-                    tx.record(tenant.workspace, now, event).await?;
+                for one in revoked {
+                    tx.record(tenant.workspace, now, event(one)).await?;
                 }
-                tx.commit(tenant.workspace, now, last).await?;
+                tx.commit(tenant.workspace, now, event(last)).await?;
             }
         }
         for id in ids {

@@ -2,6 +2,7 @@
 //! whether customers have agreed on other devices, tests of those that are in doubt, deletions that
 //! were left unfinished, and connect sessions that are over.
 
+use crate::connections::Ending;
 use crate::error::CredentialError;
 use crate::refresh::UNCONFIGURED;
 use crate::{Connect, Inner};
@@ -108,7 +109,9 @@ impl Inner {
             environment: one.environment_id,
         };
         if one.state == ConnectionState::Revoked {
-            if let Err(error) = self.end(tenant, Actor::Node(self.node), one.id).await {
+            if let Err(error) =
+                self.end(tenant, Actor::Node(self.node), one.id, Ending::Delete).await
+            {
                 tracing::warn!(connection = %one.id, error = %error, "ending a deletion");
             }
             return;
@@ -137,7 +140,7 @@ impl Inner {
             Ok(()) => Ok(()),
             Err(error) => {
                 tracing::warn!(connection = %one.id, error = %error, "a connection could not be looked after");
-                self.put_off(connection, &error).await
+                self.put_off(tenant, connection, &error).await
             }
         }
     }
@@ -145,10 +148,11 @@ impl Inner {
     /// Lets a connection wait, so that one that cannot be refreshed does not keep others from it.
     async fn put_off(
         &self,
+        tenant: Tenant,
         present: Connection,
         error: &CredentialError,
     ) -> Result<(), causeway_store::Error> {
-        let now = self.clock.now();
+        let (now, was) = (self.clock.now(), present.state);
         let mut later = Connection { refresh_at: Some(now.plus(PUT_OFF)), ..present };
         let unconfigured = matches!(error, CredentialError::Unconfigured { .. });
         let changed = unconfigured && later.state != ConnectionState::Failing;
@@ -158,8 +162,10 @@ impl Inner {
             later.updated_at = now;
         }
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
-        db!(tx, connection::update_state(&later))?;
-        if !changed {
+        // What was read before the attempt must not undo what came of it.
+        let held = db!(tx, dialect::hold_connection(tenant, later.id))?;
+        let written = held == Some(was) && db!(tx, connection::update_state(&later))?;
+        if !written || !changed {
             return tx.commit_bookkeeping(Bookkeeping::Refresh).await;
         }
         let event = Audit::ConnectionStateChanged {

@@ -6,14 +6,14 @@
 //! switched on again. A connection by keys whose call was answered with 401 is tried soon after.
 
 use crate::error::CredentialError;
-use crate::news::{News, announce};
+use crate::news::News;
 use crate::refresh::lease::Taken;
 use crate::refresh::outcome::Failure;
 use crate::refresh::{
     AGAIN_AFTER, APP_ERROR, Attempted, Open, Purpose, REFUSED, UNCONFIGURED, UNREACHABLE, Why, pace,
 };
 use crate::verify::VerifyError;
-use crate::{Connect, Inner, Page};
+use crate::{Connect, Inner};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, Bookkeeping, db};
 use causeway_types::entity::{Connection, ConnectionOverview, ConnectionRefresh, ConnectionState};
@@ -86,29 +86,6 @@ impl Connect {
         let reason = connection.state_reason.clone().filter(|_| !works);
         Ok(Tested { connection, problem: problem.or(reason) })
     }
-
-    /// A page of the environment's connections that nobody has used for so many days, newest
-    /// first, from before `before`. One that was never used counts from when it was made. Those
-    /// to apps that the caller may not touch are left out, so that a page may have fewer than
-    /// `limit`.
-    pub async fn idle_connections(
-        &self,
-        permit: &Permit<action::ReadConnections>,
-        days: u16,
-        before: Option<ConnectionId>,
-        limit: u16,
-    ) -> Result<Page<ConnectionOverview, ConnectionId>, CredentialError> {
-        let before = before.unwrap_or(ConnectionId::highest());
-        let unused_since = self.inner.clock.now().minus(Duration::from_hours(24 * u64::from(days)));
-        let more = i64::from(limit) + 1;
-        let mut conn = self.inner.store.read().await?;
-        let mut items = db!(conn, connection::idle(permit.tenant(), unused_since, before, more))?;
-        let full = items.len() > usize::from(limit);
-        items.truncate(usize::from(limit));
-        let next = if full { items.last().map(|one| one.id) } else { None };
-        items.retain(|one| permit.shows_app(&one.app));
-        Ok(Page { items, next })
-    }
 }
 
 impl Inner {
@@ -156,11 +133,12 @@ impl Inner {
         if matches!(refused, VerifyError::Refused { status: 403, .. }) || !refused.is_denial() {
             return Ok(Some(refused.public().into_owned()));
         }
+        let herald = self.herald(tenant).await?;
         let mut tx = self.store.write(actor).await?;
         let present = db!(tx, connection::get(tenant, id))?;
         if let Some(present) = present.filter(|now| now.fence == open.connection.fence) {
             let failure = Failure::needs_reauth(REFUSED, &refused.public());
-            self.change_in(tx, tenant, &present, failure, 1).await?;
+            self.change_in(tx, &herald, &present, failure, 1).await?;
         }
         Ok(None)
     }
@@ -226,6 +204,7 @@ impl Inner {
         let id = connection.id;
         let open = self.open(tenant, connection, Purpose::Upkeep).await?;
         let found = self.verify_open(&open).await;
+        let herald = self.herald(tenant).await?;
         let mut tx = self.store.write(actor).await?;
         let present = db!(tx, connection::get(tenant, id))?;
         let Some(present) = present.filter(|now| now.fence == open.connection.fence) else {
@@ -234,6 +213,7 @@ impl Inner {
         };
         let Err(refused) = found else {
             db!(tx, connection_refresh::settle(tenant.workspace, id, lease.fence, 0, 0))?;
+            let was = db!(tx, dialect::hold_connection(tenant, id))?;
             let (_, refresh_at) = pace::schedule(present.scheme, &open.stored, &*self.random);
             let now = self.clock.now();
             let healthy = Connection {
@@ -247,12 +227,13 @@ impl Inner {
                 },
                 ..present.clone()
             };
-            db!(tx, connection::update_state(&healthy))?;
-            if present.state == ConnectionState::Healthy {
+            // Given up or connected anew meanwhile, or it has worked all along.
+            let written = db!(tx, connection::update_state(&healthy))?;
+            if !written || was == Some(ConnectionState::Healthy) {
                 tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
                 return Ok(None);
             }
-            announce(&mut tx, tenant, &healthy, News::Recovered).await?;
+            herald.announce(&mut tx, &healthy, News::Recovered, now).await?;
             let event = Audit::ConnectionStateChanged {
                 connection: id,
                 state: healthy.state.to_string(),
@@ -270,7 +251,7 @@ impl Inner {
             }
             _ => Failure::failing(APP_ERROR, &sentence, 0),
         };
-        self.fail_in(tx, tenant, lease, &present, failure).await?;
+        self.fail_in(tx, &herald, lease, &present, failure).await?;
         Ok(None)
     }
 
@@ -286,7 +267,11 @@ impl Inner {
         let doubted = Connection { refresh_at: Some(now), ..connection.clone() };
         let written = async {
             let mut tx = self.store.write(Actor::Node(self.node)).await?;
-            db!(tx, connection::update_state(&doubted))?;
+            // What was read may be a moment old; it must not undo what has happened since.
+            let present = db!(tx, dialect::hold_connection(tenant, doubted.id))?;
+            if present == Some(ConnectionState::Healthy) {
+                db!(tx, connection::update_state(&doubted))?;
+            }
             tx.commit_bookkeeping(Bookkeeping::Refresh).await
         };
         if let Err(error) = written.await {

@@ -2,7 +2,7 @@
 
 use crate::apply::Values;
 use crate::flow::mcp;
-use crate::news::{News, announce};
+use crate::news::{News, NewsError};
 use crate::refresh::Purpose;
 use crate::refresh::lease::Taken;
 use crate::revoke::Revocation;
@@ -10,7 +10,8 @@ use crate::{Connect, Inner, Page};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{
-    Connection, ConnectionOverview, ConnectionState, RefreshPhase, Scheme,
+    Connection, ConnectionFilter, ConnectionOverview, ConnectionState, RefreshPhase,
+    RevocationOutcome, Scheme,
 };
 use causeway_types::{Actor, Code, Coded, ConnectionId, Tenant};
 use std::borrow::Cow;
@@ -20,13 +21,13 @@ use std::time::Duration;
 /// When the background goes on with a deletion that whoever began it has not ended.
 const TAKEN_UP_AFTER: Duration = Duration::from_mins(2);
 
-/// Which connections to list.
-#[derive(Debug, Clone, Default)]
-pub struct ConnectionFilter {
-    /// Those of the customer with this external id.
-    pub customer: Option<String>,
-    /// Those to the app of this slug.
-    pub app: Option<String>,
+/// What becomes of a connection whose app does not confirm that the grant has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Its record is deleted all the same: whoever deletes one wants it gone.
+    Delete,
+    /// It stays, revoked, so that the app can be asked again.
+    Contain,
 }
 
 /// A connection cannot be listed, shown or deleted.
@@ -41,6 +42,9 @@ pub enum ConnectionError {
     /// The process is ending; another node or the next start goes on.
     #[error("deleting {0} while the process ends")]
     Stopped(ConnectionId),
+    /// Nobody could be told of it, so that it was left as it is.
+    #[error(transparent)]
+    News(#[from] NewsError),
     /// The store failed.
     #[error("reading or writing the connection")]
     Store(#[from] causeway_store::Error),
@@ -52,6 +56,7 @@ impl Coded for ConnectionError {
             Self::Unknown => Code::NotFound,
             Self::Busy(_) => Code::StoreUnavailable,
             Self::Stopped(_) => Code::ShuttingDown,
+            Self::News(source) => source.code(),
             Self::Store(source) => source.code(),
         }
     }
@@ -63,6 +68,7 @@ impl Coded for ConnectionError {
                 "The connection {id} can no longer be used. It is deleted in the background within a few minutes."
             )
             .into(),
+            Self::News(source) => source.public(),
             Self::Store(source) => source.public(),
         }
     }
@@ -80,10 +86,9 @@ impl Connect {
         limit: u16,
     ) -> Result<Page<ConnectionOverview, ConnectionId>, ConnectionError> {
         let before = before.unwrap_or(ConnectionId::highest());
-        let (customer, app) = (filter.customer.as_deref(), filter.app.as_deref());
         let more = i64::from(limit) + 1;
         let mut conn = self.inner.store.read().await?;
-        let mut items = db!(conn, connection::page(permit.tenant(), customer, app, before, more))?;
+        let mut items = db!(conn, connection::page(permit.tenant(), filter, before, more))?;
         let full = items.len() > usize::from(limit);
         items.truncate(usize::from(limit));
         let next = if full { items.last().map(|one| one.id) } else { None };
@@ -112,17 +117,19 @@ impl Connect {
     ) -> Result<(), ConnectionError> {
         let (inner, tenant, actor) = (&self.inner, permit.tenant(), permit.actor());
         let now = inner.clock.now();
+        let herald = inner.herald(tenant).await?;
         let mut tx = inner.store.write(actor).await?;
+        db!(tx, dialect::hold_connection(tenant, id))?;
         let present = db!(tx, connection::get(tenant, id))?
             .filter(|one| permit.covers_app(&one.app).is_ok())
             .ok_or(ConnectionError::Unknown)?;
-        if !db!(tx, connection::mark_revoked(tenant, id, now.plus(TAKEN_UP_AFTER)))? {
+        if !db!(tx, connection::mark_revoked(tenant, id, Some(now.plus(TAKEN_UP_AFTER))))? {
             return Err(ConnectionError::Unknown);
         }
         if present.state != ConnectionState::Revoked {
             let revoked =
                 Connection { state: ConnectionState::Revoked, state_reason: None, ..present };
-            announce(&mut tx, tenant, &revoked, News::Revoked).await?;
+            herald.announce(&mut tx, &revoked, News::Revoked, now).await?;
         }
         let event = Audit::ConnectionStateChanged {
             connection: id,
@@ -133,7 +140,8 @@ impl Connect {
         inner.remembered.forget(tenant, id);
         // Not cut off if the caller goes away.
         let own = Arc::clone(inner);
-        let task = inner.tasks.spawn(async move { own.end(tenant, actor, id).await });
+        let task =
+            inner.tasks.spawn(async move { own.end(tenant, actor, id, Ending::Delete).await });
         task.await.map_err(|_| ConnectionError::Stopped(id))?
     }
 }
@@ -146,8 +154,10 @@ impl Inner {
         tenant: Tenant,
         actor: Actor,
         id: ConnectionId,
+        ending: Ending,
     ) -> Result<(), ConnectionError> {
         let _flight = self.flights.enter(id).await;
+        let mut held = None;
         let connection = match self.take_lease_in_time(tenant, id).await? {
             Taken::Lease(lease, connection) if lease.phase == RefreshPhase::Answered => {
                 let applied = self.apply_kept(tenant, &lease, *connection).await;
@@ -158,22 +168,57 @@ impl Inner {
                 let read = db!(conn, connection::get(tenant, id))?;
                 read.ok_or(ConnectionError::Unknown)?
             }
-            Taken::Lease(_, connection) => *connection,
+            Taken::Lease(lease, connection) => {
+                held = Some(lease);
+                *connection
+            }
             Taken::Held => return Err(ConnectionError::Busy(id)),
             // Another node was quicker.
             Taken::Gone => return Ok(()),
         };
         let outcome = self.give_back(tenant, &connection).await;
+        let (settled, reason) = match &outcome {
+            Revocation::Done => (RevocationOutcome::Revoked, None),
+            Revocation::NotOffered => (RevocationOutcome::NotOffered, None),
+            Revocation::Failed(why) => (RevocationOutcome::Failed, Some(why.as_str())),
+        };
+        let now = self.clock.now();
         let mut tx = self.store.write(actor).await?;
+        if let (Ending::Contain, Some(why)) = (ending, reason) {
+            if !db!(tx, connection_revocation::settle(tenant, id, settled, reason))? {
+                return Ok(());
+            }
+            // Whoever asks again need not wait for the end of the lease.
+            if let Some(lease) = held {
+                let (fence, failures) = (lease.fence, lease.failures);
+                let workspace = tenant.workspace;
+                db!(
+                    tx,
+                    connection_refresh::settle(workspace, id, fence, lease.unanswered, failures)
+                )?;
+            }
+            let event = Audit::ConnectionNotRevoked {
+                connection: id,
+                app: connection.app,
+                reason: why.to_owned(),
+            };
+            return Ok(tx.commit(tenant.workspace, now, event).await?);
+        }
         if !db!(tx, connection::delete(tenant, id))? {
             return Ok(());
         }
+        // After the connection, which whoever marks many locks first too.
+        db!(tx, connection_revocation::settle(tenant, id, settled, reason))?;
         let event = Audit::ConnectionDeleted {
             connection: id,
             app: connection.app,
             revoked_upstream: outcome.to_string(),
         };
-        tx.commit(tenant.workspace, self.clock.now(), event).await?;
+        tx.commit(tenant.workspace, now, event).await?;
+        if ending == Ending::Contain {
+            // Whoever contains many does it once for all.
+            return Ok(());
+        }
         if let Err(error) = self.store.forget_deleted().await {
             // The row is gone; the write-ahead log is overwritten with the next checkpoint.
             tracing::warn!(connection = %id, error = %error, "emptying the write-ahead log");

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::credential::Stored;
 use crate::error::InvalidInput;
 use crate::mint::MintError;
-use crate::news::{News, announce};
+use crate::news::{Herald, News, NewsError};
 use crate::refresh::pace;
 use crate::verify::{Account, VerifyError};
 use crate::{Connect, Inner, form, limits};
@@ -76,6 +76,9 @@ pub enum CreateError {
     /// The app does not take the credential.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// Nobody could be told of it.
+    #[error(transparent)]
+    News(#[from] NewsError),
     /// The credential could not be sealed.
     #[error("sealing the credential")]
     Vault(#[from] VaultError),
@@ -96,6 +99,7 @@ impl Coded for CreateError {
             Self::SessionUsed => Code::ConnectLinkSpent,
             Self::Mint(source) => source.code(),
             Self::Verify(source) => source.code(),
+            Self::News(source) => source.code(),
             Self::Vault(source) => source.code(),
             Self::Store(source) => source.code(),
         }
@@ -123,6 +127,7 @@ impl Coded for CreateError {
             Self::SessionUsed => "This link has been used. Ask for a new one.".into(),
             Self::Mint(source) => source.public(),
             Self::Verify(source) => source.public(),
+            Self::News(source) => source.public(),
             Self::Vault(source) => source.public(),
             Self::Store(source) => source.public(),
         }
@@ -150,6 +155,28 @@ pub(crate) struct Prepared {
     renew: bool,
 }
 
+/// A connection that was written in a transaction, before anybody is told of it.
+pub(crate) struct Written {
+    connection: Connection,
+    news: Option<News>,
+    audit: Audit,
+}
+
+impl Written {
+    /// Tells of it, after the transaction's last change. It commits with the event returned.
+    pub(crate) async fn announce(
+        self,
+        tx: &mut WriteTx,
+        herald: &Herald,
+        now: Timestamp,
+    ) -> Result<Audit, NewsError> {
+        if let Some(news) = self.news {
+            herald.announce(tx, &self.connection, news, now).await?;
+        }
+        Ok(self.audit)
+    }
+}
+
 impl Connect {
     /// Makes a connection from a credential that the company holds already. The app is asked
     /// first whether it takes it.
@@ -170,9 +197,11 @@ impl Connect {
         let customer = inner.new_customer(tenant, &new.customer, now);
         let target = Target::New { customer: customer.id, app: new.app.clone(), name };
         let mut prepared = inner.prepare(tenant, app, target, verified).await?;
+        let herald = inner.herald(tenant).await?;
         let mut tx = inner.store.write(permit.actor()).await?;
         prepared.connection.customer_id = have_customer(&mut tx, tenant, &customer).await?;
-        let event = inner.write(&mut tx, tenant, &prepared).await?;
+        let written = inner.write(&mut tx, tenant, &prepared).await?;
+        let event = written.announce(&mut tx, &herald, now).await?;
         tx.commit(tenant.workspace, now, event).await?;
         Ok(prepared.overview(new.customer))
     }
@@ -289,13 +318,13 @@ impl Inner {
         Ok(Prepared { connection, renew })
     }
 
-    /// Writes it in the caller's transaction; the caller commits with the event returned.
+    /// Writes it in the caller's transaction.
     pub(crate) async fn write(
         &self,
         tx: &mut WriteTx,
         tenant: Tenant,
         prepared: &Prepared,
-    ) -> Result<Audit, CreateError> {
+    ) -> Result<Written, CreateError> {
         let new = &prepared.connection;
         if !prepared.renew {
             db!(tx, connection::insert(new)).map_err(|error| match error {
@@ -304,15 +333,16 @@ impl Inner {
                 }
                 other => other.into(),
             })?;
-            announce(tx, tenant, new, News::Created).await?;
-            return Ok(Audit::ConnectionCreated {
+            let audit = Audit::ConnectionCreated {
                 connection: new.id,
                 customer: new.customer_id,
                 app: new.app.clone(),
-            });
+            };
+            return Ok(Written { connection: new.clone(), news: Some(News::Created), audit });
         }
         // First, so that no refresh of the old credential can end between here and the commit.
         db!(tx, connection_refresh::supersede(tenant.workspace, new.id))?;
+        db!(tx, dialect::hold_connection(tenant, new.id))?;
         let present = db!(tx, connection::get(tenant, new.id))?
             .filter(|present| present.state != ConnectionState::Revoked)
             .ok_or(CreateError::Gone(new.id))?;
@@ -326,10 +356,9 @@ impl Inner {
         if !db!(tx, connection::update_credential(&renewed))? {
             return Err(CreateError::Gone(new.id));
         }
-        if present.state != ConnectionState::Healthy {
-            announce(tx, tenant, &renewed, News::Recovered).await?;
-        }
-        Ok(Audit::ConnectionReconnected { connection: new.id })
+        let news = (present.state != ConnectionState::Healthy).then_some(News::Recovered);
+        let audit = Audit::ConnectionReconnected { connection: new.id };
+        Ok(Written { connection: renewed, news, audit })
     }
 }
 

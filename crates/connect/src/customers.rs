@@ -1,6 +1,6 @@
 //! Customers: listing and deleting them.
 
-use crate::connections::ConnectionError;
+use crate::connections::{ConnectionError, Ending};
 use crate::listing::{Listed, Window, window};
 use crate::{Connect, Inner};
 use causeway_identity::{Denied, Permit, action};
@@ -114,11 +114,12 @@ impl Inner {
         actor: Actor,
         id: CustomerId,
     ) -> Result<Vec<ConnectionId>, CustomerError> {
+        let herald = self.herald(tenant).await.map_err(ConnectionError::News)?;
         let mut tx = self.store.write(actor).await?;
         db!(tx, customer::delete_sessions(tenant, id))?;
         let connections = db!(tx, customer::connections(tenant, id))?;
         // Without any, only sessions end here; the end of the customer is written down below.
-        self.give_up(tx, tenant, &connections).await?;
+        self.give_up(tx, &herald, &connections).await?;
         Ok(connections)
     }
 
@@ -137,7 +138,7 @@ impl Inner {
                 ended = ended.and(outcome(running.join_next().await, id));
             }
             let own = Arc::clone(self);
-            running.spawn(async move { own.end(tenant, actor, id).await });
+            running.spawn(async move { own.end(tenant, actor, id, Ending::Delete).await });
         }
         while let Some(done) = running.join_next().await {
             ended = ended.and(outcome(Some(done), ConnectionId::lowest()));

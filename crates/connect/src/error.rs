@@ -1,5 +1,6 @@
 //! Errors that several operations share.
 
+use crate::news::NewsError;
 use crate::token_endpoint::EndpointError;
 use causeway_types::{Code, Coded, ConnectionId, Timestamp};
 use causeway_vault::VaultError;
@@ -73,6 +74,9 @@ pub enum CredentialError {
     /// The request to the token endpoint could not be built.
     #[error("asking the token endpoint")]
     Endpoint(#[source] EndpointError),
+    /// Nobody could be told how the connection is now.
+    #[error(transparent)]
+    News(#[from] NewsError),
     /// The credential could not be opened or sealed.
     #[error("opening the credential")]
     Vault(#[from] VaultError),
@@ -97,6 +101,7 @@ impl Coded for CredentialError {
             Self::Unconfigured { .. } => Code::MissingOAuthClient,
             Self::Stopped { .. } => Code::ShuttingDown,
             Self::Endpoint(_) | Self::Corrupt { .. } => Code::Internal,
+            Self::News(source) => source.code(),
             Self::Vault(source) => source.code(),
             Self::Store(source) => source.code(),
         }
@@ -123,6 +128,7 @@ impl Coded for CredentialError {
                 "The connection cannot be used. The server's log has the details under this request's id."
                     .into()
             }
+            Self::News(source) => source.public(),
             Self::Vault(source) => source.public(),
             Self::Store(source) => source.public(),
         }

@@ -26,6 +26,7 @@ pub(crate) use mcp::FIELDS as MCP_FIELDS;
 use crate::client::Client;
 use crate::form;
 use crate::link::{LinkError, Opened};
+use crate::overrides::fill;
 use crate::state::{self, Binding, FlowSecret};
 use crate::{Connect, Inner};
 use causeway_catalog::App;
@@ -33,8 +34,7 @@ use causeway_identity::token::{Browser, Plain};
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::{ConnectSession, Connection, OAuthClient, OAuthFlow, Scheme};
 use causeway_types::{
-    Actor, Coded, ConnectionId, OAuthClientId, OAuthFlowId, Place, SecretString, Tenant, Timestamp,
-    chain,
+    Actor, ConnectionId, OAuthClientId, OAuthFlowId, Place, SecretString, Tenant, Timestamp,
 };
 use context::Context;
 use std::collections::BTreeMap;
@@ -146,26 +146,13 @@ impl Connect {
     ) -> Result<Started, FlowError> {
         let inner = &self.inner;
         let opened = inner.opened(token, browser, choice.app.as_deref()).await?;
-        let scheme = choice.scheme.unwrap_or(Scheme::Oauth2);
-        let unsupported = || unsupported(opened.app, scheme);
-        if !opened.app.schemes().contains(&scheme.as_str()) {
-            return Err(unsupported());
+        let begun = inner.begin_flow(&opened, choice).await;
+        if let Err(error) = &begun
+            && error.is_of_app()
+        {
+            inner.keep_failure((opened.tenant.workspace, opened.session.id), None, error).await;
         }
-        let context = Context {
-            fields: form::read(opened.app, scheme, choice.fields)?,
-            popup: choice.popup,
-            ..Context::default()
-        };
-        match scheme {
-            Scheme::Oauth2 => inner.begin_oauth2(&opened, context).await.map(Started::Browser),
-            Scheme::Oauth1 => inner.begin_oauth1(&opened, context).await.map(Started::Browser),
-            Scheme::Installation => {
-                inner.begin_installation(&opened, context).await.map(Started::Browser)
-            }
-            Scheme::Mcp => inner.begin_mcp(&opened, context).await.map(Started::Browser),
-            Scheme::Device => inner.begin_device(&opened, context).await.map(Started::Device),
-            _ => Err(unsupported()),
-        }
+        begun
     }
 
     /// Ends a flow with what the browser brought back: gets the credential, tries it, seals it,
@@ -183,7 +170,8 @@ impl Connect {
         let flow = matched.flow.clone();
         let finished = inner.finish_matched(matched, callback).await;
         if let Err(error) = &finished {
-            inner.keep_outcome(&flow, error).await;
+            let of = (flow.workspace_id, flow.connect_session_id);
+            inner.keep_failure(of, Some(flow.id), error).await;
         }
         finished
     }
@@ -206,6 +194,35 @@ impl Connect {
 }
 
 impl Inner {
+    /// Begins a flow with a link that is this browser's.
+    async fn begin_flow(&self, opened: &Opened<'_>, choice: Choice) -> Result<Started, FlowError> {
+        let scheme = choice.scheme.unwrap_or(Scheme::Oauth2);
+        let unsupported = || unsupported(opened.app, scheme);
+        if !opened.app.schemes().contains(&scheme.as_str()) {
+            return Err(unsupported());
+        }
+        let filled = self.filled_for(&opened.session, opened.app).await.map_err(LinkError::from)?;
+        let fields = fill::over(opened.app, scheme, choice.fields, &filled);
+        let context = Context {
+            fields: form::read(opened.app, scheme, fields).map_err(|wrong| {
+                fill::unfit(&wrong, &filled)
+                    .map_or(FlowError::Invalid(wrong), |unfit| LinkError::from(unfit).into())
+            })?,
+            popup: choice.popup,
+            ..Context::default()
+        };
+        match scheme {
+            Scheme::Oauth2 => self.begin_oauth2(opened, context).await.map(Started::Browser),
+            Scheme::Oauth1 => self.begin_oauth1(opened, context).await.map(Started::Browser),
+            Scheme::Installation => {
+                self.begin_installation(opened, context).await.map(Started::Browser)
+            }
+            Scheme::Mcp => self.begin_mcp(opened, context).await.map(Started::Browser),
+            Scheme::Device => self.begin_device(opened, context).await.map(Started::Device),
+            _ => Err(unsupported()),
+        }
+    }
+
     /// Ends a flow whose state was checked.
     async fn finish_matched(
         &self,
@@ -382,20 +399,6 @@ impl Inner {
         let Some(id) = session.reconnect_id else { return Ok(None) };
         let mut conn = self.store.read().await?;
         Ok(db!(conn, connection::get(tenant, id))?)
-    }
-
-    /// Keeps why nothing came of a flow, for the page that waits for it.
-    async fn keep_outcome(&self, flow: &OAuthFlow, error: &FlowError) {
-        let outcome = format!("{}\n{}", error.code().as_str(), error.public());
-        let kept = async {
-            let mut tx = self.store.write(Actor::Customer(flow.connect_session_id)).await?;
-            let (workspace, id) = (flow.workspace_id, flow.id);
-            db!(tx, connect_session::set_outcome(workspace, id, &outcome))?;
-            tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await
-        };
-        if let Err(error) = kept.await {
-            tracing::warn!(flow = %flow.id, error = chain(&error), "a flow's outcome is not kept");
-        }
     }
 }
 

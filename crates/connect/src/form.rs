@@ -236,6 +236,15 @@ fn row_fields(app: &App, scheme: Scheme) -> impl Iterator<Item = &Field> {
     app.fields.iter().chain(own_fields(app, scheme))
 }
 
+/// Checks a value for a field of the app or of any of its schemes.
+///
+/// # Errors
+/// As of [`read`].
+pub(crate) fn check_any(app: &App, field: &FieldView, text: &str) -> Result<(), InvalidInput> {
+    let of_schemes = Scheme::ALL.iter().flat_map(|scheme| own_fields(app, *scheme));
+    check(app.fields.iter().chain(of_schemes), field, cut(text, field))
+}
+
 fn check<'a>(
     mut row: impl Iterator<Item = &'a Field>,
     field: &FieldView,

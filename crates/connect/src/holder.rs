@@ -11,9 +11,9 @@ use crate::sessions::{NewSession, SessionCreated, SessionError, tenant_of};
 use crate::{Connect, Inner};
 use causeway_identity::action::{Action, ActionName, CustomerAction};
 use causeway_identity::{Denied, DeniedReason, Permit, action};
-use causeway_store::{Bookkeeping, db};
+use causeway_store::db;
 use causeway_types::entity::ConnectSession;
-use causeway_types::{Actor, Code, Coded, ConnectSessionId, Place, Tenant};
+use causeway_types::{Actor, Code, Coded, ConnectSessionId, Tenant};
 use causeway_vault::VaultError;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -71,11 +71,11 @@ pub enum TokenError {
         /// What is another.
         what: &'static str,
     },
-    /// What the override fills in does not read: a defect.
-    #[error("reading the app override of a connect token")]
-    CorruptOverride,
-    /// The token could not be sealed, or its override not opened.
-    #[error("sealing a connect token, or opening its override")]
+    /// What its override fills in cannot be read.
+    #[error(transparent)]
+    Filled(#[from] FilledError),
+    /// The token could not be sealed or opened.
+    #[error("sealing or opening a connect token")]
     Vault(#[from] VaultError),
     /// The store failed.
     #[error("reading or writing a connect token")]
@@ -91,15 +91,6 @@ impl From<LinkError> for TokenError {
     }
 }
 
-impl From<FilledError> for TokenError {
-    fn from(error: FilledError) -> Self {
-        match error {
-            FilledError::Corrupt(_) => Self::CorruptOverride,
-            FilledError::Vault(source) => Self::Vault(source),
-        }
-    }
-}
-
 impl Coded for TokenError {
     fn code(&self) -> Code {
         match self {
@@ -107,7 +98,7 @@ impl Coded for TokenError {
             Self::Invalid(_) => Code::InvalidRequest,
             Self::Refused(_) => Code::Unauthenticated,
             Self::Other { .. } => Code::NotFound,
-            Self::CorruptOverride => Code::Internal,
+            Self::Filled(source) => source.code(),
             Self::Vault(source) => source.code(),
             Self::Store(source) => source.code(),
         }
@@ -124,9 +115,7 @@ impl Coded for TokenError {
                 "The connect token is not for this {what}, or this customer has no such {what}."
             )
             .into(),
-            Self::CorruptOverride => {
-                "What is kept of the app override cannot be used. Make it anew.".into()
-            }
+            Self::Filled(source) => source.public(),
             Self::Vault(source) => source.public(),
             Self::Store(source) => source.public(),
         }
@@ -204,7 +193,7 @@ impl Connect {
     /// Makes a token. It works for four hours at most, and makes one connection.
     ///
     /// # Errors
-    /// [`TokenError`]. Nothing that could be used is left then.
+    /// [`TokenError`].
     pub async fn create_token(
         &self,
         permit: &Permit<action::WriteConnections>,
@@ -217,22 +206,8 @@ impl Connect {
             let message = "a token works for 60 to 14,400 seconds";
             return Err(InvalidInput::new("expires_in", message).into());
         }
-        let reported = new.session.webhook_url.is_some();
         let session = NewSession { lifetime: Some(lifetime), ..new.session };
-        let made = self.create_session(permit, session).await?;
-        let (inner, workspace) = (&self.inner, permit.workspace());
-        // Kept only where the outcome is reported: the report names the token.
-        let kept = if reported {
-            let place = Place::ConnectToken(made.id);
-            let bytes = made.token.expose().as_bytes();
-            Some(inner.vault.seal(workspace, &place, bytes).await?)
-        } else {
-            None
-        };
-        let mut tx = inner.store.write(permit.actor()).await?;
-        db!(tx, connect_token::make(workspace, made.id, &scope, kept.as_ref()))?;
-        tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
-        Ok(made)
+        Ok(self.make_session(permit, session, Some(&scope)).await?)
     }
 
     /// The customer who holds a token: `cwl_…`, as links carry it.

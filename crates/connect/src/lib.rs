@@ -39,11 +39,11 @@ mod mint;
 mod news;
 mod oauth_clients;
 mod overrides;
-mod project_webhook;
 mod projects;
 mod proxy;
 pub mod refresh;
 mod report;
+mod revocations;
 mod revoke;
 mod sessions;
 mod settings;
@@ -60,7 +60,7 @@ pub use broker::{
 };
 pub use check::Tested;
 pub use client_records::{LabelledClient, OAuthClientChange};
-pub use connections::{ConnectionError, ConnectionFilter};
+pub use connections::ConnectionError;
 pub use crash::{CrashPoint, CrashPoints, NoCrash};
 pub use create::{CreateError, NewConnection};
 pub use customers::CustomerError;
@@ -77,18 +77,22 @@ pub use holder::{Holder, NewToken, TOKEN_LIFETIME, TokenError};
 pub use link::{AppChoice, AppView, How, LinkError, LinkView, Reconnect, SchemeView};
 pub use listing::{Edge, Listed, Window};
 pub use mint::MintError;
+pub use news::NewsError;
 pub use oauth_clients::{NewOAuthClient, OAuthClientError, OAuthClientView, client_fields};
-pub use overrides::{AppOverrideError, AppOverrideView, NewAppOverride, custom_fields};
-pub use project_webhook::{ProjectWebhookError, ProjectWebhookView};
+pub use overrides::{
+    AppOverrideError, AppOverrideView, FilledError, NewAppOverride, custom_fields,
+};
 pub use projects::{ConnectProject, MAX_LOGO, ProjectChange, ProjectError};
 pub use proxy::{CallPolicy, CallRate, PolicyError, ProxyAnswer, ProxyCall, ProxyError};
-pub use report::Report;
+pub use report::{Outcome, Report, Words};
+pub use revocations::{RevocationError, RevocationProgress};
 pub use sessions::{NewSession, SessionCreated, SessionError, SessionView};
 pub use settings::{Appearance, Settings, SettingsError, Theme};
 pub use token_view::{TokenAsk, TokenView};
 pub use verify::VerifyError;
 
 pub use causeway_net::BodyError;
+pub use causeway_types::entity::ConnectionFilter;
 
 use causeway_catalog::{Catalog, HostPattern};
 use causeway_net::HttpClient;
@@ -96,8 +100,10 @@ use causeway_store::Store;
 use causeway_types::entity::Connection;
 use causeway_types::{Clock, NodeId, Randomness, chain};
 use causeway_vault::Vault;
+use causeway_webhooks::Webhooks;
 use refresh::Flights;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use url::Url;
 use uses::Uses;
@@ -110,6 +116,10 @@ pub struct ConnectParts {
     pub vault: Vault,
     /// Reaches the apps.
     pub http: HttpClient,
+    /// Tells the company what happens to connections.
+    pub webhooks: Webhooks,
+    /// Puts the outcomes of connect sessions into words.
+    pub words: Arc<Words>,
     /// Knows the apps.
     pub catalog: Arc<Catalog>,
     /// The time.
@@ -132,6 +142,8 @@ struct Inner {
     store: Store,
     vault: Vault,
     http: HttpClient,
+    webhooks: Webhooks,
+    words: Arc<Words>,
     catalog: Arc<Catalog>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
@@ -148,6 +160,8 @@ struct Inner {
     budgets: proxy::Budgets,
     /// Connections that were opened a moment ago, for the proxy.
     remembered: proxy::Remembered,
+    /// Wakes whoever revokes connections.
+    revocations: Notify,
     /// How many calls were made.
     usage: proxy::Usage,
     /// What must not be cut off because its caller went away: refreshes and deletions.
@@ -166,13 +180,25 @@ pub struct Page<T, I> {
 impl Connect {
     /// Puts the parts together. Nothing runs yet; see [`Connect::run_background`].
     pub fn new(parts: ConnectParts) -> Self {
-        let ConnectParts { store, vault, http, catalog, clock, random, callback_url, crash } =
-            parts;
+        let ConnectParts {
+            store,
+            vault,
+            http,
+            webhooks,
+            words,
+            catalog,
+            clock,
+            random,
+            callback_url,
+            crash,
+        } = parts;
         let node = NodeId::generate(clock.now(), &*random);
         let inner = Inner {
             store,
             vault,
             http,
+            webhooks,
+            words,
             catalog,
             clock,
             random,
@@ -184,6 +210,7 @@ impl Connect {
             doubts: check::Doubts::default(),
             budgets: proxy::Budgets::default(),
             remembered: proxy::Remembered::default(),
+            revocations: Notify::new(),
             usage: proxy::Usage::default(),
             tasks: TaskTracker::new(),
         };

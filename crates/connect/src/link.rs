@@ -2,6 +2,7 @@
 
 use crate::form::{self, FieldView};
 use crate::limits::shown;
+use crate::overrides::{FilledError, fill};
 use crate::sessions::tenant_of;
 use crate::settings::{self, Settings, Theme};
 use crate::{Connect, Inner};
@@ -11,7 +12,7 @@ use causeway_store::{Bookkeeping, ReadConn, db};
 use causeway_types::entity::{ConnectSession, Scheme};
 use causeway_types::{Actor, Code, Coded, Tenant, Timestamp};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a connect page shows.
 #[derive(Debug, Clone)]
@@ -123,6 +124,9 @@ pub enum LinkError {
     /// The link is for any app, and none was chosen.
     #[error("going on without an app")]
     NoApp,
+    /// What the company fills in cannot be used.
+    #[error(transparent)]
+    Filled(#[from] FilledError),
     /// The store failed.
     #[error("reading the connect session")]
     Store(#[from] causeway_store::Error),
@@ -135,6 +139,7 @@ impl Coded for LinkError {
                 Code::ConnectLinkSpent
             }
             Self::UnknownApp { .. } | Self::NoApp => Code::UnknownApp,
+            Self::Filled(source) => source.code(),
             Self::Store(source) => source.code(),
         }
     }
@@ -155,6 +160,7 @@ impl Coded for LinkError {
                 format!("The app `{app}` cannot be connected with this link. Ask whoever sent you the link.").into()
             }
             Self::NoApp => "Choose the app to connect first.".into(),
+            Self::Filled(source) => source.public(),
             Self::Store(source) => source.public(),
         }
     }
@@ -196,6 +202,10 @@ impl Connect {
             (None, None) => None,
             (_, chosen) => Some(inner.app_of(&session, chosen)?),
         };
+        let filled = match app {
+            Some(app) => inner.filled_for(&session, app).await?,
+            None => BTreeMap::new(),
+        };
         let mut conn = inner.store.read().await?;
         let customer =
             db!(conn, customer::get(tenant, session.customer_id))?.ok_or(LinkError::Unknown)?;
@@ -223,11 +233,15 @@ impl Connect {
             allowed_origins: session.allowed_origins.split_whitespace().map(Into::into).collect(),
             expires_at: session.expires_at,
             apps,
-            app: app.map(|app| AppView {
-                slug: app.slug.to_string(),
-                name: app.name.clone(),
-                fields: form::of_app(app),
-                schemes: schemes(app, has_client(app), inner.is_https()),
+            app: app.map(|app| {
+                let mut view = AppView {
+                    slug: app.slug.to_string(),
+                    name: app.name.clone(),
+                    fields: form::of_app(app),
+                    schemes: schemes(app, has_client(app), inner.is_https()),
+                };
+                fill::hide(&mut view, &filled);
+                view
             }),
             return_url: session.return_url,
         })

@@ -1,5 +1,9 @@
 //! App overrides: what the company fills in for its customers when they connect an app, and the
-//! client that it connects them with.
+//! client that it connects them with. What that does to a form is in [`fill`].
+
+pub(crate) mod fill;
+
+pub use fill::FilledError;
 
 use crate::error::InvalidInput;
 use crate::form::{self, FieldView};
@@ -11,10 +15,10 @@ use causeway_identity::{Denied, Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{AppOverride, Scheme};
 use causeway_types::{
-    AppOverrideId, Code, Coded, OAuthClientId, Place, SecretBytes, SecretString, Tenant, Timestamp,
+    AppOverrideId, Code, Coded, OAuthClientId, Place, SecretString, Tenant, Timestamp,
 };
 use causeway_vault::VaultError;
-use serde::Deserialize;
+use fill::{Filled, known_fields};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -74,10 +78,10 @@ pub enum AppOverrideError {
     #[error(transparent)]
     Invalid(#[from] InvalidInput),
     /// What is stored does not read: a defect.
-    #[error("reading the fields of {0}")]
-    Corrupt(AppOverrideId),
-    /// The values could not be sealed or opened.
-    #[error("sealing or opening the fields of an app override")]
+    #[error(transparent)]
+    Filled(#[from] FilledError),
+    /// The values could not be sealed.
+    #[error("sealing the fields of an app override")]
     Vault(#[from] VaultError),
     /// The store failed.
     #[error("reading or writing app overrides")]
@@ -91,7 +95,7 @@ impl Coded for AppOverrideError {
             Self::UnknownApp => Code::UnknownApp,
             Self::Denied(source) => source.code(),
             Self::Invalid(_) => Code::InvalidRequest,
-            Self::Corrupt(_) => Code::Internal,
+            Self::Filled(source) => source.code(),
             Self::Vault(source) => source.code(),
             Self::Store(source) => source.code(),
         }
@@ -106,21 +110,12 @@ impl Coded for AppOverrideError {
             }
             Self::Denied(source) => source.public(),
             Self::Invalid(source) => source.public(),
-            Self::Corrupt(_) => {
-                "What is kept of this app override cannot be used. Make it anew.".into()
-            }
+            Self::Filled(source) => source.public(),
             Self::Vault(source) => source.public(),
             Self::Store(source) => source.public(),
         }
     }
 }
-
-/// The values of an override by the names of their fields.
-pub(crate) type Filled = BTreeMap<String, SecretString>;
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Stored(Filled);
 
 impl Connect {
     /// A window of the environment's overrides.
@@ -287,13 +282,6 @@ impl Inner {
             .ok_or(AppOverrideError::UnknownOAuthClient)
     }
 
-    /// What an override fills in.
-    pub(crate) async fn filled_in(&self, one: &AppOverride) -> Result<Filled, FilledError> {
-        let place = Place::AppOverrideFields(one.id);
-        let opened = self.vault.open(one.workspace_id, &place, &one.fields).await?;
-        read(&opened).ok_or(FilledError::Corrupt(one.id))
-    }
-
     async fn override_view(&self, row: AppOverride) -> Result<AppOverrideView, AppOverrideError> {
         let filled = self.filled_in(&row).await?;
         let app = self.catalog.get(&row.app);
@@ -311,26 +299,6 @@ impl Inner {
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
-    }
-}
-
-/// What an override fills in cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FilledError {
-    /// What is stored does not read: a defect.
-    #[error("reading the fields of {0}")]
-    Corrupt(AppOverrideId),
-    /// It did not open.
-    #[error("opening the fields of an app override")]
-    Vault(#[from] VaultError),
-}
-
-impl From<FilledError> for AppOverrideError {
-    fn from(error: FilledError) -> Self {
-        match error {
-            FilledError::Corrupt(id) => Self::Corrupt(id),
-            FilledError::Vault(source) => Self::Vault(source),
-        }
     }
 }
 
@@ -352,17 +320,8 @@ pub fn custom_fields(app: &App) -> Vec<FieldView> {
     fields
 }
 
-/// The fields of an app and of all its schemes. One that is secret anywhere is secret.
-fn known_fields(app: &App) -> BTreeMap<String, FieldView> {
-    let of_schemes = Scheme::ALL.iter().flat_map(|scheme| form::of_scheme(app, *scheme));
-    let mut known: BTreeMap<String, FieldView> = BTreeMap::new();
-    for mut field in form::of_app(app).into_iter().chain(of_schemes) {
-        field.secret |= known.get(&field.name).is_some_and(|other| other.secret);
-        known.insert(field.name.clone(), field);
-    }
-    known
-}
-
+/// The values as somebody wants them, checked as a customer's own would be. One that is empty fills
+/// nothing in; `None` keeps the one of `kept`.
 fn read_fields(
     app: &App,
     given: BTreeMap<String, Option<SecretString>>,
@@ -378,9 +337,9 @@ fn read_fields(
             return Err(InvalidInput::new("cfmap", message));
         };
         let value = match value {
+            Some(value) if value.expose().is_empty() => continue,
             Some(value) => {
-                let multiline = field.format == causeway_catalog::FieldFormat::Multiline;
-                limits::value(&name, value.expose(), multiline)?;
+                form::check_any(app, field, value.expose())?;
                 value
             }
             None => match kept.remove(&name) {
@@ -390,11 +349,13 @@ fn read_fields(
         };
         fields.insert(name, value);
     }
-    Ok(fields)
-}
-
-fn read(opened: &SecretBytes) -> Option<Filled> {
-    serde_json::from_slice::<Stored>(opened.expose()).ok().map(|stored| stored.0)
+    match fill::open_host(app, &fields) {
+        Some(host) => Err(InvalidInput::new(
+            &host,
+            "say which host it is: otherwise a customer could have the secrets that you fill in sent to a host of their own",
+        )),
+        None => Ok(fields),
+    }
 }
 
 fn to_bytes(fields: &Filled) -> Zeroizing<Vec<u8>> {

@@ -199,7 +199,10 @@ impl Inner {
             self.doubt(tenant, &open.connection).await;
             return Ok((answer, open));
         };
-        let renewed = match self.renew_now(tenant, id, &token).await {
+        let outcome = self.renew_now(tenant, id, &token).await;
+        // Whatever came of it: the next call shall see the connection as it is now.
+        self.remembered.forget(tenant, id);
+        let renewed = match outcome {
             Ok(Some(renewed)) => renewed,
             // Nothing to renew with; the app's own words say it best.
             Ok(None) => return Ok((answer, open)),
@@ -208,7 +211,6 @@ impl Inner {
                 return Ok((answer, open));
             }
         };
-        self.remembered.forget(tenant, id);
         if !attempt.body.is_at_hand() {
             return Ok((answer, open));
         }

@@ -12,6 +12,7 @@ use causeway_types::{
     Code, Coded, ConnectSessionId, ConnectionId, CustomerId, OAuthClientId, SecretString, Tenant,
     Timestamp,
 };
+use causeway_vault::VaultError;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub struct NewSession {
     pub return_url: Option<String>,
     /// Where the customer is sent if it did not work; they stay on the page if `None`.
     pub error_url: Option<String>,
-    /// Where the outcome is posted to.
+    /// Where the outcome is reported to.
     pub webhook_url: Option<String>,
     /// The connection to renew instead of making another. Its customer and app must be those
     /// named here.
@@ -111,6 +112,9 @@ pub enum SessionError {
     /// There is no such session.
     #[error("finding the connect session")]
     Unknown,
+    /// What its reports need could not be sealed.
+    #[error("sealing the token of a connect session")]
+    Vault(#[from] VaultError),
     /// The store failed.
     #[error("writing the connect session")]
     Store(#[from] causeway_store::Error),
@@ -125,6 +129,7 @@ impl Coded for SessionError {
             Self::MissingOAuthClient { .. } => Code::MissingOAuthClient,
             Self::NameTaken { .. } => Code::ConnectionNameTaken,
             Self::UnknownConnection | Self::UnknownOAuthClient | Self::Unknown => Code::NotFound,
+            Self::Vault(source) => source.code(),
             Self::Store(source) => source.code(),
         }
     }
@@ -151,6 +156,7 @@ impl Coded for SessionError {
                 "The connection to renew does not exist, or is not this customer's at this app.".into()
             }
             Self::Unknown => "There is no such connect session in this environment.".into(),
+            Self::Vault(source) => source.public(),
             Self::Store(source) => source.public(),
         }
     }
@@ -171,6 +177,16 @@ impl Connect {
         permit: &Permit<action::WriteConnections>,
         new: NewSession,
     ) -> Result<SessionCreated, SessionError> {
+        self.make_session(permit, new, None).await
+    }
+
+    /// Makes a session. With a scope, its token is good for calls of the API.
+    pub(crate) async fn make_session(
+        &self,
+        permit: &Permit<action::WriteConnections>,
+        new: NewSession,
+        scope: Option<&str>,
+    ) -> Result<SessionCreated, SessionError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
         let lifetime = check(&new)?;
         let own = inner.settings_of(tenant).await?;
@@ -181,13 +197,24 @@ impl Connect {
         }
         let now = inner.clock.now();
         let customer = inner.new_customer(tenant, &new.customer, now);
+        let id = ConnectSessionId::generate(now, &*inner.random);
         let token = Plain::<Link>::generate(&*inner.random);
+        let digest = token.digest().to_vec();
+        let token = token.reveal();
+        // The token is kept only where the outcome is reported: the reports name it.
+        let to_project = scope.is_some() && inner.webhooks.has_project_webhook(tenant).await?;
+        let url = new.webhook_url.as_deref();
+        let kept = if url.is_some() || to_project {
+            Some(inner.keep_for_reports(tenant.workspace, id, (&token, url)).await?)
+        } else {
+            None
+        };
 
         let mut tx = inner.store.write(permit.actor()).await?;
         let customer_id = have_customer(&mut tx, tenant, &customer).await?;
         let purpose = inner.purpose(&mut tx, permit, customer_id, &new).await?;
         let session = ConnectSession {
-            id: ConnectSessionId::generate(now, &*inner.random),
+            id,
             workspace_id: tenant.workspace,
             project_id: tenant.project,
             environment_id: tenant.environment,
@@ -199,17 +226,19 @@ impl Connect {
             scope_profile: new.scope_profile,
             scopes: new.scopes.join(" "),
             allowed_origins: new.allowed_origins.join(" "),
-            token_digest: token.digest().to_vec(),
+            token_digest: digest,
             browser_digest: None,
             return_url: new.return_url,
             error_url: new.error_url,
-            webhook_url: new.webhook_url,
             expires_at: now.plus(lifetime),
             used_at: None,
             connection_id: None,
             created_at: now,
         };
         db!(tx, connect_session::insert(&session))?;
+        if scope.is_some() || kept.is_some() {
+            db!(tx, connect_token::make(tenant.workspace, id, scope, kept.as_ref()))?;
+        }
         let event = Audit::ConnectSessionCreated {
             session: session.id,
             customer: customer_id,
@@ -217,7 +246,7 @@ impl Connect {
             app: purpose.app.unwrap_or_default(),
         };
         tx.commit(tenant.workspace, now, event).await?;
-        Ok(SessionCreated { id: session.id, token: token.reveal(), expires_at: session.expires_at })
+        Ok(SessionCreated { id, token, expires_at: session.expires_at })
     }
 
     /// How a session is: what a program asks that waits for its customer.

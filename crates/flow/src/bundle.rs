@@ -6,6 +6,7 @@ use causeway_sandbox::SourceFile;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The most files that a version may have.
 pub const MAX_FILES: usize = 2000;
@@ -136,11 +137,13 @@ impl Bundle {
     }
 
     /// The files as the sandbox takes them.
-    pub fn source_files(&self) -> Vec<SourceFile> {
-        self.files
+    pub fn source_files(&self) -> Arc<Vec<SourceFile>> {
+        let files = self
+            .files
             .iter()
             .map(|(path, contents)| SourceFile { path: path.clone(), contents: contents.clone() })
-            .collect()
+            .collect();
+        Arc::new(files)
     }
 }
 

@@ -4,8 +4,11 @@
 use crate::bundle::Bundle;
 use crate::manifest::Manifest;
 use crate::{FlowError, Inner};
-use causeway_sandbox::{EgressRules, FailureCode, Limits, Program, ProgramKey, Runtime};
+use causeway_sandbox::{
+    EgressRules, FailureCode, Limits, Program, ProgramKey, Runtime, SourceFile,
+};
 use causeway_types::{Tenant, VersionId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,30 +29,47 @@ impl Inner {
         if self.checked.contains_key(&known) {
             return Ok(());
         }
-        let mut entries: Vec<String> =
-            bundle.manifest.steps.iter().map(|step| Manifest::entry(step).to_owned()).collect();
-        entries.sort();
-        entries.dedup();
+        let mut by_runtime: BTreeMap<Runtime, BTreeSet<String>> = BTreeMap::new();
+        for step in &bundle.manifest.steps {
+            let entries = by_runtime.entry(Manifest::runtime(step)).or_default();
+            entries.insert(Manifest::entry(step).to_owned());
+        }
+        let files = bundle.source_files();
+        // A few at a time: whoever deploys must not take the sandboxes of whatever runs.
+        let Ok(_turn) = self.checks.acquire().await else { return Ok(()) };
+        for (runtime, entries) in by_runtime {
+            let missing = |source| FlowError::NoRuntime { runtime, source };
+            self.pool.has(runtime).await.map_err(missing)?;
+            let entries: Vec<String> = entries.into_iter().collect();
+            self.read_code(tenant, runtime, &files, &entries).await?;
+        }
+        self.checked.insert(known, ()).await;
+        Ok(())
+    }
+
+    /// Reads the files of one runtime's steps, and what they import.
+    async fn read_code(
+        &self,
+        tenant: Tenant,
+        runtime: Runtime,
+        files: &Arc<Vec<SourceFile>>,
+        entries: &[String],
+    ) -> Result<(), FlowError> {
         // A key of its own: nothing else is ever put into this sandbox.
         let version = VersionId::generate(self.clock.now(), &*self.random);
         let program = Arc::new(Program {
             key: ProgramKey { workspace: tenant.workspace, version },
-            files: bundle.source_files(),
+            files: Arc::clone(files),
             egress: EgressRules::default(),
             limits: Limits { wall: CHECK_WALL, cpu: CHECK_CPU, ..Limits::default() },
-            runtime: Runtime::Node,
+            runtime,
         });
-        // A few at a time: whoever deploys must not take the sandboxes of whatever runs.
-        let Ok(_turn) = self.checks.acquire().await else { return Ok(()) };
         let mut session = self.pool.checkout(&program).await.map_err(FlowError::NoSandbox)?;
-        let read = session.check(&entries).await;
+        let read = session.check(entries).await;
         drop(session);
         self.pool.evict(version).await;
         match read {
-            Ok(()) => {
-                self.checked.insert(known, ()).await;
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(failure) if failure.code == FailureCode::SyntaxError => {
                 Err(FlowError::Syntax { message: failure.message })
             }

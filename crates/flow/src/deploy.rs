@@ -179,7 +179,9 @@ impl Flow {
             if let Some(old) = workflow.active_version_id {
                 inner.pool.evict(old).await;
             }
-            inner.pool.prewarm();
+            for runtime in bundle.manifest.runtimes() {
+                inner.pool.prewarm(runtime);
+            }
         }
         let trigger_token = match trigger {
             Some(trigger) => inner.trigger_token(&trigger).await?,

@@ -2,7 +2,7 @@
 
 use crate::bundle::BundleError;
 use crate::manifest::ManifestError;
-use causeway_sandbox::{CheckoutError, FailureCode};
+use causeway_sandbox::{CheckoutError, FailureCode, Runtime, RuntimeError};
 use causeway_store::{Error as StoreError, JournalError};
 use causeway_types::{Code, Coded, InvocationId, WorkflowId};
 use causeway_vault::VaultError;
@@ -40,6 +40,15 @@ pub enum FlowError {
         code: FailureCode,
         /// The same in words.
         message: String,
+    },
+    /// This machine has not what runs the code.
+    #[error("looking for what runs {runtime} steps")]
+    NoRuntime {
+        /// What is needed.
+        runtime: Runtime,
+        /// Why it cannot be had.
+        #[source]
+        source: RuntimeError,
     },
     /// There was no sandbox to read the code in.
     #[error("reading the workflow's code in a sandbox")]
@@ -129,7 +138,7 @@ impl Coded for FlowError {
             Self::Journal(JournalError::Stopped) | Self::NoSandbox(CheckoutError::Closed) => {
                 Code::ShuttingDown
             }
-            Self::NoSandbox(_) => Code::SandboxUnavailable,
+            Self::NoSandbox(_) | Self::NoRuntime { .. } => Code::SandboxUnavailable,
             Self::Vault(error) => error.code(),
             Self::Stored { .. } | Self::Dangling { .. } => Code::Internal,
         }
@@ -148,6 +157,12 @@ impl Coded for FlowError {
             Self::Unreadable { message, .. } => {
                 format!("The workflow's code cannot be read: {}.", clip(message)).into()
             }
+            Self::NoRuntime { runtime, .. } => format!(
+                "The workflow has steps for {runtime}, which this server's machine does not have, \
+                 or not as it has to be. Nothing was changed. `causeway doctor` on the server says \
+                 what to install."
+            )
+            .into(),
             Self::NoSandbox(CheckoutError::Busy(_)) => {
                 "Every sandbox is at work, and the code has to be read in one before it is \
                  deployed. Nothing was changed; deploy again later."

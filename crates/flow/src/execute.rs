@@ -9,7 +9,7 @@ use crate::record::StepRecord;
 use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner, Manifest};
 use causeway_connect::CredentialError;
-use causeway_sandbox::{Apps, CheckoutError, Respond, Session, StepCall, StepReport};
+use causeway_sandbox::{Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport};
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
 use causeway_types::place::Sealed;
@@ -50,8 +50,9 @@ struct Run<'a> {
     /// What later steps find, as JSON objects by step name.
     exports: BTreeMap<String, Box<RawValue>>,
     responded: bool,
-    /// The sandbox, until the last step has been run.
-    session: Option<Session>,
+    /// The sandbox of the steps' runtime, until the last step has been run. One at a time: who
+    /// waited for a second while holding a first might wait for ever.
+    session: Option<(Runtime, Session)>,
     /// The place among those that run, until then too.
     slot: &'a mut Option<OwnedSemaphorePermit>,
 }
@@ -141,7 +142,6 @@ impl Inner {
             slot,
         };
         run.recall().await?;
-        run.session = Some(self.pool.checkout(&loaded.program).await?);
         run.steps().await
     }
 
@@ -246,10 +246,12 @@ impl Run<'_> {
         last: bool,
     ) -> Result<bool, Interrupted> {
         let started_at = self.inner.clock.now();
+        // Before the credentials, which are to be fresh.
+        self.take_sandbox(spec).await?;
         let (record, mut report) = match self.linked(spec).await? {
             Ok(linked) => {
                 let call = self.call(position, spec, linked.json, linked.apps)?;
-                let Some(session) = &mut self.session else {
+                let Some((_, session)) = &mut self.session else {
                     return Err(Interrupted::Stopping);
                 };
                 let report = session.step(call).await;
@@ -302,6 +304,20 @@ impl Run<'_> {
             self.remember(spec.name.clone(), &record)?;
         }
         Ok(end.is_some())
+    }
+
+    /// Takes a sandbox for a step, unless that of the step before serves.
+    async fn take_sandbox(&mut self, spec: &StepSpec) -> Result<(), Interrupted> {
+        let runtime = Manifest::runtime(spec);
+        let serves = |(of, session): &(Runtime, Session)| *of == runtime && !session.is_spent();
+        if self.session.as_ref().is_some_and(serves) {
+            return Ok(());
+        }
+        self.session = None;
+        if let Some(program) = self.loaded.program(spec) {
+            self.session = Some((runtime, self.inner.pool.checkout(program).await?));
+        }
+        Ok(())
     }
 
     fn respond(&mut self, answer: Answer) {

@@ -29,7 +29,7 @@ pub use manifest::{ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestEr
 pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
 
 use causeway_connect::Connect;
-use causeway_sandbox::{Pool, PoolStats};
+use causeway_sandbox::{Pool, PoolStats, Runtime};
 use causeway_store::{Journal, Store};
 use causeway_types::{
     Clock, EnvironmentId, InvocationId, NodeId, Randomness, Tenant, VersionId, WorkflowId,
@@ -193,8 +193,8 @@ impl Flow {
     }
 
     /// Figures of the sandboxes.
-    pub fn pool_stats(&self) -> PoolStats {
-        self.inner.pool.stats()
+    pub fn pool_stats(&self, runtime: Runtime) -> PoolStats {
+        self.inner.pool.stats_of(runtime)
     }
 
     /// Stops taking up work, lets running steps end within `grace`, ends those that do not, and

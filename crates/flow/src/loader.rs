@@ -1,18 +1,27 @@
 //! Versions in memory, ready for the sandbox.
 
 use crate::bundle::Bundle;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, StepSpec};
 use crate::{FlowError, Inner};
 use causeway_catalog::HostPattern;
 use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime};
 use causeway_store::db;
 use causeway_types::{Place, Tenant, VersionId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A version in memory.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
-    pub(crate) program: Arc<Program>,
+    /// Its program for each runtime that its steps need.
+    programs: BTreeMap<Runtime, Arc<Program>>,
+}
+
+impl Loaded {
+    /// The program that runs a step.
+    pub(crate) fn program(&self, step: &StepSpec) -> Option<&Arc<Program>> {
+        self.programs.get(&Manifest::runtime(step))
+    }
 }
 
 impl Inner {
@@ -26,21 +35,23 @@ impl Inner {
             return Ok(loaded);
         }
         let bundle = self.bundle(tenant, id).await?;
-        let files = bundle.source_files();
+        let files = Arc::new(bundle.source_files());
         let manifest = bundle.manifest;
         let egress = EgressRules::parse(&manifest.egress).map_err(|error| {
             crate::ManifestError::Rule { at: "egress".to_owned(), rule: error.to_string() }
         })?;
-        let loaded = Arc::new(Loaded {
-            program: Arc::new(Program {
+        let program = |runtime| {
+            Arc::new(Program {
                 key: ProgramKey { workspace: tenant.workspace, version: id },
-                files,
-                egress,
+                files: Arc::clone(&files),
+                egress: egress.clone(),
                 limits: manifest.sandbox_limits(),
-                runtime: Runtime::Node,
-            }),
-            manifest,
-        });
+                runtime,
+            })
+        };
+        let programs =
+            manifest.runtimes().into_iter().map(|runtime| (runtime, program(runtime))).collect();
+        let loaded = Arc::new(Loaded { manifest, programs });
         self.versions.insert(id, Arc::clone(&loaded)).await;
         Ok(loaded)
     }

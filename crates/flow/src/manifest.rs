@@ -7,7 +7,7 @@ mod connection;
 
 pub use connection::ConnectionSpec;
 
-use causeway_sandbox::{EgressRules, Limits};
+use causeway_sandbox::{EgressRules, Limits, Runtime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,7 +92,7 @@ pub struct StepSpec {
     /// Later steps find its results under `steps.<name>`.
     pub name: String,
     /// The file with its code, relative to the folder: `./lookup.mjs`. The ending says what it
-    /// is: `.mjs`, `.js`, `.cjs` or `.ts`.
+    /// is: `.mjs`, `.js`, `.cjs` or `.ts` for Node, `.py` for Python, `.sh` for bash.
     pub run: String,
     /// The connections that its code gets: the name that the code uses, and the connection's. The
     /// code has placeholders for their secrets unless it says `{ name: …, expose: true }`.
@@ -192,11 +192,10 @@ impl Manifest {
                     &format!("`{}` names an earlier step: names are unique", step.name),
                 );
             }
-            let ending = step.run.rsplit_once('.').map_or("", |(_, ending)| ending);
-            if !matches!(ending, "mjs" | "js" | "cjs" | "ts") {
+            if runtime_of(&step.run).is_none() {
                 return rule(
                     &format!("{at}.run"),
-                    &format!("`{}` does not end in .mjs, .js, .cjs or .ts", step.run),
+                    &format!("`{}` does not end in .mjs, .js, .cjs, .ts, .py or .sh", step.run),
                 );
             }
             if let Some(alias) = step.connections.keys().find(|alias| !is_identifier(alias)) {
@@ -220,6 +219,17 @@ impl Manifest {
     /// The path of a step's file among the bundle's files.
     pub fn entry(step: &StepSpec) -> &str {
         step.run.trim_start_matches("./")
+    }
+
+    /// What runs a step.
+    pub fn runtime(step: &StepSpec) -> Runtime {
+        // A manifest with another ending is refused.
+        runtime_of(&step.run).unwrap_or(Runtime::Node)
+    }
+
+    /// What its steps need to run.
+    pub fn runtimes(&self) -> BTreeSet<Runtime> {
+        self.steps.iter().map(Self::runtime).collect()
     }
 
     /// The names of all connections that the workflow uses.
@@ -278,6 +288,16 @@ impl LimitsSpec {
             }
         }
         Ok(())
+    }
+}
+
+/// What a file's ending says about what runs it.
+fn runtime_of(file: &str) -> Option<Runtime> {
+    match file.rsplit_once('.')?.1 {
+        "mjs" | "js" | "cjs" | "ts" => Some(Runtime::Node),
+        "py" => Some(Runtime::Python),
+        "sh" => Some(Runtime::Bash),
+        _ => None,
     }
 }
 
@@ -375,6 +395,19 @@ steps:
         assert!(message.contains("exposed") && message.contains("line 8"), "{message}");
         let message = refusal(&GOOD.replace("crm: acme-crm", "crm: [acme-crm]"));
         assert!(message.contains("expose: true"), "{message}");
+    }
+
+    #[test]
+    fn the_ending_of_a_file_says_what_runs_it() {
+        for (file, runtime) in [
+            ("lookup.ts", Runtime::Node),
+            ("lookup.py", Runtime::Python),
+            ("a.py/lookup.sh", Runtime::Bash),
+        ] {
+            let manifest = Manifest::parse(&GOOD.replace("lookup.mjs", file)).unwrap();
+            assert_eq!(Manifest::runtime(&manifest.steps[0]), runtime, "{file}");
+            assert_eq!(manifest.runtimes(), BTreeSet::from([runtime]), "{file}");
+        }
     }
 
     #[test]

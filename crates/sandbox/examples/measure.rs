@@ -7,7 +7,7 @@
 
 use causeway_sandbox::{
     Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
-    Program, ProgramKey, Runtime, SourceFile, StepCall,
+    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -45,7 +45,7 @@ fn node() -> PathBuf {
 fn config(spare: usize) -> PoolConfig {
     PoolConfig {
         launcher: vec!["/proc/self/exe".into(), "__jail".into()],
-        node: node(),
+        runtimes: RuntimePaths::with_node(node()),
         max_sandboxes: 16,
         max_per_version: 8,
         max_waiting: 1000,
@@ -63,7 +63,7 @@ fn program() -> Arc<Program> {
             workspace: WorkspaceId::generate(now, &OsRandom),
             version: VersionId::generate(now, &OsRandom),
         },
-        files: vec![SourceFile { path: "step.mjs".to_owned(), contents: CODE.into() }],
+        files: Arc::new(vec![SourceFile { path: "step.mjs".to_owned(), contents: CODE.into() }]),
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
@@ -108,7 +108,7 @@ async fn measure() {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let without = Pool::new(config(0), Arc::new(Nothing)).await.unwrap();
     let with = Pool::new(config(1), Arc::new(Nothing)).await.unwrap();
-    with.prewarm();
+    with.prewarm(Runtime::Node);
     for _ in 0..30 {
         let begin = Instant::now();
         tokio::process::Command::new(node()).arg(&empty).status().await.unwrap();

@@ -3,6 +3,7 @@
 //! The socket is `SOCK_SEQPACKET`, so a packet is a message, and file descriptors travel with
 //! it. Code in the sandbox never holds this socket: the launcher and PID 1 do.
 
+use crate::program::Runtime;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
@@ -69,10 +70,15 @@ pub(crate) struct Start {
     /// Identities for PID 1 and the program, of the server's user namespace; `None` where the
     /// server may map only its own.
     pub(crate) ids: Option<Ids>,
-    /// Files of the machine that the program needs, read-only and executable.
+    /// What runs in it; decides which runner is put there.
+    pub(crate) runtime: Runtime,
+    /// What of the machine the program needs, read-only; a folder before what lies in it.
     pub(crate) binds: Vec<Bind>,
     /// The certificate of the sandbox's own authority, in PEM.
     pub(crate) certificate: String,
+    /// The machine's roots of TLS inside the jail, which stand before that certificate for programs
+    /// that read one file only.
+    pub(crate) roots: Option<PathBuf>,
     /// The program inside the jail, and its arguments.
     pub(crate) command: Vec<String>,
     /// Its whole environment.
@@ -94,15 +100,26 @@ pub(crate) struct Ids {
     pub(crate) program: u32,
 }
 
-/// A file of the machine that is shown in the jail.
+/// A file or folder of the machine that is shown in the jail.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Bind {
     /// Where it is on the machine.
     pub(crate) source: PathBuf,
     /// Where it is in the jail.
     pub(crate) target: PathBuf,
-    /// Whether the kernel executes it itself: the program and its loader.
-    pub(crate) execute: bool,
+    /// What it is for.
+    pub(crate) purpose: Purpose,
+}
+
+/// What a file of the machine is for in a jail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Purpose {
+    /// The kernel executes it: a program or its loader.
+    Execute,
+    /// The loader maps it: a library, or a folder of such.
+    Map,
+    /// It is read.
+    Read,
 }
 
 /// Sends a message.

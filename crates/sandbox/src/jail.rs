@@ -6,7 +6,7 @@
 //! - **PID 1** has every namespace of its own. It adds the temporary disk and the program's
 //!   files, reaps orphans, and ends, with everything in the jail, when the server's end of the
 //!   control socket closes, whatever the reason;
-//! - the **program** (Node with the runner) has no capability, no new privileges, a Landlock
+//! - the **program** (the runtime with the runner) has no capability, no new privileges, a Landlock
 //!   ruleset and a seccomp filter before its first instruction.
 
 mod code;

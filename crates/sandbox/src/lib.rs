@@ -27,6 +27,7 @@ mod probe;
 mod program;
 mod protocol;
 mod runner;
+mod runtimes;
 mod sandbox;
 mod session;
 mod step;
@@ -37,11 +38,11 @@ pub use egress::{
     Decision, Egress, EgressFuture, EgressRecord, EgressRefused, EgressRequest, EgressRuleError,
     EgressRules, GuardedEgress,
 };
-pub use host::NodeError;
 pub use jail::jail_main;
 pub use pool::{CheckoutError, Pool, PoolConfig, PoolError, PoolStats};
 pub use probe::{Check, Standing, probe};
 pub use program::{Limits, Program, ProgramKey, Runtime, SourceFile};
+pub use runtimes::{RuntimeError, RuntimePaths, describe_runtime};
 pub use sandbox::StartError;
 pub use session::Session;
 pub use step::{

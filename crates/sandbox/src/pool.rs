@@ -3,13 +3,14 @@
 use crate::archive::{Archive, ArchiveError};
 use crate::cgroup::Cgroups;
 use crate::egress::{Egress, EgressRules};
-use crate::host::{self, Identities, NodeError};
-use crate::program::{Limits, Program, ProgramKey};
-use crate::sandbox::{Factory, Parked, Sandbox, StartError};
+use crate::host::Identities;
+use crate::program::{Limits, Program, ProgramKey, Runtime};
+use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes};
+use crate::sandbox::{Factory, Parked, Sandbox, Shape, StartError};
 use crate::session::Session;
 use causeway_types::{Clock, VersionId};
-use lanes::{Answer, Caps, Effects, Grant, Lanes};
-use std::collections::HashMap;
+use lanes::{Answer, Caps, Count, Effects, Grant, Kinded, Lanes};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -27,16 +28,16 @@ pub struct PoolConfig {
     /// The program and arguments that end in [`crate::jail_main`], usually this very binary:
     /// `["/proc/self/exe", "__jail"]`.
     pub launcher: Vec<PathBuf>,
-    /// The Node binary.
-    pub node: PathBuf,
+    /// What runs code.
+    pub runtimes: RuntimePaths,
     /// How many sandboxes may live at a time, idle and unassigned ones included.
     pub max_sandboxes: usize,
     /// How many of them one version may have.
     pub max_per_version: usize,
     /// How many checkouts may wait for a sandbox before others are refused.
     pub max_waiting: usize,
-    /// How many started, unassigned sandboxes to keep. None before the first checkout or
-    /// [`Pool::prewarm`].
+    /// How many started, unassigned sandboxes to keep for each runtime. None before the runtime's
+    /// first checkout or [`Pool::prewarm`].
     pub spare: usize,
     /// The limits that spare sandboxes are started with. A program with another memory, process
     /// or disk limit gets a sandbox of its own make, without the advantage of the spare ones.
@@ -55,7 +56,7 @@ pub struct Pool(Arc<Inner>);
 pub enum PoolError {
     /// Node cannot be run.
     #[error(transparent)]
-    Node(#[from] NodeError),
+    Node(#[from] RuntimeError),
     /// A number in the configuration makes no sense.
     #[error("the pool's configuration: {0}")]
     Config(&'static str),
@@ -81,7 +82,7 @@ pub enum CheckoutError {
     Start(#[from] StartError),
 }
 
-/// Figures of a pool, for metrics.
+/// Figures of a pool, or of one runtime's part in it, for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolStats {
     /// Sandboxes alive.
@@ -102,21 +103,48 @@ pub struct PoolStats {
 type Archives = HashMap<ProgramKey, (Weak<Program>, Arc<Archive>)>;
 type Waiter = oneshot::Sender<Result<Place, CheckoutError>>;
 
+/// Who shares sandboxes: one version's steps of one runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct LaneKey {
+    program: ProgramKey,
+    runtime: Runtime,
+}
+
+impl Kinded for LaneKey {
+    type Kind = Runtime;
+
+    fn kind(&self) -> Runtime {
+        self.runtime
+    }
+}
+
+/// What is kept for each runtime beside its sandboxes.
+#[derive(Default)]
+struct Station {
+    /// A launcher that is ready to go, for the spare sandboxes' limits.
+    parked: Mutex<Option<Parked>>,
+    /// Whether spare sandboxes are wanted yet.
+    active: AtomicBool,
+    started: AtomicU64,
+    warm_hits: AtomicU64,
+}
+
+impl Station {
+    fn take_parked(&self) -> Option<Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// What the pool's handles and leases share.
 pub(crate) struct Inner {
     config: PoolConfig,
     egress: Arc<dyn Egress>,
     factory: Factory,
-    lanes: Mutex<Lanes<ProgramKey, Box<Sandbox>, Waiter>>,
+    lanes: Mutex<Lanes<LaneKey, Box<Sandbox>, Waiter>>,
     archives: Mutex<Archives>,
-    /// A launcher that is ready to go, for the spare sandboxes' limits.
-    parked: Mutex<Option<Parked>>,
+    stations: BTreeMap<Runtime, Station>,
     keeper: Notify,
-    /// Whether spare sandboxes are wanted yet.
-    active: AtomicBool,
     closed: AtomicBool,
-    started: AtomicU64,
-    warm_hits: AtomicU64,
 }
 
 impl Pool {
@@ -137,7 +165,7 @@ impl Pool {
         }
         let factory = Factory {
             launcher: config.launcher.clone(),
-            node: host::inspect(&config.node).await?,
+            runtimes: Runtimes::new(config.runtimes.clone()).await?,
             identities: Identities::detect(),
             cgroups: cgroups.ok(),
             tasks: TaskTracker::new(),
@@ -153,32 +181,36 @@ impl Pool {
             factory,
             lanes: Mutex::new(Lanes::new(caps)),
             archives: Mutex::new(HashMap::new()),
-            parked: Mutex::new(None),
+            stations: Runtime::ALL.map(|runtime| (runtime, Station::default())).into(),
             keeper: Notify::new(),
-            active: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            started: AtomicU64::new(0),
-            warm_hits: AtomicU64::new(0),
         });
         tokio::spawn(keeper::run(Arc::downgrade(&inner)));
         Ok(Self(inner))
     }
 
-    /// Begins to start the spare sandboxes; the first checkout does the same.
-    pub fn prewarm(&self) {
-        if !self.0.active.swap(true, Ordering::Relaxed) {
+    /// Begins to start a runtime's spare sandboxes; its first checkout does the same.
+    pub fn prewarm(&self, runtime: Runtime) {
+        let news = self.0.stations.get(&runtime);
+        if news.is_some_and(|station| !station.active.swap(true, Ordering::Relaxed)) {
             self.0.keeper.notify_one();
         }
+    }
+
+    /// Whether this machine has what a runtime needs.
+    pub async fn has(&self, runtime: Runtime) -> Result<(), RuntimeError> {
+        self.0.factory.runtimes.equipment(runtime).await.map(drop)
     }
 
     /// A sandbox for the program: a warm one of this version that may reach the same, else a new
     /// one. Waits, in fair turns with other versions, while there is no room.
     pub async fn checkout(&self, program: &Arc<Program>) -> Result<Session, CheckoutError> {
         let inner = &self.0;
-        let lease = match inner.place(program.key).await? {
+        let key = LaneKey { program: program.key, runtime: program.runtime };
+        let lease = match inner.place(key).await? {
             Place { mut lease, start: None } => {
                 if lease.reaches(&program.egress) {
-                    inner.warm_hits.fetch_add(1, Ordering::Relaxed);
+                    inner.count(program.runtime, |station| &station.warm_hits);
                 } else {
                     // What it may reach has changed, and connections may be open in it.
                     lease.empty();
@@ -192,27 +224,45 @@ impl Pool {
                 lease
             }
         };
-        self.prewarm();
+        self.prewarm(program.runtime);
         Ok(Session::new(lease, Arc::clone(program), Arc::clone(&inner.config.clock)))
     }
 
-    /// Figures.
+    /// Figures of the whole pool.
     pub fn stats(&self) -> PoolStats {
-        let lanes = self.0.lanes();
+        Runtime::ALL.into_iter().map(|runtime| self.stats_of(runtime)).fold(
+            PoolStats::default(),
+            |sum, one| PoolStats {
+                live: sum.live + one.live,
+                idle: sum.idle + one.idle,
+                spare: sum.spare + one.spare,
+                waiting: sum.waiting + one.waiting,
+                started: sum.started + one.started,
+                warm_hits: sum.warm_hits + one.warm_hits,
+            },
+        )
+    }
+
+    /// Figures of one runtime.
+    pub fn stats_of(&self, runtime: Runtime) -> PoolStats {
+        let Count { live, idle, spare, waiting } = self.0.lanes().count(runtime);
+        let read = |pick: fn(&Station) -> &AtomicU64| {
+            self.0.stations.get(&runtime).map_or(0, |one| pick(one).load(Ordering::Relaxed))
+        };
         PoolStats {
-            live: lanes.live(),
-            idle: lanes.idle(),
-            spare: lanes.spares(),
-            waiting: lanes.waiting(),
-            started: self.0.started.load(Ordering::Relaxed),
-            warm_hits: self.0.warm_hits.load(Ordering::Relaxed),
+            live,
+            idle,
+            spare,
+            waiting,
+            started: read(|station| &station.started),
+            warm_hits: read(|station| &station.warm_hits),
         }
     }
 
     /// Ends the idle sandboxes of a version.
     #[expect(clippy::unused_async, reason = "ending sandboxes may come to wait for them")]
     pub async fn evict(&self, version: VersionId) {
-        let effects = self.0.lanes().end_idle(|key, _| key.version == version);
+        let effects = self.0.lanes().end_idle(|key, _| key.program.version == version);
         self.0.apply(effects);
         self.0.archives().retain(|key, _| key.version != version);
     }
@@ -245,7 +295,7 @@ struct Begin {
 }
 
 impl Inner {
-    fn lanes(&self) -> MutexGuard<'_, Lanes<ProgramKey, Box<Sandbox>, Waiter>> {
+    fn lanes(&self) -> MutexGuard<'_, Lanes<LaneKey, Box<Sandbox>, Waiter>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -253,12 +303,18 @@ impl Inner {
         self.archives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_parked(&self) -> Option<Parked> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn count(&self, runtime: Runtime, pick: impl Fn(&Station) -> &AtomicU64) {
+        if let Some(station) = self.stations.get(&runtime) {
+            pick(station).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn take_parked(&self, runtime: Runtime) -> Option<Parked> {
+        self.stations.get(&runtime)?.take_parked()
     }
 
     /// Waits for a place.
-    async fn place(self: &Arc<Self>, key: ProgramKey) -> Result<Place, CheckoutError> {
+    async fn place(self: &Arc<Self>, key: LaneKey) -> Result<Place, CheckoutError> {
         let (waiter, waiting) = oneshot::channel();
         let mut effects = Effects::default();
         let answer = {
@@ -276,7 +332,7 @@ impl Inner {
         }
     }
 
-    fn grant(self: &Arc<Self>, key: ProgramKey, grant: Grant<Box<Sandbox>>) -> Place {
+    fn grant(self: &Arc<Self>, key: LaneKey, grant: Grant<Box<Sandbox>>) -> Place {
         let (sandbox, start) = match grant {
             Grant::Warm(sandbox) => (Some(sandbox), None),
             Grant::Start(spare) => (None, Some(Begin { spare })),
@@ -286,7 +342,7 @@ impl Inner {
     }
 
     /// Hands over and ends what a change of the lanes brought about.
-    fn apply(self: &Arc<Self>, effects: Effects<ProgramKey, Box<Sandbox>, Waiter>) {
+    fn apply(self: &Arc<Self>, effects: Effects<LaneKey, Box<Sandbox>, Waiter>) {
         drop(effects.ended);
         for (waiter, (key, grant)) in effects.grants {
             // Who has given up waiting drops the place, which gives it back.
@@ -301,20 +357,21 @@ impl Inner {
         spare: Option<Box<Sandbox>>,
     ) -> Result<Box<Sandbox>, CheckoutError> {
         let archive = self.archive(program)?;
-        let limits = &program.limits;
+        let (runtime, limits) = (program.runtime, &program.limits);
+        let shape = Shape::new(runtime, limits);
         let sandbox = match spare {
-            Some(mut spare) if spare.fits(limits) => {
+            Some(mut spare) if spare.fits(shape) => {
                 self.keeper.notify_one();
                 spare.load(&archive).await?;
                 spare
             }
             _ => {
-                let parked = match self.take_parked() {
-                    Some(parked) if parked.fits(limits) => parked,
-                    _ => self.factory.park(limits).await?,
+                let parked = match self.take_parked(runtime) {
+                    Some(parked) if parked.fits(shape) => parked,
+                    _ => self.factory.park(runtime, limits).await?,
                 };
                 let sandbox = parked.go(Some(&archive), Arc::clone(&self.egress)).await?;
-                self.started.fetch_add(1, Ordering::Relaxed);
+                self.count(runtime, |station| &station.started);
                 self.keeper.notify_one();
                 Box::new(sandbox)
             }
@@ -343,7 +400,7 @@ impl Inner {
         };
         drop(waiters);
         drop(sandboxes);
-        drop(self.take_parked());
+        self.stations.values().for_each(|station| drop(station.take_parked()));
         self.keeper.notify_one();
     }
 }
@@ -351,7 +408,7 @@ impl Inner {
 /// A place in the pool with, once it is filled, a sandbox in it.
 pub(crate) struct Lease {
     inner: Arc<Inner>,
-    key: ProgramKey,
+    key: LaneKey,
     sandbox: Option<Box<Sandbox>>,
     state: LeaseState,
 }
@@ -396,6 +453,10 @@ impl Lease {
         }
         self.state = LeaseState::Working;
         self.sandbox.as_deref_mut()
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.state != LeaseState::Clean
     }
 
     /// The step has ended and left the sandbox as it should be.

@@ -2,15 +2,18 @@
 
 use crate::egress::EgressRules;
 use causeway_types::{VersionId, WorkspaceId};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// One version of a source or workflow with everything that its sandbox needs.
+/// One version of a source or workflow with everything that its sandbox needs. A version whose
+/// steps take several runtimes is several programs, with the same key and files.
 #[derive(Debug)]
 pub struct Program {
-    /// Whose program it is. Programs with different keys never share a sandbox.
+    /// Whose program it is. Programs with different keys or runtimes never share a sandbox.
     pub key: ProgramKey,
     /// The files of the version, readable in the sandbox under `/code`.
-    pub files: Vec<SourceFile>,
+    pub files: Arc<Vec<SourceFile>>,
     /// The hosts that the code may reach.
     pub egress: EgressRules,
     /// What the code may use.
@@ -38,10 +41,34 @@ pub struct SourceFile {
 }
 
 /// What runs the code of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Runtime {
     /// Node.js, from the runner's own pinned package.
     Node,
+    /// The machine's Python.
+    Python,
+    /// The machine's bash, started by the runner of Python.
+    Bash,
+}
+
+impl Runtime {
+    /// Every runtime.
+    pub const ALL: [Self; 3] = [Self::Node, Self::Python, Self::Bash];
+
+    /// The word that stands for it everywhere.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Python => "python",
+            Self::Bash => "bash",
+        }
+    }
+}
+
+impl std::fmt::Display for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What a program may use. Passing a limit ends the step with the error that names it.
@@ -54,7 +81,7 @@ pub struct Limits {
     pub wall: Duration,
     /// Processor time of one step. Default 15 s.
     pub cpu: Duration,
-    /// Processes and threads of the sandbox; Node itself takes about ten. Default 64.
+    /// Processes and threads of the sandbox; Node itself takes about ten, Python one. Default 64.
     pub processes: u32,
     /// Temporary files below `/tmp`, in bytes; they count as memory too. Default 64 MiB.
     pub disk_bytes: u64,

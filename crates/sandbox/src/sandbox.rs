@@ -6,8 +6,9 @@ use crate::broker::Authority;
 use crate::cgroup::{Bounds, Cgroups, Group};
 use crate::control::{self, Start, ToJail, ToServer};
 use crate::egress::{Egress, Way};
-use crate::host::{Binary, Identities};
-use crate::program::Limits;
+use crate::host::Identities;
+use crate::program::{Limits, Runtime};
+use crate::runtimes::{RuntimeError, Runtimes};
 use crate::{protocol, runner};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -27,12 +28,20 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Tasks of a sandbox that are not the program's: the launcher and PID 1.
 const OWN_TASKS: u64 = 2;
-/// Memory that Node maps before it runs any code; only `RLIMIT_DATA` counts it, in bytes.
-const NODE_DATA: u64 = 704 << 20;
+/// Memory that a runtime maps before it runs any code; only `RLIMIT_DATA` counts it, in bytes.
+const fn mapped_before(runtime: Runtime) -> u64 {
+    match runtime {
+        Runtime::Node => 704 << 20,
+        Runtime::Python | Runtime::Bash => 16 << 20,
+    }
+}
 
 /// Why a sandbox did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// This machine has not what runs the code.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// The launcher cannot be run.
     #[error("running the jail launcher {launcher}")]
     Launcher {
@@ -77,25 +86,26 @@ pub enum StartError {
 /// What is the same for every sandbox of a pool.
 pub(crate) struct Factory {
     pub(crate) launcher: Vec<PathBuf>,
-    pub(crate) node: Binary,
+    pub(crate) runtimes: Runtimes,
     pub(crate) identities: Identities,
     pub(crate) cgroups: Option<Cgroups>,
     /// Where the ends of sandboxes are awaited.
     pub(crate) tasks: TaskTracker,
 }
 
-/// The limits that are set when a sandbox starts and cannot be changed later.
+/// What is set when a sandbox starts and cannot be changed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
+    runtime: Runtime,
     memory_bytes: u64,
     processes: u32,
     disk_bytes: u64,
 }
 
-impl From<&Limits> for Shape {
-    fn from(limits: &Limits) -> Self {
+impl Shape {
+    pub(crate) fn new(runtime: Runtime, limits: &Limits) -> Self {
         let Limits { memory_bytes, processes, disk_bytes, .. } = *limits;
-        Self { memory_bytes, processes, disk_bytes }
+        Self { runtime, memory_bytes, processes, disk_bytes }
     }
 }
 
@@ -129,12 +139,22 @@ pub(crate) struct Sandbox {
 
 impl Factory {
     /// Starts a launcher and lets it prepare.
-    pub(crate) async fn park(&self, limits: &Limits) -> Result<Parked, StartError> {
-        within(self.park_unbounded(limits)).await
+    pub(crate) async fn park(
+        &self,
+        runtime: Runtime,
+        limits: &Limits,
+    ) -> Result<Parked, StartError> {
+        within(self.park_unbounded(runtime, limits)).await
     }
 
-    async fn park_unbounded(&self, limits: &Limits) -> Result<Parked, StartError> {
+    async fn park_unbounded(
+        &self,
+        runtime: Runtime,
+        limits: &Limits,
+    ) -> Result<Parked, StartError> {
         let prepare = |attempt| move |source| StartError::Prepare { attempt, source };
+        let authority = Authority::generate().map_err(StartError::Authority)?;
+        let start = self.start(runtime, limits, authority.certificate()).await?;
         let (control, control_inside) =
             pair(SocketType::SEQPACKET).map_err(prepare("making a socket"))?;
         let (runner, runner_inside) =
@@ -153,8 +173,6 @@ impl Factory {
         let pid = child.id();
         let stderr = child.stderr.take().ok_or(StartError::Ended { said: String::new() })?;
         let control = Control::new(control).map_err(prepare("watching a socket"))?;
-        let authority = Authority::generate().map_err(StartError::Authority)?;
-        let start = self.start(limits, authority.certificate());
         let sent = control.send(&ToJail::Start(start), None);
         let begun = match (sent, &self.cgroups) {
             (Ok(()), Some(cgroups)) => enter_group(cgroups, limits, pid).await.map(Some),
@@ -181,36 +199,43 @@ impl Factory {
             runner: stream(runner).map_err(prepare("watching a socket"))?,
             stderr,
             group,
-            shape: limits.into(),
+            shape: Shape::new(runtime, limits),
             authority,
         })
     }
 
-    fn start(&self, limits: &Limits, certificate: &str) -> Start {
+    async fn start(
+        &self,
+        runtime: Runtime,
+        limits: &Limits,
+        certificate: &str,
+    ) -> Result<Start, RuntimeError> {
+        let equipment = self.runtimes.equipment(runtime).await?;
         let processes = u64::from(limits.processes);
-        let ids = self.identities.next();
-        Start {
-            ids,
-            binds: self.node.binds.clone(),
+        Ok(Start {
+            runtime,
+            ids: self.identities.next(),
+            binds: equipment.binds.clone(),
             certificate: certificate.to_owned(),
-            command: runner::command(limits),
-            environment: runner::environment(&self.node.library_path),
+            roots: equipment.roots.map(Into::into),
+            command: runner::command(runtime, equipment, limits),
+            environment: runner::environment(runtime, equipment),
             disk_bytes: limits.disk_bytes,
             // PID 1 counts where it has the program's identity. With a cgroup, that one bounds
             // the number, and tells when it has; this is the second wall.
             processes: if self.cgroups.is_some() { processes * 2 } else { processes } + 1,
             data_bytes: match self.cgroups {
                 Some(_) => None,
-                None => Some(limits.memory_bytes.saturating_add(NODE_DATA)),
+                None => Some(limits.memory_bytes.saturating_add(mapped_before(runtime))),
             },
-        }
+        })
     }
 }
 
 impl Parked {
-    /// Whether it was prepared for these limits.
-    pub(crate) fn fits(&self, limits: &Limits) -> bool {
-        self.shape == limits.into()
+    /// Whether it was prepared for this.
+    pub(crate) fn fits(&self, shape: Shape) -> bool {
+        self.shape == shape
     }
 
     /// Starts the program, with its files if they are known already.
@@ -299,9 +324,9 @@ impl Parked {
 }
 
 impl Sandbox {
-    /// Whether it was started for these limits.
-    pub(crate) fn fits(&self, limits: &Limits) -> bool {
-        self.shape == limits.into()
+    /// Whether it was started for this.
+    pub(crate) fn fits(&self, shape: Shape) -> bool {
+        self.shape == shape
     }
 
     /// Waits until the runner is ready for calls.

@@ -2,7 +2,7 @@
 
 use crate::apps::Apps;
 use crate::pool::Lease;
-use crate::program::{Limits, Program};
+use crate::program::{Limits, Program, Runtime};
 use crate::protocol::{self, Body, EncodeError, Frame, Outcome, Violation};
 use crate::sandbox::Sandbox;
 use crate::step::{
@@ -82,13 +82,18 @@ impl Session {
         self.converse(None, frame).await.outcome.map(|_| ())
     }
 
+    /// Whether a step has left the sandbox so that no other can run in it.
+    pub fn is_spent(&self) -> bool {
+        self.lease.is_spent()
+    }
+
     /// Sends one frame, made with its number, and hears what comes of it.
     async fn converse(
         &mut self,
         runs: Option<(InvocationId, Option<Arc<dyn Apps>>)>,
         frame: impl FnOnce(u64) -> Result<Zeroizing<Vec<u8>>, EncodeError>,
     ) -> StepReport {
-        let limits = self.program.limits;
+        let Program { limits, runtime, .. } = *self.program;
         let mut output = Output::new(Arc::clone(&self.clock), limits.log_bytes);
         let started = Instant::now();
         let Some(sandbox) = self.lease.begin() else {
@@ -115,7 +120,8 @@ impl Session {
             }
         };
         let end = converse(sandbox, frame, id, &limits, &before, &mut output).await;
-        let (outcome, clean) = conclude(sandbox, end, &limits, &before, &mut output).await;
+        let (outcome, clean) =
+            conclude(sandbox, end, (&limits, runtime), &before, &mut output).await;
         let usage = Usage {
             wall: started.elapsed(),
             cpu: sandbox.account.cpu().saturating_sub(before.cpu),
@@ -173,22 +179,62 @@ async fn converse(
                 }
             }
             Event::LogLimit => return End::Stopped(verdict::log_limit(limits)),
-            Event::Gone { code, signal } => return End::Gone { code, signal },
-            Event::Received => loop {
-                let inbox = std::mem::take(&mut sandbox.inbox);
-                let step = read_frame(&inbox, id, limits, output);
-                sandbox.inbox = inbox;
-                match step {
-                    Ok(Read::Nothing) => break,
-                    Ok(Read::Skip(length)) => drop(sandbox.inbox.drain(..length)),
-                    Ok(Read::Result(outcome, length)) => {
-                        sandbox.inbox.drain(..length);
-                        return End::Answered(outcome);
+            Event::Gone { code, signal } => {
+                // The end is told on a way of its own, and overtakes what was written before it.
+                while receive_rest(sandbox) {
+                    match read_frames(sandbox, id, limits, output) {
+                        None => {}
+                        Some(End::Answered(mut outcome)) => {
+                            outcome.discard = true;
+                            return End::Answered(outcome);
+                        }
+                        Some(end) => return end,
                     }
-                    Ok(Read::LogLimit) => return End::Stopped(verdict::log_limit(limits)),
-                    Err(violation) => return End::Stopped(verdict::violation(&violation)),
                 }
-            },
+                return End::Gone { code, signal };
+            }
+            Event::Received => {
+                if let Some(end) = read_frames(sandbox, id, limits, output) {
+                    return end;
+                }
+            }
+        }
+    }
+}
+
+/// Takes what the program has written and nobody has read yet. False if there is nothing.
+fn receive_rest(sandbox: &mut Sandbox) -> bool {
+    let mut buffer = [0_u8; 4096];
+    // Past the runtime, whose own knowledge of readiness may be behind.
+    match rustix::io::read(&sandbox.runner, &mut buffer) {
+        Ok(count @ 1..) => {
+            sandbox.inbox.extend_from_slice(buffer.get(..count).unwrap_or_default());
+            true
+        }
+        Ok(_) | Err(_) => false,
+    }
+}
+
+/// Reads the whole frames that are there; the step's end, if they tell one.
+fn read_frames(
+    sandbox: &mut Sandbox,
+    id: u64,
+    limits: &Limits,
+    output: &mut Output,
+) -> Option<End> {
+    loop {
+        let inbox = std::mem::take(&mut sandbox.inbox);
+        let step = read_frame(&inbox, id, limits, output);
+        sandbox.inbox = inbox;
+        match step {
+            Ok(Read::Nothing) => return None,
+            Ok(Read::Skip(length)) => drop(sandbox.inbox.drain(..length)),
+            Ok(Read::Result(outcome, length)) => {
+                sandbox.inbox.drain(..length);
+                return Some(End::Answered(outcome));
+            }
+            Ok(Read::LogLimit) => return Some(End::Stopped(verdict::log_limit(limits))),
+            Err(violation) => return Some(End::Stopped(verdict::violation(&violation))),
         }
     }
 }
@@ -290,7 +336,7 @@ fn read_frame(
 async fn conclude(
     sandbox: &mut Sandbox,
     end: End,
-    limits: &Limits,
+    (limits, runtime): (&Limits, Runtime),
     before: &Before,
     output: &mut Output,
 ) -> (Result<StepSuccess, StepFailure>, bool) {
@@ -304,8 +350,13 @@ async fn conclude(
             if sandbox.account.refused_tasks() > before.refused_tasks {
                 return (Err(verdict::process_limit(limits)), false);
             }
+            // A child of the code can be killed for want of memory, and the code live to tell.
+            let failed = outcome.error.is_some();
+            if failed && sandbox.account.memory_kills() > before.memory_kills {
+                return (Err(verdict::memory_limit(limits, runtime)), false);
+            }
             let discard = outcome.discard;
-            match accept(*outcome, limits) {
+            match accept(*outcome, limits, runtime) {
                 Ok(Ok(success)) => (Ok(success), !discard),
                 Ok(Err(failure)) => {
                     let clean = !discard && verdict::leaves_clean(failure.code);
@@ -332,7 +383,7 @@ async fn conclude(
                 refused_tasks: sandbox.account.refused_tasks() > before.refused_tasks,
                 printed: output.tail(),
             };
-            (Err(verdict::crash(&evidence, limits)), false)
+            (Err(verdict::crash(&evidence, limits, runtime)), false)
         }
     }
 }
@@ -341,9 +392,10 @@ async fn conclude(
 fn accept(
     outcome: Outcome,
     limits: &Limits,
+    runtime: Runtime,
 ) -> Result<Result<StepSuccess, StepFailure>, Violation> {
     if let Some(thrown) = outcome.error {
-        return verdict::thrown(thrown, limits).map(Err);
+        return verdict::thrown(thrown, limits, runtime).map(Err);
     }
     let Some(given) = outcome.ok else { return Err(Violation::Form) };
     let named = given.exports.iter().map(|(name, value)| (name.as_str(), value));

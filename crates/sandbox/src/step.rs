@@ -29,7 +29,7 @@ pub struct StepCall {
     pub connections: SecretBytes,
     /// The apps whose accounts these are; `None` if there are none.
     pub apps: Option<Arc<dyn Apps>>,
-    /// What the code finds in `$.context`, beside `deadline`, `step`, `attempt`,
+    /// What the code finds in `$.context` (`pd.context`), beside `deadline`, `step`, `attempt`,
     /// `idempotency_key` and `invocation_id`. An object or null.
     pub context: serde_json::Value,
 }
@@ -113,7 +113,7 @@ pub enum FailureCode {
     ExportsNotJson,
     /// The step printed more than its limit.
     LogLimit,
-    /// The code ended its process by `process.exit`.
+    /// The code ended its process by `process.exit` or `sys.exit`.
     ProcessExited,
     /// Something in the sandbox wrote to the runner's own socket.
     ProtocolViolation,

@@ -2,11 +2,11 @@
 //! rows arrive in one statement as one array a column.
 
 use crate::DbConn;
-use causeway_types::entity::{Advance, Claimed, Event, Invocation, Step};
+use causeway_types::entity::{Advance, Claimed, ConnectionState, Event, Invocation, Step};
 use causeway_types::place::Sealed;
 use causeway_types::{
-    EnvironmentId, EventId, InvocationId, NodeId, ProjectId, Tenant, Timestamp, VersionId,
-    WorkflowId, WorkspaceId,
+    ConnectionId, EnvironmentId, EventId, InvocationId, NodeId, ProjectId, Tenant, Timestamp,
+    VersionId, WorkflowId, WorkspaceId,
 };
 
 /// Takes the oldest open invocations that nobody owns.
@@ -234,4 +234,22 @@ pub async fn claimed(
             (claimed, row.body)
         })
         .collect())
+}
+
+/// Holds a connection until the transaction ends, and says how it is: others that hold, change or
+/// delete it wait.
+pub async fn hold_connection(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: ConnectionId,
+) -> sqlx::Result<Option<ConnectionState>> {
+    sqlx::query_scalar!(
+        r#"SELECT state AS "state: ConnectionState" FROM connection
+           WHERE workspace_id = $1 AND environment_id = $2 AND id = $3 FOR NO KEY UPDATE"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
 }

@@ -28,6 +28,8 @@ pub mod connect_token;
 pub mod connection;
 #[path = "../../store/sql/connection_refresh.rs"]
 pub mod connection_refresh;
+#[path = "../../store/sql/connection_revocation.rs"]
+pub mod connection_revocation;
 #[path = "../../store/sql/customer.rs"]
 pub mod customer;
 #[path = "../../store/sql/data_key.rs"]
@@ -50,8 +52,6 @@ pub mod node;
 pub mod oauth_client;
 #[path = "../../store/sql/project.rs"]
 pub mod project;
-#[path = "../../store/sql/project_webhook.rs"]
-pub mod project_webhook;
 #[path = "../../store/sql/provider.rs"]
 pub mod provider;
 #[path = "../../store/sql/rate_budget.rs"]

@@ -5,15 +5,36 @@ use crate::DbConn;
 use causeway_types::entity::{WebhookDelivery, WebhookTaker};
 use causeway_types::{NodeId, Tenant, Timestamp, WebhookEndpointId, WorkspaceId};
 
-/// The endpoints of an environment, for giving them a message. Until the transaction ends, none of
-/// them can be deleted.
+/// The endpoints of an environment that events go to, for giving them a message. Until the
+/// transaction ends, none of them can be deleted.
 pub async fn takers(c: &mut DbConn, tenant: Tenant) -> sqlx::Result<Vec<WebhookTaker>> {
     sqlx::query_as!(
         WebhookTaker,
         r#"SELECT id AS "id: _", event_types, state AS "state: _" FROM webhook_endpoint
-           WHERE workspace_id = $1 AND environment_id = $2 ORDER BY id FOR KEY SHARE"#,
+           WHERE workspace_id = $1 AND environment_id = $2 AND purpose = 'events'
+           ORDER BY id FOR KEY SHARE"#,
         tenant.workspace as _,
         tenant.environment as _
+    )
+    .fetch_all(c)
+    .await
+}
+
+/// Where the outcome of a connect session is reported to: the environment's project webhook, and the
+/// session's own receiver, if it has one. Until the transaction ends, neither can be deleted.
+pub async fn reported_to(
+    c: &mut DbConn,
+    tenant: Tenant,
+    own: Option<WebhookEndpointId>,
+) -> sqlx::Result<Vec<WebhookTaker>> {
+    sqlx::query_as!(
+        WebhookTaker,
+        r#"SELECT id AS "id: _", event_types, state AS "state: _" FROM webhook_endpoint
+           WHERE workspace_id = $1 AND environment_id = $2 AND (purpose = 'project' OR id = $3)
+           ORDER BY id FOR KEY SHARE"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        own as _
     )
     .fetch_all(c)
     .await

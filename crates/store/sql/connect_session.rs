@@ -11,9 +11,9 @@ pub async fn insert(c: &mut DbConn, v: &ConnectSession) -> sqlx::Result<()> {
         "INSERT INTO connect_session (id, workspace_id, project_id, environment_id, customer_id,
            app, connection_name, reconnect_id, token_digest, browser_digest, return_url,
            expires_at_us, used_at_us, connection_id, created_at_us, oauth_client_id, scopes,
-           allowed_origins, error_url, webhook_url, scope_profile)
+           allowed_origins, error_url, scope_profile)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-           $19, $20, $21)",
+           $19, $20)",
         v.id as _,
         v.workspace_id as _,
         v.project_id as _,
@@ -33,7 +33,6 @@ pub async fn insert(c: &mut DbConn, v: &ConnectSession) -> sqlx::Result<()> {
         v.scopes,
         v.allowed_origins,
         v.error_url,
-        v.webhook_url,
         v.scope_profile
     )
     .execute(c)
@@ -50,7 +49,7 @@ pub async fn by_token(c: &mut DbConn, digest: &[u8]) -> sqlx::Result<Option<Conn
              environment_id AS "environment_id: _", customer_id AS "customer_id: _", app,
              connection_name, reconnect_id AS "reconnect_id: _",
              oauth_client_id AS "oauth_client_id: _", scope_profile, scopes, token_digest,
-             browser_digest, allowed_origins, return_url, error_url, webhook_url,
+             browser_digest, allowed_origins, return_url, error_url,
              expires_at_us AS "expires_at: _", used_at_us AS "used_at: _",
              connection_id AS "connection_id: _", created_at_us AS "created_at: _"
            FROM connect_session WHERE token_digest = $1"#,
@@ -71,7 +70,7 @@ pub async fn get(
              environment_id AS "environment_id: _", customer_id AS "customer_id: _", app,
              connection_name, reconnect_id AS "reconnect_id: _",
              oauth_client_id AS "oauth_client_id: _", scope_profile, scopes, token_digest,
-             browser_digest, allowed_origins, return_url, error_url, webhook_url,
+             browser_digest, allowed_origins, return_url, error_url,
              expires_at_us AS "expires_at: _", used_at_us AS "used_at: _",
              connection_id AS "connection_id: _", created_at_us AS "created_at: _"
            FROM connect_session WHERE workspace_id = $1 AND id = $2"#,

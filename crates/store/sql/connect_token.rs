@@ -5,12 +5,13 @@ use causeway_types::entity::{ConnectToken, NarrowedSession};
 use causeway_types::place::Sealed;
 use causeway_types::{ConnectSessionId, Timestamp, WorkspaceId};
 
-/// Lets a session's token be used for calls.
+/// Lets a session's token be used for calls, if there is a scope; keeps what its outcome is reported
+/// with, if it is.
 pub async fn make(
     c: &mut DbConn,
     workspace: WorkspaceId,
     session: ConnectSessionId,
-    scope: &str,
+    scope: Option<&str>,
     token: Option<&Sealed>,
 ) -> sqlx::Result<bool> {
     sqlx::query!(

@@ -2,7 +2,7 @@
 
 use crate::DbConn;
 use causeway_types::entity::{
-    Connection, ConnectionOverview, ConnectionState, DueConnection, Scheme,
+    Connection, ConnectionFilter, ConnectionOverview, ConnectionState, DueConnection, Scheme,
 };
 use causeway_types::{ConnectionId, CustomerId, Tenant, Timestamp, WorkspaceId};
 
@@ -138,12 +138,11 @@ pub async fn overview(
     .await
 }
 
-/// A page of connections older than `before`, newest first, of one customer or app if named.
+/// A page of connections older than `before`, newest first, of those that the filter names.
 pub async fn page(
     c: &mut DbConn,
     tenant: Tenant,
-    customer: Option<&str>,
-    app: Option<&str>,
+    filter: &ConnectionFilter,
     before: ConnectionId,
     limit: i64,
 ) -> sqlx::Result<Vec<ConnectionOverview>> {
@@ -159,43 +158,18 @@ pub async fn page(
            WHERE k.workspace_id = $1 AND k.environment_id = $2 AND k.id < $3
              AND (CAST($4 AS TEXT) IS NULL OR u.external_id = $4)
              AND (CAST($5 AS TEXT) IS NULL OR k.app = $5)
-           ORDER BY k.id DESC LIMIT $6"#,
+             AND (CAST($6 AS TEXT) IS NULL OR k.name = $6)
+             AND (CAST($7 AS BIGINT) IS NULL OR k.created_at_us < $7)
+             AND (CAST($8 AS BIGINT) IS NULL OR COALESCE(k.used_at_us, k.created_at_us) < $8)
+           ORDER BY k.id DESC LIMIT $9"#,
         tenant.workspace as _,
         tenant.environment as _,
         before as _,
-        customer,
-        app,
-        limit
-    )
-    .fetch_all(c)
-    .await
-}
-
-/// A page of connections older than `before`, newest first, that nobody has used since then; one
-/// that was never used counts from when it was made.
-pub async fn idle(
-    c: &mut DbConn,
-    tenant: Tenant,
-    unused_since: Timestamp,
-    before: ConnectionId,
-    limit: i64,
-) -> sqlx::Result<Vec<ConnectionOverview>> {
-    sqlx::query_as!(
-        ConnectionOverview,
-        r#"SELECT k.id AS "id: _", u.external_id AS customer, k.app, k.name,
-             k.scheme AS "scheme: _", k.state AS "state: _", k.state_reason, k.scopes,
-             k.account_id, k.account_name, k.policy, k.expires_at_us AS "expires_at: _",
-             k.refresh_at_us AS "refresh_at: _", k.refreshed_at_us AS "refreshed_at: _",
-             k.used_at_us AS "used_at: _", k.created_at_us AS "created_at: _",
-             k.updated_at_us AS "updated_at: _"
-           FROM connection k JOIN customer u ON u.id = k.customer_id
-           WHERE k.workspace_id = $1 AND k.environment_id = $2 AND k.id < $3
-             AND COALESCE(k.used_at_us, k.created_at_us) < $4 AND k.state <> 'revoked'
-           ORDER BY k.id DESC LIMIT $5"#,
-        tenant.workspace as _,
-        tenant.environment as _,
-        before as _,
-        unused_since as _,
+        filter.customer,
+        filter.app,
+        filter.name,
+        filter.created_before as _,
+        filter.unused_since as _,
         limit
     )
     .fetch_all(c)
@@ -307,7 +281,7 @@ pub async fn mark_revoked(
     c: &mut DbConn,
     tenant: Tenant,
     id: ConnectionId,
-    look_at: Timestamp,
+    look_at: Option<Timestamp>,
 ) -> sqlx::Result<bool> {
     sqlx::query!(
         "UPDATE connection SET state = $4, state_reason = NULL, refresh_at_us = $5

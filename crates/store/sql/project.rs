@@ -21,7 +21,7 @@ pub async fn rename(
     .map(|done| done.rows_affected() == 1)
 }
 
-/// How many connections, workflows and webhook endpoints a project has.
+/// How many connections, workflows and webhook endpoints for events a project has.
 pub async fn contents(c: &mut DbConn, workspace: WorkspaceId, id: ProjectId) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"SELECT
@@ -29,7 +29,8 @@ pub async fn contents(c: &mut DbConn, workspace: WorkspaceId, id: ProjectId) -> 
                (SELECT id FROM environment WHERE workspace_id = $1 AND project_id = $2))
            + (SELECT COUNT(*) FROM workflow WHERE workspace_id = $1 AND environment_id IN
                (SELECT id FROM environment WHERE workspace_id = $1 AND project_id = $2))
-           + (SELECT COUNT(*) FROM webhook_endpoint WHERE workspace_id = $1 AND environment_id IN
+           + (SELECT COUNT(*) FROM webhook_endpoint
+             WHERE workspace_id = $1 AND purpose = 'events' AND environment_id IN
                (SELECT id FROM environment WHERE workspace_id = $1 AND project_id = $2))
            AS "n!: i64""#,
         workspace as _,
@@ -68,7 +69,7 @@ pub async fn delete(c: &mut DbConn, workspace: WorkspaceId, id: ProjectId) -> sq
             .await?;
         )*};
     }
-    of_environments!("connect_session" "customer" "app_override" "oauth_client" "connect_settings" "project_webhook" "webhook_message" "usage_count");
+    of_environments!("connect_session" "customer" "app_override" "oauth_client" "connect_settings" "webhook_message" "webhook_endpoint" "usage_count");
     of_project!("api_key" "machine_client" "role_grant" "invitation" "project_logo" "environment");
     sqlx::query!("DELETE FROM project WHERE workspace_id = $1 AND id = $2", workspace as _, id as _)
         .execute(c)

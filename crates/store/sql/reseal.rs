@@ -92,7 +92,6 @@ column!(webhook_bodies, replace_webhook_body, "webhook_message", "id", "body");
 column!(webhook_answers, replace_webhook_answer, "webhook_attempt", "id", "answer");
 column!(connect_tokens, replace_connect_token, "connect_session", "id", "token");
 column!(override_fields, replace_override_fields, "app_override", "id", "fields");
-column!(project_webhooks, replace_project_webhook, "project_webhook", "environment_id", "target");
 
 /// The same for answers to repeated requests, whose record is the digest of a scope.
 pub async fn idempotent_responses(
@@ -159,7 +158,6 @@ pub async fn count(c: &mut DbConn, workspace: WorkspaceId, key: &[u8]) -> sqlx::
            + (SELECT COUNT(*) FROM webhook_attempt WHERE workspace_id = $1 AND length(answer) > 0 AND substr(answer, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM connect_session WHERE workspace_id = $1 AND length(token) > 0 AND substr(token, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM app_override WHERE workspace_id = $1 AND length(fields) > 0 AND substr(fields, 2, 16) <> $2)
-           + (SELECT COUNT(*) FROM project_webhook WHERE workspace_id = $1 AND length(target) > 0 AND substr(target, 2, 16) <> $2)
            AS "n!: i64""#,
         workspace as _,
         key

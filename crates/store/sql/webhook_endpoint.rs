@@ -1,7 +1,7 @@
 //! Endpoints that webhooks are sent to.
 
 use crate::DbConn;
-use causeway_types::entity::{WebhookDisabledReason, WebhookEndpoint};
+use causeway_types::entity::{WebhookDisabledReason, WebhookEndpoint, WebhookPurpose};
 use causeway_types::{Tenant, Timestamp, WebhookEndpointId, WorkspaceId};
 
 /// Selects whole records.
@@ -9,19 +9,21 @@ macro_rules! select {
     ($where:literal $(, $arg:expr)* $(,)?) => {
         sqlx::query_as!(
             WebhookEndpoint,
-            "SELECT id AS \"id: _\", workspace_id AS \"workspace_id: _\", environment_id AS \"environment_id: _\", target AS \"target: _\", description, event_types, delivery_order AS \"delivery_order: _\", signature AS \"signature: _\", state AS \"state: _\", disabled_reason AS \"disabled_reason: _\", disabled_at_us AS \"disabled_at: _\", failing_since_us AS \"failing_since: _\", failed_at_us AS \"failed_at: _\", created_at_us AS \"created_at: _\", updated_at_us AS \"updated_at: _\" FROM webhook_endpoint "
+            "SELECT id AS \"id: _\", workspace_id AS \"workspace_id: _\", environment_id AS \"environment_id: _\", purpose AS \"purpose: _\", target AS \"target: _\", description, event_types, delivery_order AS \"delivery_order: _\", signature AS \"signature: _\", state AS \"state: _\", disabled_reason AS \"disabled_reason: _\", disabled_at_us AS \"disabled_at: _\", failing_since_us AS \"failing_since: _\", failed_at_us AS \"failed_at: _\", created_at_us AS \"created_at: _\", updated_at_us AS \"updated_at: _\" FROM webhook_endpoint "
                 + $where
             $(, $arg)*
         )
     };
 }
 
-pub async fn insert(c: &mut DbConn, v: &WebhookEndpoint) -> sqlx::Result<()> {
+/// False if there is one of this id.
+pub async fn insert(c: &mut DbConn, v: &WebhookEndpoint) -> sqlx::Result<bool> {
     sqlx::query!(
         "INSERT INTO webhook_endpoint (id, workspace_id, environment_id, target, description,
            event_types, delivery_order, signature, state, disabled_reason, disabled_at_us,
-           failing_since_us, failed_at_us, created_at_us, updated_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+           failing_since_us, failed_at_us, created_at_us, updated_at_us, purpose)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+         ON CONFLICT (id) DO NOTHING",
         v.id as _,
         v.workspace_id as _,
         v.environment_id as _,
@@ -36,11 +38,12 @@ pub async fn insert(c: &mut DbConn, v: &WebhookEndpoint) -> sqlx::Result<()> {
         v.failing_since as _,
         v.failed_at as _,
         v.created_at as _,
-        v.updated_at as _
+        v.updated_at as _,
+        v.purpose as _
     )
     .execute(c)
     .await
-    .map(|_| ())
+    .map(|done| done.rows_affected() == 1)
 }
 
 pub async fn get(
@@ -67,7 +70,7 @@ pub async fn of_workspace(
     select!("WHERE workspace_id = $1 AND id = $2", workspace as _, id as _).fetch_optional(c).await
 }
 
-/// A page of an environment's endpoints, oldest first.
+/// A page of an environment's endpoints for events, oldest first.
 pub async fn page(
     c: &mut DbConn,
     tenant: Tenant,
@@ -75,7 +78,7 @@ pub async fn page(
     limit: i64,
 ) -> sqlx::Result<Vec<WebhookEndpoint>> {
     select!(
-        "WHERE workspace_id = $1 AND environment_id = $2 AND id > $3 ORDER BY id LIMIT $4",
+        "WHERE workspace_id = $1 AND environment_id = $2 AND purpose = 'events' AND id > $3 ORDER BY id LIMIT $4",
         tenant.workspace as _,
         tenant.environment as _,
         after as _,
@@ -85,11 +88,11 @@ pub async fn page(
     .await
 }
 
-/// How many endpoints an environment has.
+/// How many endpoints for events an environment has.
 pub async fn count(c: &mut DbConn, tenant: Tenant) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"SELECT COUNT(*) AS "n!: i64" FROM webhook_endpoint
-           WHERE workspace_id = $1 AND environment_id = $2"#,
+           WHERE workspace_id = $1 AND environment_id = $2 AND purpose = 'events'"#,
         tenant.workspace as _,
         tenant.environment as _
     )
@@ -201,15 +204,37 @@ pub async fn succeeded(
     .map(|_| ())
 }
 
-/// Deletes an endpoint with its deliveries.
-pub async fn delete(c: &mut DbConn, tenant: Tenant, id: WebhookEndpointId) -> sqlx::Result<bool> {
+/// Deletes an endpoint with its deliveries, if it has this purpose.
+pub async fn delete(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: WebhookEndpointId,
+    purpose: WebhookPurpose,
+) -> sqlx::Result<bool> {
     sqlx::query!(
-        "DELETE FROM webhook_endpoint WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",
+        "DELETE FROM webhook_endpoint
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3 AND purpose = $4",
         tenant.workspace as _,
         tenant.environment as _,
-        id as _
+        id as _,
+        purpose as _
     )
     .execute(c)
     .await
     .map(|done| done.rows_affected() == 1)
+}
+
+/// Deletes receivers of connect sessions that were made before a time and have no delivery left.
+pub async fn prune_sessions(c: &mut DbConn, before: Timestamp, limit: i64) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "DELETE FROM webhook_endpoint WHERE id IN (SELECT e.id FROM webhook_endpoint e
+           WHERE e.purpose = 'session' AND e.created_at_us < $1
+             AND NOT EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.endpoint_id = e.id)
+           ORDER BY e.created_at_us LIMIT $2)",
+        before as _,
+        limit
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
 }

@@ -7,11 +7,11 @@ use aws_lc_rs::digest;
 use causeway_types::entity::AuditRow;
 use causeway_types::entity::{Role, WebhookDisabledReason};
 use causeway_types::{
-    AccessRequestId, ApiKeyId, AppOverrideId, ConnectSessionId, ConnectionId, CustomerId,
-    DataKeyId, EnvironmentId, GroupId, InvitationId, InvocationId, MachineClientId, MemberId,
-    OAuthClientId, ProjectId, ProviderId, ReportId, RoleGrantId, RotationId, SessionId,
-    SigningKeyId, Timestamp, UserId, VersionId, WebhookDeliveryId, WebhookEndpointId, WorkflowId,
-    WorkspaceId,
+    AccessRequestId, ApiKeyId, AppOverrideId, ConnectSessionId, ConnectionId,
+    ConnectionRevocationId, CustomerId, DataKeyId, EnvironmentId, GroupId, InvitationId,
+    InvocationId, MachineClientId, MemberId, OAuthClientId, ProjectId, ProviderId, ReportId,
+    RoleGrantId, RotationId, SessionId, SigningKeyId, Timestamp, UserId, VersionId,
+    WebhookDeliveryId, WebhookEndpointId, WorkflowId, WorkspaceId,
 };
 use serde::Serialize;
 use std::future::Future;
@@ -90,6 +90,25 @@ pub enum Audit {
         connection: ConnectionId,
         app: String,
         revoked_upstream: String,
+    },
+    ConnectionNotRevoked {
+        connection: ConnectionId,
+        app: String,
+        reason: String,
+    },
+    RevocationStarted {
+        revocation: ConnectionRevocationId,
+        customer: Option<CustomerId>,
+        app: Option<String>,
+        name: Option<String>,
+        created_before: Option<Timestamp>,
+        unused_since: Option<Timestamp>,
+    },
+    RevocationFinished {
+        revocation: ConnectionRevocationId,
+        revoked: i64,
+        not_offered: i64,
+        failed: i64,
     },
     WorkflowDeployed {
         workflow: WorkflowId,

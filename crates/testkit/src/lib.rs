@@ -4,4 +4,6 @@ pub mod moto;
 pub mod oidc_provider;
 pub mod postgres;
 pub mod smtp;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod webhook_receiver;

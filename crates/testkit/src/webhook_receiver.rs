@@ -1,6 +1,7 @@
 //! Receivers of webhooks that check them with the official libraries of Standard Webhooks and Svix:
-//! in Node (`testing/webhooks/receiver.js`) and in Python (`testing/webhooks/receiver.py`). Each
-//! listens on a free port of this machine and stops when dropped.
+//! in Node (`testing/webhooks/receiver.js`, which checks `x-pd-signature` too, by hand) and in Python
+//! (`testing/webhooks/receiver.py`). Each listens on a free port of this machine and stops when
+//! dropped.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};

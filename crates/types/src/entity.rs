@@ -1,6 +1,7 @@
 //! The records that the store keeps, with typed ids and states.
 
 mod connection;
+mod connection_revocation;
 mod contract;
 mod flow;
 mod keys;
@@ -13,12 +14,15 @@ mod webhook;
 mod workspace;
 
 pub use connection::{
-    ConnectSession, ConnectSettings, Connection, ConnectionOverview, ConnectionRefresh,
-    ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow, RefreshPhase, Scheme,
+    ConnectSession, ConnectSettings, Connection, ConnectionFilter, ConnectionOverview,
+    ConnectionRefresh, ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow,
+    RefreshPhase, Scheme,
+};
+pub use connection_revocation::{
+    ConnectionRevocation, DueRevocation, RevocationFailure, RevocationOutcome, RevocationTally,
 };
 pub use contract::{
     AccountFilter, AppOverride, ConnectToken, NarrowedSession, OAuthClientOverview, ProjectLogo,
-    ProjectWebhook,
 };
 pub use flow::{
     Advance, Claimed, Event, Invocation, InvocationState, Node, Step, StepState, Trigger,
@@ -36,6 +40,7 @@ pub use usage::{RateBudget, UsageCount, UsageKind};
 pub use webhook::{
     WebhookAttempt, WebhookDeadReason, WebhookDelivery, WebhookDeliveryFilter,
     WebhookDeliveryState, WebhookDisabledReason, WebhookEndpoint, WebhookEndpointState,
-    WebhookEvent, WebhookMessage, WebhookOrder, WebhookSignature, WebhookTaker, WebhooksWaiting,
+    WebhookEvent, WebhookMessage, WebhookOrder, WebhookPurpose, WebhookSignature, WebhookTaker,
+    WebhooksWaiting,
 };
 pub use workspace::{Environment, EnvironmentKind, Project, Workspace};

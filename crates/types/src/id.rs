@@ -151,6 +151,8 @@ ids! {
     CustomerId = "cus";
     /// A connection.
     ConnectionId = "conn";
+    /// A revocation of many connections in one go.
+    ConnectionRevocationId = "crv";
     /// A connect session.
     ConnectSessionId = "cs";
     /// A workflow.

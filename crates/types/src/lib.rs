@@ -15,12 +15,12 @@ pub mod url;
 
 pub use column::UnknownWord;
 pub use id::{
-    AccessRequestId, ApiKeyId, AppOverrideId, ConnectSessionId, ConnectionId, CustomerId,
-    DataKeyId, EnvironmentId, EventId, GroupId, InvitationId, InvocationId, MachineClientId,
-    MemberId, NodeId, OAuthClientId, OAuthFlowId, ParseIdError, ProjectId, ProviderId, ReportId,
-    RoleGrantId, RotationId, SandboxId, SessionId, SignInFlowId, SigningKeyId, StepId, TriggerId,
-    UserId, VersionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId, WebhookMessageId,
-    WorkflowId, WorkspaceId,
+    AccessRequestId, ApiKeyId, AppOverrideId, ConnectSessionId, ConnectionId,
+    ConnectionRevocationId, CustomerId, DataKeyId, EnvironmentId, EventId, GroupId, InvitationId,
+    InvocationId, MachineClientId, MemberId, NodeId, OAuthClientId, OAuthFlowId, ParseIdError,
+    ProjectId, ProviderId, ReportId, RoleGrantId, RotationId, SandboxId, SessionId, SignInFlowId,
+    SigningKeyId, StepId, TriggerId, UserId, VersionId, WebhookAttemptId, WebhookDeliveryId,
+    WebhookEndpointId, WebhookMessageId, WorkflowId, WorkspaceId,
 };
 pub use place::Place;
 pub use problem::{Code, Coded, Kind, chain};

@@ -2,9 +2,9 @@
 //! or field, it does not open.
 
 use crate::{
-    AppOverrideId, ConnectSessionId, ConnectionId, EnvironmentId, EventId, InvocationId,
-    OAuthClientId, OAuthFlowId, ProviderId, SignInFlowId, SigningKeyId, StepId, TriggerId,
-    VersionId, WebhookAttemptId, WebhookEndpointId, WebhookMessageId,
+    AppOverrideId, ConnectSessionId, ConnectionId, EventId, InvocationId, OAuthClientId,
+    OAuthFlowId, ProviderId, SignInFlowId, SigningKeyId, StepId, TriggerId, VersionId,
+    WebhookAttemptId, WebhookEndpointId, WebhookMessageId,
 };
 
 /// Every kind of sealed value that Causeway stores, with the record that holds it.
@@ -40,12 +40,10 @@ pub enum Place {
     WebhookBody(WebhookMessageId),
     /// The beginning of what an endpoint answered to a webhook.
     WebhookAnswer(WebhookAttemptId),
-    /// The token of a connect session, for the report of its outcome.
+    /// The token of a connect session, and where its outcome is reported to.
     ConnectToken(ConnectSessionId),
     /// What an app override fills in.
     AppOverrideFields(AppOverrideId),
-    /// URL and key of an environment's project webhook.
-    ProjectWebhook(EnvironmentId),
     /// The answer kept for a repeated request with the same `Idempotency-Key`, by the SHA-256
     /// of the key's scope.
     IdempotentResponse([u8; 32]),
@@ -72,7 +70,6 @@ impl Place {
             Self::WebhookAnswer(_) => ("webhook_attempt", "answer"),
             Self::ConnectToken(_) => ("connect_session", "token"),
             Self::AppOverrideFields(_) => ("app_override", "fields"),
-            Self::ProjectWebhook(_) => ("project_webhook", "target"),
             Self::IdempotentResponse(_) => ("idempotency", "response"),
         }
     }
@@ -96,7 +93,6 @@ impl Place {
             Self::WebhookAnswer(id) => id.to_string(),
             Self::ConnectToken(id) => id.to_string(),
             Self::AppOverrideFields(id) => id.to_string(),
-            Self::ProjectWebhook(id) => id.to_string(),
             Self::IdempotentResponse(digest) => data_encoding::HEXLOWER.encode(digest),
         }
     }

@@ -3,7 +3,7 @@
 use crate::limits;
 use crate::target::{Target, key};
 use causeway_net::Response;
-use causeway_types::Timestamp;
+use causeway_types::{SecretString, Timestamp};
 use causeway_vault::Redactor;
 use std::time::Duration;
 
@@ -13,17 +13,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// secret is cut in two at the end of what is kept.
 const READ: usize = 16 * limits::ANSWER;
 
-/// Reads the beginning of an answer and masks the endpoint's secrets in it; none if it is empty.
+/// Reads the beginning of an answer and masks the endpoint's secrets in it, and the token that the
+/// message named; none if it is empty.
 pub(crate) async fn beginning(
     response: Response,
     target: &Target,
+    token: Option<&SecretString>,
     now: Timestamp,
 ) -> Option<String> {
     let mut bytes = Vec::new();
     // What has come in time counts; why no more came says nothing of the delivery.
     let _ = tokio::time::timeout(PATIENCE, read(response, &mut bytes)).await;
     bytes.truncate(READ);
-    let text = masked(&String::from_utf8_lossy(&bytes), target, now);
+    let text = masked(&String::from_utf8_lossy(&bytes), target, token, now);
     (!text.is_empty()).then_some(text)
 }
 
@@ -36,9 +38,9 @@ async fn read(mut response: Response, bytes: &mut Vec<u8>) {
     }
 }
 
-fn masked(text: &str, target: &Target, now: Timestamp) -> String {
+fn masked(text: &str, target: &Target, token: Option<&SecretString>, now: Timestamp) -> String {
     let keys: Vec<_> = target.secrets(now).filter_map(key).collect();
-    let secrets = target.secrets(now).map(|secret| secret.expose().as_bytes());
+    let secrets = target.secrets(now).chain(token).map(|secret| secret.expose().as_bytes());
     let Ok(redactor) = Redactor::new(secrets.chain(keys.iter().map(|key| key.as_slice()))) else {
         return String::new();
     };
@@ -60,12 +62,13 @@ mod tests {
         let secret = target.secret.expose();
         let bare = secret.strip_prefix("whsec_").unwrap();
         let hex = HEXLOWER.encode(&key(&target.secret).unwrap());
-        for form in [secret.as_str(), bare, &hex] {
-            let masked = masked(&format!("you sent {form}!"), &target, now);
+        let token = SecretString::new("ctok_canary-4a7e".into());
+        for form in [secret.as_str(), bare, &hex, token.expose()] {
+            let masked = masked(&format!("you sent {form}!"), &target, Some(&token), now);
             assert!(!masked.contains(form) && masked.starts_with("you sent "), "{masked}");
         }
         let long = format!("{}{secret}", "é".repeat(limits::ANSWER / 2 - 3));
-        let masked = masked(&long, &target, now);
+        let masked = masked(&long, &target, None, now);
         assert!(masked.len() <= limits::ANSWER && !masked.contains("whsec"), "{masked}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ladder;
 use crate::target::{Target, TargetError};
-use crate::{Inner, answer, signature};
+use crate::{Inner, answer, report, signature};
 use bytes::Bytes;
 use causeway_net::RequestLimits;
 use causeway_store::{Audit, Bookkeeping, WriteTx, db};
@@ -109,6 +109,7 @@ impl Inner {
             max_response_bytes: u64::MAX,
             max_redirects: 0,
         };
+        let token = report::token_of(message.kind, body.expose());
         let begun = Instant::now();
         let sent = self.http.request(request, limits).await;
         // Of the answer's head; its body decides nothing.
@@ -117,7 +118,11 @@ impl Inner {
             Ok(response) => {
                 let status = response.status();
                 let wish = wish(status, response.headers(), self.clock.now());
-                (Ok(status), wish, answer::beginning(response, target, started_at).await)
+                (
+                    Ok(status),
+                    wish,
+                    answer::beginning(response, target, token.as_ref(), started_at).await,
+                )
             }
             Err(error) => (Err(error.code()), None, None),
         };

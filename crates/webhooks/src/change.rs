@@ -6,9 +6,9 @@ use crate::target::{self, Target};
 use crate::{EndpointView, Inner, Webhooks};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, WriteTx, db};
-use causeway_types::entity::{WebhookEndpoint, WebhookSignature};
+use causeway_types::entity::{WebhookEndpoint, WebhookPurpose, WebhookSignature};
 use causeway_types::place::Sealed;
-use causeway_types::{Place, SecretString, Tenant, Timestamp, WebhookEndpointId, chain};
+use causeway_types::{Actor, Place, SecretString, Tenant, Timestamp, WebhookEndpointId, chain};
 
 /// What is to change of an endpoint; what is missing stays.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,7 @@ impl Webhooks {
         permit.covers_every_app()?;
         let (inner, tenant, now) = (&self.inner, permit.tenant(), self.inner.clock.now());
         let mut tx = inner.begin(permit.actor(), tenant).await?;
-        let (mut endpoint, mut target) = inner.held(&mut tx, tenant, id).await?;
+        let (mut endpoint, mut target) = inner.held_for_events(&mut tx, tenant, id).await?;
         let mut changed = Vec::new();
         if let Some(url) = change.url {
             target.url = target::read_url(&url)?;
@@ -96,7 +96,7 @@ impl Webhooks {
         permit.covers_every_app()?;
         let (inner, tenant, now) = (&self.inner, permit.tenant(), self.inner.clock.now());
         let mut tx = inner.begin(permit.actor(), tenant).await?;
-        let (mut endpoint, mut target) = inner.held(&mut tx, tenant, id).await?;
+        let (mut endpoint, mut target) = inner.held_for_events(&mut tx, tenant, id).await?;
         let old_until = target.rotate(&*inner.random, now);
         endpoint.target = inner.sealed(&endpoint, &target).await?;
         endpoint.updated_at = now;
@@ -117,18 +117,9 @@ impl Webhooks {
         id: WebhookEndpointId,
     ) -> Result<(), WebhookError> {
         permit.covers_every_app()?;
-        let (inner, tenant) = (&self.inner, permit.tenant());
-        let mut tx = inner.store.write(permit.actor()).await?;
-        if !db!(tx, webhook_endpoint::delete(tenant, id))? {
-            return Err(WebhookError::NoEndpoint(id));
-        }
+        let target = (permit.tenant(), id, WebhookPurpose::Events);
         let event = Audit::WebhookEndpointDeleted { endpoint: id };
-        tx.commit(tenant.workspace, inner.clock.now(), event).await?;
-        // It is deleted in any case; the log of SQLite is emptied by itself later.
-        if let Err(error) = inner.store.forget_deleted().await {
-            tracing::warn!(error = chain(&error), "emptying the log of the database");
-        }
-        Ok(())
+        self.inner.delete(permit.actor(), target, event).await
     }
 }
 
@@ -136,7 +127,7 @@ impl Inner {
     /// A transaction that will open or seal something: the keys are in memory before it begins.
     pub(crate) async fn begin(
         &self,
-        actor: causeway_types::Actor,
+        actor: Actor,
         tenant: Tenant,
     ) -> Result<WriteTx, WebhookError> {
         self.vault.keyring(tenant.workspace).await?;
@@ -157,7 +148,41 @@ impl Inner {
         Ok((endpoint, target))
     }
 
-    async fn sealed(
+    /// Reads an endpoint for events that nobody else changes until the transaction ends. What others
+    /// are signed with, and where they are, is not changed here.
+    async fn held_for_events(
+        &self,
+        tx: &mut WriteTx,
+        tenant: Tenant,
+        id: WebhookEndpointId,
+    ) -> Result<(WebhookEndpoint, Target), WebhookError> {
+        let held = self.held(tx, tenant, id).await?;
+        match held.0.purpose {
+            WebhookPurpose::Events => Ok(held),
+            WebhookPurpose::Project | WebhookPurpose::Session => Err(WebhookError::NoEndpoint(id)),
+        }
+    }
+
+    /// Deletes an endpoint of this purpose for good, with all its deliveries.
+    pub(crate) async fn delete(
+        &self,
+        actor: Actor,
+        (tenant, id, purpose): (Tenant, WebhookEndpointId, WebhookPurpose),
+        event: Audit,
+    ) -> Result<(), WebhookError> {
+        let mut tx = self.store.write(actor).await?;
+        if !db!(tx, webhook_endpoint::delete(tenant, id, purpose))? {
+            return Err(WebhookError::NoEndpoint(id));
+        }
+        tx.commit(tenant.workspace, self.clock.now(), event).await?;
+        // It is deleted in any case; the log of SQLite is emptied by itself later.
+        if let Err(error) = self.store.forget_deleted().await {
+            tracing::warn!(error = chain(&error), "emptying the log of the database");
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn sealed(
         &self,
         endpoint: &WebhookEndpoint,
         target: &Target,

@@ -6,7 +6,8 @@ use crate::{EndpointView, Webhooks, limits};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{
-    WebhookEndpoint, WebhookEndpointState, WebhookEvent, WebhookOrder, WebhookSignature,
+    WebhookEndpoint, WebhookEndpointState, WebhookEvent, WebhookOrder, WebhookPurpose,
+    WebhookSignature,
 };
 use causeway_types::{Place, SecretString, WebhookEndpointId};
 
@@ -57,6 +58,7 @@ impl Webhooks {
             id,
             workspace_id: tenant.workspace,
             environment_id: tenant.environment,
+            purpose: WebhookPurpose::Events,
             target: inner.vault.seal(tenant.workspace, &Place::WebhookTarget(id), &written).await?,
             description: new.description,
             event_types: read_types(&new.event_types)?,
@@ -96,7 +98,7 @@ pub(crate) fn check_description(text: &str) -> Result<(), InvalidEndpoint> {
 
 /// The types as they are stored.
 pub(crate) fn read_types(types: &[String]) -> Result<String, InvalidEndpoint> {
-    let known = |one: &String| one.parse::<WebhookEvent>().is_ok();
+    let known = |one: &String| one.parse::<WebhookEvent>().is_ok_and(|one| !one.is_report());
     let twice = |(at, one): (usize, &String)| types.iter().take(at).any(|other| other == one);
     if !types.iter().all(known) || types.iter().enumerate().any(twice) {
         return Err(InvalidEndpoint::EventType);

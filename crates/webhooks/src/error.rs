@@ -47,7 +47,8 @@ impl InvalidEndpoint {
             )
             .into(),
             Self::EventType => {
-                let names: Vec<_> = WebhookEvent::ALL.iter().map(|one| one.as_str()).collect();
+                let all = WebhookEvent::ALL.iter().filter(|one| !one.is_report());
+                let names: Vec<_> = all.map(|one| one.as_str()).collect();
                 format!("`event_types` may name each of these once: {}.", names.join(", ")).into()
             }
             Self::TooMany => format!(
@@ -65,6 +66,9 @@ pub enum WebhookError {
     /// There is no such endpoint.
     #[error("finding webhook endpoint {0}")]
     NoEndpoint(WebhookEndpointId),
+    /// The environment has no project webhook.
+    #[error("finding the project webhook")]
+    NoProjectWebhook,
     /// There is no such message.
     #[error("finding webhook message {0}")]
     NoMessage(WebhookMessageId),
@@ -106,7 +110,10 @@ impl From<TargetError> for WebhookError {
 impl Coded for WebhookError {
     fn code(&self) -> Code {
         match self {
-            Self::NoEndpoint(_) | Self::NoMessage(_) | Self::NoDelivery(_) => Code::NotFound,
+            Self::NoEndpoint(_)
+            | Self::NoProjectWebhook
+            | Self::NoMessage(_)
+            | Self::NoDelivery(_) => Code::NotFound,
             Self::Disabled(_) => Code::WebhookEndpointDisabled,
             Self::Invalid(_) => Code::InvalidRequest,
             Self::Denied(source) => source.code(),
@@ -120,6 +127,9 @@ impl Coded for WebhookError {
         match self {
             Self::NoEndpoint(id) => {
                 format!("There is no webhook endpoint {id} in this environment.").into()
+            }
+            Self::NoProjectWebhook => {
+                "This environment has no project webhook. Set one first.".into()
             }
             Self::NoMessage(id) => {
                 format!("There is no webhook message {id} in this environment. What ended is deleted after a while.").into()

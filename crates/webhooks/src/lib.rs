@@ -1,9 +1,12 @@
 //! Webhooks out: Causeway tells a company's own servers what happened.
 //!
 //! - An *endpoint* is such a server: a URL, a secret that its messages are signed with, and the
-//!   types of events that it wants.
+//!   types of events that it wants. Some are not for events: the *project webhook* of an
+//!   environment, and the receiver of one connect session.
 //! - A *message* is one event as it is sent. An engine makes it in the transaction of its own change
 //!   ([`Outbox::enqueue`]), so that neither is there without the other.
+//! - A *report* is a message too: how a connect session came out, in the words of its contract. It
+//!   goes to the session's receiver and to the project webhook.
 //! - A *delivery* is a message on its way to one endpoint: pending, delivered or dead. What is dead
 //!   stays for a while and can be *replayed*.
 //! - An *attempt* is one request of a delivery. After a failed one comes the next *rung* of a ladder
@@ -27,8 +30,10 @@ mod ladder;
 mod limits;
 mod log;
 mod outbox;
+mod project;
 mod prune;
 mod replay;
+mod report;
 mod signature;
 mod state;
 mod target;
@@ -40,7 +45,9 @@ pub use error::{InvalidEndpoint, WebhookError};
 pub use event::{ConnectionSubject, Event};
 pub use log::{AttemptView, MessageView};
 pub use outbox::{EnqueueError, Outbox};
+pub use project::ProjectWebhookView;
 pub use replay::{Replayed, Span};
+pub use report::Report;
 pub use view::EndpointView;
 
 use causeway_net::HttpClient;

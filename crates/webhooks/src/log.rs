@@ -1,7 +1,7 @@
 //! What was sent, and how it went.
 
 use crate::error::WebhookError;
-use crate::{Page, Webhooks};
+use crate::{Page, Webhooks, report};
 use causeway_identity::{Permit, action};
 use causeway_store::db;
 use causeway_types::entity::{
@@ -17,7 +17,7 @@ pub struct MessageView {
     pub id: WebhookMessageId,
     /// What it tells of.
     pub kind: WebhookEvent,
-    /// The body that is sent.
+    /// The body that is sent; in a report, the connect token is masked.
     pub body: Value,
     /// When it happened.
     pub created_at: Timestamp,
@@ -85,8 +85,9 @@ impl Webhooks {
     async fn opened(&self, message: WebhookMessage) -> Result<MessageView, WebhookError> {
         let place = Place::WebhookBody(message.id);
         let body = self.inner.vault.open(message.workspace_id, &place, &message.body).await?;
-        let body = serde_json::from_slice(body.expose()).map_err(|_| WebhookError::Corrupt)?;
+        let mut body = serde_json::from_slice(body.expose()).map_err(|_| WebhookError::Corrupt)?;
         let WebhookMessage { id, kind, created_at, .. } = message;
+        report::mask(kind, &mut body);
         Ok(MessageView { id, kind, body, created_at })
     }
 

@@ -1,17 +1,23 @@
 //! Making messages, in the transaction of whoever has something to tell.
 
 use crate::event::Event;
+use crate::report::{self, Report};
+use crate::target::Target;
 use causeway_store::{WriteTx, db};
 use causeway_types::entity::{
-    WebhookDeadReason, WebhookDelivery, WebhookDeliveryState, WebhookEndpointState, WebhookEvent,
-    WebhookMessage, WebhookTaker,
+    WebhookDeadReason, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    WebhookEndpointState, WebhookEvent, WebhookMessage, WebhookOrder, WebhookPurpose,
+    WebhookSignature, WebhookTaker,
 };
+use causeway_types::place::Sealed;
 use causeway_types::{
-    Code, Coded, Place, Randomness, Tenant, Timestamp, WebhookDeliveryId, WebhookMessageId,
+    Code, Coded, Place, Randomness, Tenant, Timestamp, WebhookDeliveryId, WebhookEndpointId,
+    WebhookMessageId,
 };
 use causeway_vault::Keyring;
 use std::borrow::Cow;
 use std::sync::Arc;
+use url::Url;
 
 /// Makes messages in one workspace. [`Webhooks::outbox`](crate::Webhooks::outbox) gives it.
 pub struct Outbox {
@@ -25,6 +31,9 @@ pub enum EnqueueError {
     /// The body could not be written.
     #[error("writing a webhook's body")]
     Body(#[source] serde_json::Error),
+    /// The body of a report names no token: a defect.
+    #[error("reading the token that a report names")]
+    NoToken,
     /// The body could not be sealed.
     #[error("sealing a webhook's body")]
     Seal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -36,14 +45,14 @@ pub enum EnqueueError {
 impl Coded for EnqueueError {
     fn code(&self) -> Code {
         match self {
-            Self::Body(_) | Self::Seal(_) => Code::Internal,
+            Self::Body(_) | Self::NoToken | Self::Seal(_) => Code::Internal,
             Self::Store(source) => source.code(),
         }
     }
 
     fn public(&self) -> Cow<'static, str> {
         match self {
-            Self::Body(_) | Self::Seal(_) => {
+            Self::Body(_) | Self::NoToken | Self::Seal(_) => {
                 "A webhook could not be made of it, so nothing was done. The server's log has the details under this request's id.".into()
             }
             Self::Store(source) => source.public(),
@@ -80,12 +89,82 @@ impl Outbox {
         if takers.is_empty() {
             return Ok(());
         }
-        let id = WebhookMessageId::generate(now, &*self.random);
         let body = event.body(tenant, now).map_err(EnqueueError::Body)?;
-        let body = self
-            .keys
-            .seal(&Place::WebhookBody(id), &body)
-            .map_err(|source| EnqueueError::Seal(Box::new(source)))?;
+        self.leave(tx, tenant, (kind, &body), takers, now).await
+    }
+
+    /// Leaves the report of a connect session's outcome for its own receiver, if it has one, and for
+    /// the environment's project webhook, if there is one: as [`enqueue`](Self::enqueue) does, and
+    /// to be called where that is.
+    ///
+    /// # Errors
+    /// [`EnqueueError`]; the transaction must not commit then.
+    pub async fn report(
+        &self,
+        tx: &mut WriteTx,
+        tenant: Tenant,
+        report: &Report,
+        now: Timestamp,
+    ) -> Result<(), EnqueueError> {
+        let own = match &report.url {
+            Some(url) => Some(self.receiver(tx, tenant, report, url, now).await?),
+            None => None,
+        };
+        let takers = db!(tx, webhook_claims::reported_to(tenant, own))?;
+        if takers.is_empty() {
+            return Ok(());
+        }
+        self.leave(tx, tenant, (report.kind, report.body.expose()), takers, now).await
+    }
+
+    /// The endpoint of a connect session, made with its first report. It has the session's id with
+    /// another prefix, so there is one. What is sent there is signed with the session's token, which
+    /// whoever made the session knows.
+    async fn receiver(
+        &self,
+        tx: &mut WriteTx,
+        tenant: Tenant,
+        report: &Report,
+        url: &Url,
+        now: Timestamp,
+    ) -> Result<WebhookEndpointId, EnqueueError> {
+        let id = WebhookEndpointId::from_bytes(report.session.to_bytes());
+        let token = report::token_of(report.kind, report.body.expose());
+        let target = Target::with_secret(url.clone(), token.ok_or(EnqueueError::NoToken)?);
+        let written = target.write().map_err(EnqueueError::Body)?;
+        let endpoint = WebhookEndpoint {
+            id,
+            workspace_id: tenant.workspace,
+            environment_id: tenant.environment,
+            purpose: WebhookPurpose::Session,
+            target: self.seal(&Place::WebhookTarget(id), &written)?,
+            description: format!("Outcome of {}", report.session),
+            event_types: String::new(),
+            delivery_order: WebhookOrder::Any,
+            signature: WebhookSignature::XPd,
+            state: WebhookEndpointState::Enabled,
+            disabled_reason: None,
+            disabled_at: None,
+            failing_since: None,
+            failed_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        db!(tx, webhook_endpoint::insert(&endpoint))?;
+        Ok(id)
+    }
+
+    /// Leaves a message for these endpoints.
+    async fn leave(
+        &self,
+        tx: &mut WriteTx,
+        tenant: Tenant,
+        (kind, body): (WebhookEvent, &[u8]),
+        takers: Vec<WebhookTaker>,
+        now: Timestamp,
+    ) -> Result<(), EnqueueError> {
+        let id = WebhookMessageId::generate(now, &*self.random);
+        let body = self.seal(&Place::WebhookBody(id), body)?;
         let message = WebhookMessage {
             id,
             workspace_id: tenant.workspace,
@@ -105,6 +184,10 @@ impl Outbox {
             tx.webhooks_due().await?;
         }
         Ok(())
+    }
+
+    fn seal(&self, place: &Place, bytes: &[u8]) -> Result<Sealed, EnqueueError> {
+        self.keys.seal(place, bytes).map_err(|source| EnqueueError::Seal(Box::new(source)))
     }
 
     fn delivery(&self, message: &WebhookMessage, taker: &WebhookTaker) -> WebhookDelivery {

@@ -29,8 +29,8 @@ impl Webhooks {
         }
     }
 
-    /// Deletes deliveries that ended long ago with their attempts, and messages that are on their
-    /// way to nobody any more. How many records.
+    /// Deletes deliveries that ended long ago with their attempts, messages that are on their way to
+    /// nobody any more, and receivers of connect sessions that have no more to get. How many records.
     ///
     /// # Errors
     /// If the store fails.
@@ -43,11 +43,13 @@ impl Webhooks {
             let mut tx = inner.store.write(Actor::Node(inner.node)).await?;
             let deliveries = db!(tx, webhook::prune_deliveries(delivered, dead, BATCH))?;
             let messages = db!(tx, webhook::prune_messages(delivered, BATCH))?;
+            let receivers = db!(tx, webhook_endpoint::prune_sessions(delivered, BATCH))?;
             tx.commit_bookkeeping(Bookkeeping::Expired).await?;
-            if deliveries + messages == 0 {
+            let records = deliveries + messages + receivers;
+            if records == 0 {
                 break;
             }
-            all += deliveries + messages;
+            all += records;
         }
         if all > 0 {
             inner.store.forget_deleted().await?;

@@ -59,7 +59,12 @@ struct WrittenPrevious<'a> {
 impl Target {
     /// A place to send to, with a new secret.
     pub(crate) fn new(url: Url, random: &dyn Randomness) -> Self {
-        Self { url, secret: new_secret(random), previous: None }
+        Self::with_secret(url, new_secret(random))
+    }
+
+    /// A place to send to, with a secret that is there already or has another form.
+    pub(crate) fn with_secret(url: Url, secret: SecretString) -> Self {
+        Self { url, secret, previous: None }
     }
 
     /// Replaces the secret; messages are signed with both until the overlap ends.

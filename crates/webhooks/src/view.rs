@@ -6,7 +6,8 @@ use crate::{Page, Webhooks};
 use causeway_identity::{Permit, action};
 use causeway_store::db;
 use causeway_types::entity::{
-    WebhookDisabledReason, WebhookEndpoint, WebhookEndpointState, WebhookOrder, WebhookSignature,
+    WebhookDisabledReason, WebhookEndpoint, WebhookEndpointState, WebhookOrder, WebhookPurpose,
+    WebhookSignature,
 };
 use causeway_types::{RedactedUrl, Timestamp, WebhookEndpointId};
 
@@ -15,6 +16,8 @@ use causeway_types::{RedactedUrl, Timestamp, WebhookEndpointId};
 pub struct EndpointView {
     /// Its id.
     pub id: WebhookEndpointId,
+    /// What it is there for.
+    pub purpose: WebhookPurpose,
     /// Its URL, as far as it may be shown: the values of its query may be tokens.
     pub url: RedactedUrl,
     /// What people call it.
@@ -45,6 +48,7 @@ impl EndpointView {
     pub(crate) fn new(endpoint: WebhookEndpoint, target: &Target, now: Timestamp) -> Self {
         Self {
             id: endpoint.id,
+            purpose: endpoint.purpose,
             url: RedactedUrl::new(target.url.clone()),
             description: endpoint.description,
             event_types: endpoint.event_types.split_whitespace().map(str::to_owned).collect(),
@@ -62,7 +66,7 @@ impl EndpointView {
 }
 
 impl Webhooks {
-    /// An endpoint.
+    /// An endpoint, of whichever purpose.
     ///
     /// # Errors
     /// [`WebhookError::NoEndpoint`].
@@ -78,7 +82,7 @@ impl Webhooks {
         self.view(found.ok_or(WebhookError::NoEndpoint(id))?).await
     }
 
-    /// A page of the environment's endpoints, oldest first, from after `after`.
+    /// A page of the environment's endpoints for events, oldest first, from after `after`.
     ///
     /// # Errors
     /// If they cannot be read.

@@ -90,7 +90,7 @@ const TABLE: &[Row] = &[
         "wires everything; crypto stays behind the vault",
     ),
     row("simulators", &["net", "catalog"], "stand-ins of third parties for tests and the demo"),
-    row("testkit", &[], "starts counterparts for tests"),
+    row("testkit", &["net"], "starts counterparts for tests"),
     row("xtask", &["catalog", "testkit"], "the chores"),
 ];
 

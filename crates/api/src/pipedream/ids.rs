@@ -39,7 +39,7 @@ fn read<I: std::str::FromStr>(
         })
 }
 
-pub(super) fn account(id: ConnectionId) -> String {
+pub(crate) fn account(id: ConnectionId) -> String {
     under(ACCOUNT, ConnectionId::PREFIX, id)
 }
 

@@ -8,8 +8,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use causeway_connect::TokenAsk;
-use causeway_types::{Code, ProjectId};
+use causeway_connect::{LinkError, TokenAsk, TokenError};
+use causeway_types::{Code, ProjectId, SecretString};
+use url::form_urlencoded;
 
 /// A year: every picture has an address of its own.
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -20,25 +21,37 @@ pub(crate) fn router() -> Router<Api> {
         .route("/_static/logos/{project}", get(logo))
 }
 
-/// Leads to the connect page of a token, after what else the address says was noted down.
+/// Leads to the connect page of a token, after what else the address says was noted down. Clients of
+/// the contract show it in a frame, so what goes wrong has to be readable there too.
 async fn connect(State(api): State<Api>, params: Params) -> Response {
-    let token = params.get("token").unwrap_or_default();
+    let link = ids::link(params.get("token").unwrap_or_default());
     let asked = match ask(&api, &params) {
         Ok(asked) => asked,
-        Err(problem) => return refused(&problem),
+        Err(problem) => return refused(&api, &link, &problem).await,
     };
-    let link = ids::link(token);
     let slug = match api.connect().narrow_token(link.expose(), &asked).await {
         Ok(slug) => slug,
-        Err(error) => return refused(&error.into()),
+        // The page itself tells its customer what became of the link.
+        Err(TokenError::Refused(Some(LinkError::Used | LinkError::Expired))) => None,
+        Err(error) => return refused(&api, &link, &error.into()).await,
     };
-    let query = slug.map(|slug| format!("?app={slug}")).unwrap_or_default();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if let Some(slug) = &slug {
+        query.append_pair("app", slug);
+    }
+    if params.get("hideClose").is_some_and(|value| !matches!(value, "false" | "0")) {
+        query.append_pair("hideClose", "true");
+    }
+    let query = query.finish();
+    let mark = if query.is_empty() { "" } else { "?" };
     // What was looked up has 64 characters that need no escaping.
-    Redirect::to(&api.at(&format!("/connect/{}{query}", link.expose()))).into_response()
+    Redirect::to(&api.at(&format!("/connect/{}{mark}{query}", link.expose()))).into_response()
 }
 
-fn refused(problem: &Problem) -> Response {
-    html::problem(problem).leaves().for_customers().into_response()
+async fn refused(api: &Api, link: &SecretString, problem: &Problem) -> Response {
+    let framing = api.connect().framing(link.expose()).await.unwrap_or_default();
+    let page = html::problem(problem).leaves().for_customers();
+    page.framed_by(framing.origins).into_response()
 }
 
 /// What the address of a connect page says beside its token.

@@ -3,9 +3,9 @@
 
 use super::params::{Params, wrong};
 use crate::Problem;
+use crate::page::{decode, encode};
 use causeway_connect::{Edge, Listed, Window};
 use causeway_types::Code;
-use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use std::str::FromStr;
 
@@ -36,9 +36,7 @@ impl<T> Paged<T> {
         cursor: impl Fn(&R) -> String,
         show: impl FnMut(R) -> T,
     ) -> Self {
-        let of = |record: Option<&R>| {
-            record.map(|record| BASE64URL_NOPAD.encode(cursor(record).as_bytes()))
-        };
+        let of = |record: Option<&R>| record.map(|record| encode(&cursor(record)));
         let page_info = PageInfo {
             count: listed.items.len(),
             total_count: listed.total,
@@ -71,15 +69,10 @@ pub(super) fn window<I: FromStr>(params: &Params) -> Result<Window<I>, Problem> 
 }
 
 fn read<I: FromStr>(cursor: &str) -> Result<I, Problem> {
-    BASE64URL_NOPAD
-        .decode(cursor.as_bytes())
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| {
-            Problem::new(
-                Code::InvalidCursor,
-                "`after` and `before` take the `start_cursor` or `end_cursor` of a page of this listing.",
-            )
-        })
+    decode(cursor).ok_or_else(|| {
+        Problem::new(
+            Code::InvalidCursor,
+            "`after` and `before` take the `start_cursor` or `end_cursor` of a page of this listing.",
+        )
+    })
 }

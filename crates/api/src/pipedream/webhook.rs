@@ -7,9 +7,9 @@ use crate::{Api, Problem};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use causeway_connect::ProjectWebhookView;
 use causeway_identity::action::{ManageWebhooks, ReadWebhooks};
 use causeway_types::{SecretString, Timestamp};
+use causeway_webhooks::ProjectWebhookView;
 use serde::{Deserialize, Serialize};
 
 /// The project webhook.
@@ -43,7 +43,7 @@ fn one(webhook: ProjectWebhookView, key: Option<&SecretString>) -> One {
     let key = key.map(|key| key.expose().clone());
     let data = Webhook {
         id: ids::webhook(webhook.environment),
-        url: webhook.url,
+        url: webhook.url.into(),
         signing_key: key.clone(),
         signing_key_set: true,
         created_at: webhook.created_at,
@@ -57,7 +57,7 @@ pub(crate) async fn show(
     State(api): State<Api>,
     Program(permit): Program<ReadWebhooks>,
 ) -> Result<Json<One>, Problem> {
-    let found = api.connect().project_webhook(&permit).await?;
+    let found = api.webhooks().project_webhook(&permit).await?;
     let nothing = One { data: None, signing_key: None };
     Ok(Json(found.map_or(nothing, |webhook| one(webhook, None))))
 }
@@ -68,7 +68,7 @@ pub(crate) async fn set(
     Program(permit): Program<ManageWebhooks>,
     JsonBody(body): JsonBody<Body>,
 ) -> Result<Json<One>, Problem> {
-    let (webhook, key) = api.connect().set_project_webhook(&permit, &body.url).await?;
+    let (webhook, key) = api.webhooks().set_project_webhook(&permit, &body.url).await?;
     Ok(Json(one(webhook, key.as_ref())))
 }
 
@@ -77,7 +77,7 @@ pub(crate) async fn delete(
     State(api): State<Api>,
     Program(permit): Program<ManageWebhooks>,
 ) -> Result<StatusCode, Problem> {
-    api.connect().delete_project_webhook(&permit).await?;
+    api.webhooks().delete_project_webhook(&permit).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -86,6 +86,6 @@ pub(crate) async fn renew_key(
     State(api): State<Api>,
     Program(permit): Program<ManageWebhooks>,
 ) -> Result<Json<One>, Problem> {
-    let (webhook, key) = api.connect().renew_project_webhook_key(&permit).await?;
+    let (webhook, key) = api.webhooks().renew_project_webhook_key(&permit).await?;
     Ok(Json(one(webhook, Some(&key))))
 }

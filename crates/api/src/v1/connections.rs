@@ -1,10 +1,13 @@
-//! Connections. No answer here ever holds a credential.
+//! Connections. No answer here holds a credential, but for the one audited export.
 
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod export;
 pub(crate) mod list;
 pub(crate) mod policy;
+pub(crate) mod revocations;
 pub(crate) mod show;
+pub(crate) mod test;
 
 use causeway_types::entity::{ConnectionOverview, ConnectionState, Scheme};
 use causeway_types::{ConnectionId, Timestamp};

@@ -13,7 +13,10 @@ use causeway_connect::{BodyError, ProxyCall, ProxyError};
 use causeway_identity::{Permit, action};
 use causeway_types::Code;
 use http_body_util::BodyExt as _;
-use utoipa::OpenApi;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::{OpenApi, PartialSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Where the proxy stands.
@@ -24,6 +27,42 @@ const TARGET: &str = "causeway-proxy-url";
 #[derive(OpenApi)]
 #[openapi(paths(get, post, put, patch, delete))]
 struct Document;
+
+/// Where a call goes, as the document of each operation says it: a target has any number of parts,
+/// which no extractor describes.
+struct Target;
+
+impl utoipa::IntoParams for Target {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let parameter = |name: &str, place: ParameterIn, description: &str| {
+            ParameterBuilder::new().name(name).parameter_in(place).description(Some(description))
+        };
+        vec![
+            parameter("connection", ParameterIn::Path, "The connection's name or id.")
+                .required(Required::True)
+                .schema(Some(String::schema()))
+                .build(),
+            parameter(
+                "target",
+                ParameterIn::Path,
+                "The path below the app's base URL, with all its slashes; the query goes along.",
+            )
+            .required(Required::True)
+            .schema(Some(String::schema()))
+            .build(),
+            parameter(
+                TARGET,
+                ParameterIn::Header,
+                "A whole URL at one of the app's hosts, instead of the path.",
+            )
+            .required(Required::False)
+            .schema(Some(
+                ObjectBuilder::new().schema_type(SchemaType::Array(vec![Type::String, Type::Null])),
+            ))
+            .build(),
+        ]
+    }
+}
 
 /// The routes: a target has any number of parts, which the document cannot say.
 pub(crate) fn router() -> OpenApiRouter<Api> {
@@ -37,11 +76,7 @@ pub(crate) fn router() -> OpenApiRouter<Api> {
 /// Read from an app with a connection's credential.
 #[utoipa::path(
     get, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_get",
-    params(
-        ("connection" = String, Path, description = "The connection's name or id."),
-        ("target" = String, Path, description = "The path below the app's base URL, with all its slashes; the query goes along."),
-        ("causeway-proxy-url" = Option<String>, Header, description = "A whole URL at one of the app's hosts, instead of the path."),
-    ),
+    params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
         (status = "default", response = Problem)
@@ -58,11 +93,7 @@ pub(crate) async fn get(
 /// Send to an app with a connection's credential.
 #[utoipa::path(
     post, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_post",
-    params(
-        ("connection" = String, Path, description = "The connection's name or id."),
-        ("target" = String, Path, description = "The path below the app's base URL, with all its slashes; the query goes along."),
-        ("causeway-proxy-url" = Option<String>, Header, description = "A whole URL at one of the app's hosts, instead of the path."),
-    ),
+    params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
         (status = "default", response = Problem)
@@ -79,11 +110,7 @@ pub(crate) async fn post(
 /// Put something at an app with a connection's credential.
 #[utoipa::path(
     put, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_put",
-    params(
-        ("connection" = String, Path, description = "The connection's name or id."),
-        ("target" = String, Path, description = "The path below the app's base URL, with all its slashes; the query goes along."),
-        ("causeway-proxy-url" = Option<String>, Header, description = "A whole URL at one of the app's hosts, instead of the path."),
-    ),
+    params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
         (status = "default", response = Problem)
@@ -100,11 +127,7 @@ pub(crate) async fn put(
 /// Change something at an app with a connection's credential.
 #[utoipa::path(
     patch, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_patch",
-    params(
-        ("connection" = String, Path, description = "The connection's name or id."),
-        ("target" = String, Path, description = "The path below the app's base URL, with all its slashes; the query goes along."),
-        ("causeway-proxy-url" = Option<String>, Header, description = "A whole URL at one of the app's hosts, instead of the path."),
-    ),
+    params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
         (status = "default", response = Problem)
@@ -121,11 +144,7 @@ pub(crate) async fn patch(
 /// Delete something at an app with a connection's credential.
 #[utoipa::path(
     delete, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_delete",
-    params(
-        ("connection" = String, Path, description = "The connection's name or id."),
-        ("target" = String, Path, description = "The path below the app's base URL, with all its slashes; the query goes along."),
-        ("causeway-proxy-url" = Option<String>, Header, description = "A whole URL at one of the app's hosts, instead of the path."),
-    ),
+    params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
         (status = "default", response = Problem)

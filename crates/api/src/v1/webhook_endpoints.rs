@@ -11,7 +11,9 @@ pub(crate) mod replay;
 pub(crate) mod rotate;
 pub(crate) mod show;
 
-use causeway_types::entity::{WebhookDisabledReason, WebhookEndpointState, WebhookSignature};
+use causeway_types::entity::{
+    WebhookDisabledReason, WebhookEndpointState, WebhookPurpose, WebhookSignature,
+};
 use causeway_types::{Timestamp, WebhookEndpointId};
 use causeway_webhooks::EndpointView;
 use serde::Serialize;
@@ -23,6 +25,8 @@ use utoipa::ToSchema;
 pub(crate) struct WebhookEndpointBody {
     /// Its id.
     id: WebhookEndpointId,
+    /// What it is there for: events, or the outcomes of connect sessions.
+    purpose: WebhookPurpose,
     /// Its URL. The values of a query are not shown.
     url: String,
     /// What people call it.
@@ -53,6 +57,7 @@ impl From<EndpointView> for WebhookEndpointBody {
     fn from(endpoint: EndpointView) -> Self {
         Self {
             id: endpoint.id,
+            purpose: endpoint.purpose,
             url: endpoint.url.to_string(),
             description: endpoint.description,
             event_types: endpoint.event_types,

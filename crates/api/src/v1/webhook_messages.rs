@@ -17,7 +17,7 @@ pub(crate) struct WebhookMessageBody {
     id: WebhookMessageId,
     /// What it tells of.
     r#type: WebhookEvent,
-    /// The body that is sent.
+    /// The body that is sent. In a report, the connect token is masked.
     body: serde_json::Value,
     /// When it happened.
     created_at: Timestamp,

@@ -113,6 +113,11 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
     let renewal = json!({ "customer": "ada@acme", "app": "demo", "reconnect_id": connection });
     let keyed =
         json!({ "customer": "bob", "app": "demo", "fields": { "api_key": world.demo.api_key() } });
+    let named = json!({ "name": "acme-crm" });
+    let none = json!({ "name": "no-such-connection" });
+    let begun = world.post("/api/v1/connections/revocations", &none).await;
+    assert_eq!(begun.status, 202, "{}", begun.html());
+    let revocation = begun.json().text("id");
     let event = json!({ "event": {} });
     let nothing = json!({});
     let expected: BTreeMap<&str, (String, Option<&Value>, Stranger)> = [
@@ -128,6 +133,11 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
         ("list_connections", "?customer=ada@acme".into(), None, Nothing),
         ("create_connection", String::new(), Some(&keyed), Own),
         ("show_connection", connection.clone(), None, NotFound),
+        ("test_connection", connection.clone(), None, NotFound),
+        ("export_credential", connection.clone(), None, Problem(403, "denied")),
+        ("revoke_connections", String::new(), Some(&named), Own),
+        ("show_connection_revocation", revocation.clone(), None, NotFound),
+        ("list_connection_revocation_failures", revocation.clone(), None, NotFound),
         ("show_call_policy", connection.clone(), None, NotFound),
         ("set_call_policy", connection.clone(), Some(&nothing), NotFound),
         ("proxy_get", connection.clone(), None, NotFound),

@@ -38,6 +38,9 @@ fn table() -> BTreeMap<&'static str, Leaves> {
         ("delete_invocation", Events(&["invocation_deleted"])),
         ("create_connection", Events(&["connection_created"])),
         ("delete_connection", Events(&["connection_deleted"])),
+        ("test_connection", Nothing("what it finds is written down if it changes the connection")),
+        ("revoke_connections", Events(&["revocation_started"])),
+        ("export_credential", Events(&["credential_exported"])),
         ("set_call_policy", Events(&["connection_policy_set"])),
         ("proxy_post", Nothing("the use of the credential is counted, by the minute")),
         ("proxy_put", Nothing("the use of the credential is counted, by the minute")),
@@ -258,11 +261,15 @@ async fn connections(caller: &mut Caller<'_>, by: By<'_>) {
     let client = caller.call("set_oauth_client", by, &[], client).await.text("id");
     let session = json!({ "customer": "ada@acme", "app": "demo" });
     caller.call("create_connect_session", by, &[], session).await;
-    let settings = json!({ "company": "Acme" });
+    let settings = json!({ "company": "Acme", "credential_export": true });
     caller.call("set_connect_settings", by, &[], settings).await;
     let made = caller.call("create_connection", by, &[], connection).await.text("id");
     let policy = json!({ "rate": { "calls": 10, "seconds": 60 } });
     caller.call("set_call_policy", by, &[&made], policy).await;
+    caller.call("test_connection", by, &[&made], Value::Null).await;
+    caller.call("export_credential", by, &[&made], Value::Null).await;
+    let which = json!({ "name": "no-such-connection" });
+    caller.call("revoke_connections", by, &[], which).await;
     caller.call("delete_connection", by, &[&made], Value::Null).await;
     caller.call("delete_oauth_client", by, &[&client], Value::Null).await;
 }

@@ -18,7 +18,7 @@ on_both!(
 
 const ORIGIN: &str = "http://127.0.0.1:8400";
 
-async fn get(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn get(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::get(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -26,7 +26,12 @@ async fn get(world: &World, path: &str, headers: &[(&str, &str)]) -> Answer {
     world.send(request.body(Body::empty()).unwrap()).await
 }
 
-async fn post(world: &World, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+pub(crate) async fn post(
+    world: &World,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Answer {
     let mut request = Request::post(path);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use causeway_api::{Api, RateLimitConfig, TrustedProxies};
+use causeway_connect::Connect;
 use causeway_disclosure::DisclosureConfig;
 use causeway_flow::Flow;
 use causeway_identity::token::{self, Plain};
@@ -67,6 +68,7 @@ pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) router: Router,
     pub(crate) api: Api,
+    pub(crate) connect: Connect,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) vault: Vault,
     pub(crate) own_keys: OwnKeys,
@@ -91,12 +93,13 @@ impl World {
         let flow = ground.flow(&setup, &connect, &pool).await;
         let made = ground.bootstrap().await;
         let webhooks = ground.webhooks();
-        let api = ground.api(setup, &flow, connect, webhooks.clone());
+        let api = ground.api(setup, &flow, connect.clone(), webhooks.clone());
         let Ground { folder, demo, clock, vault, own_keys, .. } = ground;
         Self {
             database,
             router: api.clone().router(),
             api,
+            connect,
             clock,
             vault,
             own_keys,

@@ -5,9 +5,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::needless_pass_by_value,
-    clippy::struct_field_names,
-    clippy::similar_names,
     reason = "helpers of tests: a failure here fails the test"
 )]
 
@@ -18,6 +15,7 @@ mod audit_routes;
 mod auth;
 mod connect_page;
 mod connect_shell;
+mod connections;
 mod denied;
 mod disclosure;
 mod docs;

@@ -6,6 +6,7 @@ mod client;
 mod customers;
 mod doors;
 mod operations;
+mod overrides;
 mod paging;
 mod proxy;
 mod shapes;

@@ -1,6 +1,9 @@
 //! `causeway connect`, `causeway connect-settings`, `causeway connections`,
 //! `causeway oauth-clients`.
 
+mod revoke;
+mod which;
+
 use super::input;
 use crate::cli::{
     ConnectArgs, ConnectSettingsCommand, ConnectionsCommand, OauthClientArgs, OauthClientsCommand,
@@ -8,7 +11,9 @@ use crate::cli::{
 };
 use crate::client::{Client, list, text};
 use crate::output::Output;
+use anyhow::bail;
 use serde_json::{Value, json};
+use which::Which;
 
 pub(crate) async fn connect(args: ConnectArgs, output: Output) -> anyhow::Result<()> {
     let body = json!({
@@ -77,11 +82,9 @@ fn changes(args: SettingsArgs) -> anyhow::Result<Vec<(&'static str, Value)>> {
 
 pub(crate) async fn run(command: ConnectionsCommand, output: Output) -> anyhow::Result<()> {
     match command {
-        ConnectionsCommand::List { client } => {
-            let page = Client::new(&client)
-                .await?
-                .get("connections", &[("limit", Some("100".into()))])
-                .await?;
+        ConnectionsCommand::List { client, which } => {
+            let client = Client::new(&client).await?;
+            let page = Which::of(which, &client).await?.newest(&client).await?;
             output.result(&page, |page| list(page).map(line).collect::<Vec<_>>().join("\n"));
         }
         ConnectionsCommand::Show { client, id } => {
@@ -96,6 +99,26 @@ pub(crate) async fn run(command: ConnectionsCommand, output: Output) -> anyhow::
             });
             let connection = Client::new(&client).await?.post("connections", Some(&body)).await?;
             output.result(&connection, line);
+        }
+        ConnectionsCommand::Test { client, connection } => {
+            let client = Client::new(&client).await?;
+            let id = which::id_of(&client, &connection).await?;
+            let tested = client.post(&format!("connections/{id}/test"), None).await?;
+            output.result(&tested, |tested| tested.get("connection").map(line).unwrap_or_default());
+            if tested.get("works") != Some(&Value::Bool(true)) {
+                bail!("{}", text(&tested, "problem"));
+            }
+        }
+        ConnectionsCommand::Revoke(args) => revoke::run(*args, output).await?,
+        ConnectionsCommand::Export { client, connection } => {
+            let client = Client::new(&client).await?;
+            let id = which::id_of(&client, &connection).await?;
+            let path = format!("connections/{id}/credential-export");
+            let exported = client.post(&path, None).await?;
+            output.result(&exported, |exported| {
+                let values = exported.get("values").cloned().unwrap_or_default();
+                serde_json::to_string_pretty(&values).unwrap_or_default()
+            });
         }
         ConnectionsCommand::Delete { client, id } => {
             Client::new(&client).await?.delete(&format!("connections/{id}")).await?;

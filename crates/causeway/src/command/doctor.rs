@@ -6,8 +6,9 @@ use crate::output::Output;
 use crate::wiring;
 use anyhow::bail;
 use causeway_catalog::Catalog;
-use causeway_sandbox::Standing;
+use causeway_sandbox::{Runtime, Standing};
 use causeway_store::{Store, db};
+use causeway_types::chain;
 use causeway_vault::Vault;
 use serde::Serialize;
 
@@ -53,7 +54,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     if let Some(config) = report.result("configuration", Config::read(args), |config| {
         format!("data folder {}", config.data_dir.display())
     }) {
-        report.result("node", config.node(), |node| node.display().to_string());
+        report.runtimes(&config).await;
         report.sandbox();
         report.catalogue(&config);
         report.data(&config).await;
@@ -73,6 +74,25 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
 }
 
 impl Report {
+    /// Node is needed to start; the others only by workflows that have steps for them.
+    async fn runtimes(&mut self, config: &Config) {
+        let Some(paths) = self.result("runtimes", config.runtimes(), |paths| {
+            format!("Node at {}", paths.node.display())
+        }) else {
+            return;
+        };
+        for runtime in Runtime::ALL {
+            let check = format!("runtime: {runtime}");
+            match causeway_sandbox::describe_runtime(&paths, runtime).await {
+                Ok(found) => self.add(&check, "ok", found),
+                Err(error) => {
+                    let outcome = if runtime == Runtime::Node { "error" } else { "warning" };
+                    self.add(&check, outcome, chain(&error));
+                }
+            }
+        }
+    }
+
     fn sandbox(&mut self) {
         for check in causeway_sandbox::probe() {
             let outcome = match check.standing {

@@ -1,20 +1,21 @@
 //! One connection, from its first byte to its last.
 
 use super::Behind;
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
-use http_body::Body as _;
+use axum::{BoxError, Router};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -120,15 +121,52 @@ async fn answer(
         return Ok(refused);
     }
     let mut request = request.map(|body| {
-        if body.is_end_stream() {
-            Body::empty()
-        } else {
-            Body::new(TimeoutBody::new(patience, body))
-        }
+        if body.is_end_stream() { Body::empty() } else { Body::new(Timed::new(patience, body)) }
     });
     request.extensions_mut().insert(ConnectInfo(peer));
     // A router is ready always.
     router.call(request).await
+}
+
+/// A request's body whose pieces must come in time. It says its length, which [`TimeoutBody`] does
+/// not: what is passed on to an app goes with the length that the caller gave, because not every
+/// app takes a body without one.
+struct Timed {
+    body: Pin<Box<TimeoutBody<Incoming>>>,
+    /// What is left of it, where the caller has said so.
+    left: Option<u64>,
+}
+
+impl Timed {
+    fn new(patience: Duration, body: Incoming) -> Self {
+        let left = body.size_hint().exact();
+        Self { body: Box::pin(TimeoutBody::new(patience, body)), left }
+    }
+}
+
+impl HttpBody for Timed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = self.body.as_mut().poll_frame(cx);
+        if let (Poll::Ready(Some(Ok(frame))), Some(left)) = (&polled, &mut self.left) {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            *left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::new, SizeHint::with_exact)
+    }
 }
 
 /// What a request is refused with if its head is larger than it may be. What is much larger hyper

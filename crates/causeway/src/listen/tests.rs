@@ -3,6 +3,8 @@ use super::*;
 use crate::tls::{Tls, TlsFiles};
 use axum::body::Bytes;
 use axum::routing::{get, post};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -14,6 +16,17 @@ fn router() -> Router {
     Router::new()
         .route("/", get(|| async { "here" }))
         .route("/body", post(|body: Result<Bytes, _>| async move { format!("{}", body.is_ok()) }))
+        .route("/length", post(length))
+}
+
+/// What is known of a body's length before its first piece, after it, and at its end.
+async fn length(body: axum::body::Body) -> String {
+    let mut body = body;
+    let before = body.size_hint().exact();
+    let first = body.frame().await.map(|piece| piece.unwrap().into_data().unwrap().len());
+    let after = body.size_hint().exact();
+    while body.frame().await.transpose().unwrap().is_some() {}
+    format!("{before:?} {first:?} {after:?} {}", body.is_end_stream())
 }
 
 fn behind(bounds: Bounds, tls: Option<Arc<Tls>>) -> Behind {
@@ -59,6 +72,17 @@ async fn ten_megabytes_of_headers_are_refused_with_no_more_than_the_bound_in_mem
     let one = format!("GET / HTTP/1.1\r\nlong: {}\r\n\r\n", "x".repeat(10 << 20));
     let answer = talk(served(usual()), one.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_keeps_the_length_that_its_sender_gave() {
+    let head = "POST /length HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+    let given = format!("{head}content-length: 5\r\n\r\n12345");
+    let answer = talk(served(usual()), given.as_bytes()).await;
+    assert!(answer.ends_with("Some(5) Some(5) Some(0) true"), "{answer}");
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n");
+    let answer = talk(served(usual()), chunked.as_bytes()).await;
+    assert!(answer.ends_with("None Some(5) None false"), "{answer}");
 }
 
 #[tokio::test]

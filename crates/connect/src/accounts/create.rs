@@ -4,7 +4,6 @@ use super::Whose;
 use crate::create::{CreateError, Target, have_customer};
 use crate::error::InvalidInput;
 use crate::form;
-use crate::holder::TokenError;
 use crate::link::{How, LinkError, schemes};
 use crate::overrides::FilledError;
 use crate::sessions::tenant_of;
@@ -69,21 +68,15 @@ pub enum AccountError {
     /// The token is of another customer or app.
     #[error("making a connection with the token of another customer or app")]
     OtherToken,
-    /// The override could not be read.
-    #[error("reading the app override of a new connection")]
-    Override(#[source] TokenError),
+    /// The override cannot be used.
+    #[error(transparent)]
+    Filled(#[from] FilledError),
     /// It could not be made.
     #[error(transparent)]
     Create(#[from] CreateError),
     /// The store failed.
     #[error("writing the connection")]
     Store(#[from] causeway_store::Error),
-}
-
-impl From<FilledError> for AccountError {
-    fn from(error: FilledError) -> Self {
-        Self::Override(error.into())
-    }
 }
 
 impl Coded for AccountError {
@@ -95,7 +88,7 @@ impl Coded for AccountError {
             Self::UnknownOverride | Self::UnknownConnection => Code::NotFound,
             Self::Link(source) => source.code(),
             Self::OtherToken => Code::ConnectLinkSpent,
-            Self::Override(source) => source.code(),
+            Self::Filled(source) => source.code(),
             Self::Create(source) => source.code(),
             Self::Store(source) => source.code(),
         }
@@ -119,7 +112,7 @@ impl Coded for AccountError {
             Self::OtherToken => {
                 "The connect token is of another customer, or for another app. Make one for this customer.".into()
             }
-            Self::Override(source) => source.public(),
+            Self::Filled(source) => source.public(),
             Self::Create(source) => source.public(),
             Self::Store(source) => source.public(),
         }
@@ -148,7 +141,7 @@ impl Connect {
         let session = inner.session_for(whose, &new).await?;
         let external_id = inner.customer_for(whose, &new, session.as_ref()).await?;
         limits::external_id(&external_id)?;
-        let fields = inner.with_override(tenant, &new, session.as_ref()).await?;
+        let fields = inner.with_override(app, tenant, &new, session.as_ref()).await?;
         let target = inner.target_for(tenant, &new, session.as_ref(), &external_id).await?;
         let scheme = key_scheme(app, &fields, inner.is_https())?;
 
@@ -159,15 +152,25 @@ impl Connect {
         let mut prepared = inner.prepare(tenant, app, target, verified).await?;
         let now = inner.clock.now();
         let customer = inner.new_customer(tenant, &external_id, now);
+        let reported = match &session {
+            Some(session) => inner.reported(session).await.map_err(CreateError::News)?,
+            None => None,
+        };
+        let herald = inner.herald(tenant).await.map_err(CreateError::News)?;
         let mut tx = inner.store.write(whose.actor()).await?;
         prepared.belong_to(have_customer(&mut tx, tenant, &customer).await?);
-        let event = inner.write(&mut tx, tenant, &prepared).await?;
+        let written = inner.write(&mut tx, tenant, &prepared).await?;
         if let Some(session) = &session {
             let (workspace, id) = (tenant.workspace, prepared.id());
             if !db!(tx, connect_session::use_up(workspace, session.id, id, now))? {
                 return Err(CreateError::SessionUsed.into());
             }
         }
+        let event = written.announce(&mut tx, &herald, now).await.map_err(CreateError::News)?;
+        inner
+            .report_connection(&mut tx, &herald, reported, prepared.id(), now)
+            .await
+            .map_err(CreateError::News)?;
         tx.commit(tenant.workspace, now, event).await?;
         let mut conn = inner.store.read().await?;
         let made = db!(conn, connection::overview(tenant, prepared.id()))?;
@@ -237,6 +240,7 @@ impl Inner {
     /// what was typed.
     async fn with_override(
         &self,
+        app: &App,
         tenant: Tenant,
         new: &NewAccount,
         session: Option<&ConnectSession>,
@@ -255,7 +259,7 @@ impl Inner {
             .filter(|one| one.app == new.app)
             .ok_or(AccountError::UnknownOverride)?;
         drop(conn);
-        fields.extend(self.filled_in(&found).await?);
+        fields.extend(self.fitting(app, &found).await?);
         Ok(fields)
     }
 

@@ -1,14 +1,16 @@
 //! The end of a flow: the connection, and what its page is told.
 
+use super::oauth2::Exchange;
 use super::{Choice, Finished, FlowError, MissingScopes, unsupported};
 use crate::create::{CreateError, Target, Verified};
-use crate::link::Opened;
+use crate::link::{LinkError, Opened};
+use crate::overrides::fill;
 use crate::sessions::tenant_of;
 use crate::{Connect, Inner, settings};
 use causeway_identity::token::{Browser, Plain};
 use causeway_store::db;
 use causeway_types::entity::{ConnectSession, Connection, Scheme};
-use causeway_types::{Actor, Coded};
+use causeway_types::{Actor, Coded, OAuthFlowId};
 use url::Url;
 
 impl Connect {
@@ -22,22 +24,57 @@ impl Connect {
         browser: &Plain<Browser>,
         choice: Choice,
     ) -> Result<Finished, FlowError> {
-        let opened = self.inner.opened(token, browser, choice.app.as_deref()).await?;
+        let inner = &self.inner;
+        let opened = inner.opened(token, browser, choice.app.as_deref()).await?;
         let scheme = choice.scheme.unwrap_or(Scheme::ApiKey);
         if !opened.app.schemes().contains(&scheme.as_str()) {
             return Err(unsupported(opened.app, scheme));
         }
-        let verified = self.inner.typed(opened.tenant, opened.app, scheme, choice.fields).await?;
-        self.inner.conclude(opened, verified).await
+        let filled =
+            inner.filled_for(&opened.session, opened.app).await.map_err(LinkError::from)?;
+        let fields = fill::over(opened.app, scheme, choice.fields, &filled);
+        let typed = inner.typed(opened.tenant, opened.app, scheme, fields).await;
+        let verified = typed.map_err(|error| {
+            let unfit = match &error {
+                CreateError::Invalid(wrong) => fill::unfit(wrong, &filled),
+                _ => None,
+            };
+            unfit.map_or_else(|| FlowError::from(error), |unfit| LinkError::from(unfit).into())
+        });
+        match verified {
+            Ok(verified) => inner.conclude(opened, verified, None).await,
+            Err(error) => {
+                if error.is_of_app() {
+                    let of = (opened.tenant.workspace, opened.session.id);
+                    inner.keep_failure(of, None, &error).await;
+                }
+                Err(error)
+            }
+        }
     }
 }
 
 impl Inner {
-    /// Writes the connection and uses the session up, in one transaction.
+    /// Exchanges a flow's code, and writes the connection that comes of it.
+    pub(super) async fn conclude_exchange(
+        &self,
+        session: ConnectSession,
+        flow: OAuthFlowId,
+        exchange: Exchange<'_>,
+    ) -> Result<Finished, FlowError> {
+        let app = exchange.app;
+        let (verified, missing) = self.exchange(exchange).await?;
+        let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
+        self.conclude(opened, verified, Some((flow, missing))).await
+    }
+
+    /// Writes the connection and uses the session up, in one transaction. `granted` is the flow that
+    /// scopes were asked for in, and those that were not granted.
     pub(super) async fn conclude(
         &self,
         opened: Opened<'_>,
         verified: Verified,
+        granted: Option<(OAuthFlowId, MissingScopes)>,
     ) -> Result<Finished, FlowError> {
         let Opened { session, tenant, app, .. } = opened;
         let now = self.clock.now();
@@ -54,12 +91,24 @@ impl Inner {
         let account = verified.account.name.clone();
         let prepared = self.prepare(tenant, app, target, verified).await?;
         let own = self.settings_of(tenant).await?;
+        let reported = self.reported(&session).await.map_err(CreateError::News)?;
+        let herald = self.herald(tenant).await.map_err(CreateError::News)?;
         let mut tx = self.store.write(Actor::Customer(session.id)).await?;
-        let event = self.write(&mut tx, tenant, &prepared).await?;
+        let written = self.write(&mut tx, tenant, &prepared).await?;
         let workspace = tenant.workspace;
         if !db!(tx, connect_session::use_up(workspace, session.id, prepared.id(), now))? {
             return Err(CreateError::SessionUsed.into());
         }
+        if let Some((flow, missing)) = &granted
+            && !missing.0.is_empty()
+        {
+            let outcome = missing.outcome();
+            db!(tx, connect_session::set_outcome(workspace, *flow, &outcome))?;
+        }
+        let event = written.announce(&mut tx, &herald, now).await.map_err(CreateError::News)?;
+        self.report_connection(&mut tx, &herald, reported, prepared.id(), now)
+            .await
+            .map_err(CreateError::News)?;
         tx.commit(workspace, now, event).await?;
         Ok(Finished {
             connection: prepared.id(),
@@ -72,7 +121,7 @@ impl Inner {
                 .return_url
                 .filter(|url| settings::may_return(&own, "return_url", url).is_ok()),
             popup: false,
-            missing: MissingScopes::default(),
+            missing: granted.map(|(_, missing)| missing).unwrap_or_default(),
         })
     }
 
@@ -81,6 +130,7 @@ impl Inner {
         &self,
         session: &ConnectSession,
         connection: Connection,
+        missing: MissingScopes,
     ) -> Result<Finished, FlowError> {
         let own = self.settings_of(tenant_of(session)).await?;
         let app = self.catalog.get(&connection.app);
@@ -95,7 +145,7 @@ impl Inner {
                 .clone()
                 .filter(|url| settings::may_return(&own, "return_url", url).is_ok()),
             popup: false,
-            missing: MissingScopes::default(),
+            missing,
         })
     }
 

@@ -169,7 +169,7 @@ impl Inner {
             let mut tx = self.store.write(actor).await?;
             db!(tx, connect_session::use_flow(workspace, id, self.clock.now()))?;
             tx.commit_bookkeeping(Bookkeeping::ConnectProgress).await?;
-            self.keep_outcome(flow, error).await;
+            self.keep_failure((workspace, flow.connect_session_id), Some(id), error).await;
         }
         Ok(())
     }
@@ -287,9 +287,7 @@ impl Inner {
             return Err(super::mismatch("a newer flow was begun"));
         }
         let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
-        let mut finished = self.conclude(opened, verified).await?;
-        finished.missing = missing;
-        Ok(finished)
+        self.conclude(opened, verified, Some((flow.id, missing))).await
     }
 }
 

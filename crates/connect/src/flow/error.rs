@@ -1,10 +1,13 @@
 //! Why a flow cannot begin or end.
 
+use super::Callback;
 use super::mcp::DiscoveryError;
 use crate::create::CreateError;
 use crate::error::InvalidInput;
+use crate::limits::shown;
 use crate::link::LinkError;
 use crate::token_endpoint::EndpointError;
+use causeway_catalog::App;
 use causeway_types::entity::Scheme;
 use causeway_types::{Code, Coded};
 use causeway_vault::VaultError;
@@ -122,6 +125,34 @@ pub enum FlowError {
     Store(#[from] causeway_store::Error),
 }
 
+impl FlowError {
+    /// Whether it is the app, or what it was shown, that stood in the way: an attempt to connect
+    /// that came to nothing, and not one that was never made.
+    pub(crate) fn is_of_app(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied { .. }
+                | Self::TokenRequest { .. }
+                | Self::TokenRefused { .. }
+                | Self::Discovery { .. }
+                | Self::NotOurInstallation { .. }
+                | Self::AnothersInstallation { .. }
+                | Self::InstallationPending { .. }
+                | Self::Create(CreateError::Mint(_) | CreateError::Verify(_))
+        )
+    }
+
+    /// What an app sent a customer back with instead of what it was asked for, in its own words as
+    /// far as it has any.
+    pub(super) fn denied(app: &App, callback: &Callback) -> Self {
+        Self::Denied {
+            app: app.name.clone(),
+            error: callback.error.as_deref().map_or_else(|| "denied".into(), |it| shown(it, 64)),
+            description: callback.error_description.as_deref().map(|text| shown(text, 300)),
+        }
+    }
+}
+
 impl Coded for FlowError {
     fn code(&self) -> Code {
         match self {
@@ -167,6 +198,12 @@ impl Coded for FlowError {
                 "The answer does not come from {app}. Nothing was connected. Open your link again and start over."
             )
             .into(),
+            // The two words by which apps say that somebody said no (RFC 6749 section 4.1.2.1).
+            Self::Denied { app, error, description: None }
+                if matches!(error.as_str(), "access_denied" | "denied") =>
+            {
+                format!("{app} did not grant access: it was declined there, or your account may not give it. Nothing was connected. Open your link again to retry.").into()
+            }
             Self::Denied { app, error, description } => {
                 let words = description.as_ref().map(|d| format!(": {d}")).unwrap_or_default();
                 format!("{app} did not grant access (`{error}`{words}). Open your link again to retry.").into()

@@ -24,7 +24,6 @@ use crate::Inner;
 use crate::apply::Values;
 use crate::create::{CreateError, Verified};
 use crate::credential::Stored;
-use crate::limits::shown;
 use crate::link::Opened;
 use crate::mint::Installed;
 use crate::sessions::tenant_of;
@@ -71,12 +70,8 @@ impl Inner {
         let row = row_of(app)?;
         let tenant = tenant_of(&session);
         let client = self.client_by_id(tenant, app, context.client).await?;
-        if let Some(error) = &callback.error {
-            return Err(FlowError::Denied {
-                app: app.name.clone(),
-                error: shown(error, 64),
-                description: callback.error_description.as_deref().map(|text| shown(text, 300)),
-            });
+        if callback.error.is_some() {
+            return Err(FlowError::denied(app, &callback));
         }
         let Some(id) = plain(&callback, &row.id_param).filter(|id| is_id(id)) else {
             // GitHub's members who may only ask for an installation come back with
@@ -121,7 +116,7 @@ impl Inner {
             account,
         };
         let opened = Opened { tenant, session, app, browser: Vec::new() };
-        self.conclude(opened, verified).await
+        self.conclude(opened, verified, None).await
     }
 }
 

@@ -119,7 +119,7 @@ impl Inner {
         matched: Matched,
         callback: Callback,
     ) -> Result<Finished, FlowError> {
-        let Matched { session, secret, context, .. } = matched;
+        let Matched { session, flow, secret, context } = matched;
         let server = context.server.ok_or(mismatch("a flow without its server"))?;
         let row = server.row().ok_or(mismatch("a flow whose server does not read"))?;
         let named = match callback.iss.as_deref() {
@@ -145,11 +145,7 @@ impl Inner {
             stored,
             asked: &context.asked,
         };
-        let (verified, missing) = self.exchange(exchange).await?;
-        let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
-        let mut finished = self.conclude(opened, verified).await?;
-        finished.missing = missing;
-        Ok(finished)
+        self.conclude_exchange(session, flow.id, exchange).await
     }
 }
 

@@ -92,11 +92,7 @@ impl Inner {
         // Apps that say no send `denied`, or nothing at all: developer.x.com, "Log in with X".
         let verifier = plain(&callback, "oauth_verifier").filter(|text| !text.is_empty());
         let Some(verifier) = verifier else {
-            return Err(FlowError::Denied {
-                app: app.name.clone(),
-                error: callback.error.as_deref().map_or("denied".into(), |error| shown(error, 64)),
-                description: callback.error_description.as_deref().map(|text| shown(text, 300)),
-            });
+            return Err(FlowError::denied(app, &callback));
         };
         if plain(&callback, "oauth_token") != Some(temporary.token.expose().as_str()) {
             return Err(mismatch("the temporary token of another flow"));
@@ -134,7 +130,7 @@ impl Inner {
             account,
         };
         let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
-        self.conclude(opened, proven).await
+        self.conclude(opened, proven, None).await
     }
 
     /// Makes a signed request for a token, and reads the form that comes back.

@@ -9,7 +9,6 @@ use crate::Inner;
 use crate::apply::{Moment, Values};
 use crate::create::{CreateError, Verified};
 use crate::credential::Stored;
-use crate::limits::shown;
 use crate::link::Opened;
 use crate::sessions::tenant_of;
 use crate::state::FlowSecret;
@@ -121,7 +120,7 @@ impl Inner {
         matched: Matched,
         callback: Callback,
     ) -> Result<Finished, FlowError> {
-        let Matched { session, secret, context, .. } = matched;
+        let Matched { session, flow, secret, context } = matched;
         let row = row_of(app)?;
         let client = self.client_by_id(tenant_of(&session), app, context.client).await?;
         let mut stored = Stored::of_fields(context.fields);
@@ -151,11 +150,7 @@ impl Inner {
             stored,
             asked: &context.asked,
         };
-        let (verified, missing) = self.exchange(exchange).await?;
-        let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
-        let mut finished = self.conclude(opened, verified).await?;
-        finished.missing = missing;
-        Ok(finished)
+        self.conclude_exchange(session, flow.id, exchange).await
     }
 
     /// Exchanges a code and tries the tokens. Those that the app then does not take are given back.
@@ -229,15 +224,13 @@ impl Inner {
 
 /// The code of an answer, after the checks that come before it is used.
 pub(super) fn granted_code(app: &App, callback: Callback) -> Result<SecretString, FlowError> {
-    let denied = |error: &str, description: Option<&String>| FlowError::Denied {
-        app: app.name.clone(),
-        error: shown(error, 64),
-        description: description.map(|text| shown(text, 300)),
-    };
-    if let Some(error) = &callback.error {
-        return Err(denied(error, callback.error_description.as_ref()));
+    if callback.error.is_some() {
+        return Err(FlowError::denied(app, &callback));
     }
-    callback.code.filter(|code| !code.expose().is_empty()).ok_or_else(|| {
-        denied("no_code", Some(&"the answer holds neither a code nor an error".into()))
+    let code = callback.code.filter(|code| !code.expose().is_empty());
+    code.ok_or_else(|| FlowError::Denied {
+        app: app.name.clone(),
+        error: "no_code".into(),
+        description: Some("the answer holds neither a code nor an error".into()),
     })
 }

@@ -2,7 +2,7 @@
 //! in another window.
 
 use super::device::DevicePrompt;
-use super::{Finished, FlowError};
+use super::{Finished, FlowError, MissingScopes};
 use crate::Connect;
 use crate::link::{LinkError, is_browser_of};
 use crate::sessions::tenant_of;
@@ -74,7 +74,9 @@ impl crate::Inner {
         if session.used_at.is_some() {
             // One that was deleted since leaves nothing to tell of.
             let made = made.ok_or(LinkError::Used)?;
-            return Ok(Progress::Connected(self.finished_before(&session, made).await?));
+            let outcome = last.as_ref().and_then(|flow| flow.outcome.as_deref());
+            let missing = outcome.and_then(MissingScopes::of_outcome).unwrap_or_default();
+            return Ok(Progress::Connected(self.finished_before(&session, made, missing).await?));
         }
         self.still_open(&session)?;
         let now = self.clock.now();

@@ -7,6 +7,22 @@ use causeway_types::entity::{ConnectSession, Connection};
 
 /// Most scopes that are kept of an answer.
 const KEPT: usize = 200;
+/// What the outcome of a flow begins with that made a connection with fewer scopes than it asked
+/// for. No problem has this code.
+const OUTCOME: &str = "missing_scopes\n";
+
+impl MissingScopes {
+    /// The outcome of a flow with these, for the page that waits for it elsewhere.
+    pub(super) fn outcome(&self) -> String {
+        format!("{OUTCOME}{}", self.0.join(" "))
+    }
+
+    /// Reads such an outcome.
+    pub(super) fn of_outcome(text: &str) -> Option<Self> {
+        let scopes = text.strip_prefix(OUTCOME)?.split(' ');
+        Some(Self(scopes.map(str::to_owned).collect()))
+    }
+}
 
 /// The scopes to ask for: the session's set, or the usual ones; those that the session names beside;
 /// and, when a connection is renewed, those that it has, so that renewing takes nothing away. Of

@@ -107,6 +107,7 @@ impl Inner {
     ) -> Result<Begun, CredentialError> {
         let seen = &due.connection;
         let (workspace, id) = (tenant.workspace, seen.id);
+        let herald = self.herald(tenant).await?;
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
         let (lease, present) = match self.take_lease(&mut tx, tenant, id).await? {
             Taken::Lease(lease, present) => (lease, present),
@@ -150,7 +151,7 @@ impl Inner {
             ),
             Next::Unbuilt(why) => Failure::failing(UNCONFIGURED, why, lease.unanswered),
         };
-        self.fail_in(tx, tenant, &lease, &present, failure).await?;
+        self.fail_in(tx, &herald, &lease, &present, failure).await?;
         Ok(Begun::Nothing)
     }
 

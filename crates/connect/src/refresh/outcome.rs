@@ -8,7 +8,7 @@ use crate::create::own_hosts;
 use crate::credential::Stored;
 use crate::error::CredentialError;
 use crate::limits::shown;
-use crate::news::{News, announce};
+use crate::news::{Herald, News};
 use crate::token_endpoint::{self, RawAnswer, Refused};
 use causeway_catalog::App;
 use causeway_store::{Audit, Bookkeeping, WriteTx, db};
@@ -182,7 +182,6 @@ impl Inner {
         let place = Place::ConnectionCredential(id);
         let credential = self.vault.seal(workspace, &place, &stored.to_bytes()).await?;
         let now = self.clock.now();
-        let was = connection.state;
         let renewed = Connection {
             state: ConnectionState::Healthy,
             state_reason: None,
@@ -196,15 +195,17 @@ impl Inner {
             updated_at: now,
             ..connection
         };
+        let herald = self.herald(tenant).await?;
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
         let held = db!(tx, connection_refresh::settle(workspace, id, lease.fence, 0, 0))?;
+        let was = db!(tx, dialect::hold_connection(tenant, id))?;
         // Both: the lease may have gone, or the connection may have been connected anew.
         if !held || !db!(tx, connection::update_credential(&renewed))? {
             tracing::warn!(connection = %id, "a refresh lost its lease; its tokens are dropped");
             return Ok(());
         }
-        if matches!(was, ConnectionState::Failing | ConnectionState::NeedsReauth) {
-            announce(&mut tx, tenant, &renewed, News::Recovered).await?;
+        if matches!(was, Some(ConnectionState::Failing | ConnectionState::NeedsReauth)) {
+            herald.announce(&mut tx, &renewed, News::Recovered, now).await?;
         }
         self.crash.reached(CrashPoint::BeforeApply);
         tx.commit(workspace, now, Audit::ConnectionRefreshed { connection: id }).await?;
@@ -220,12 +221,13 @@ impl Inner {
         sent: &Connection,
         failure: Failure,
     ) -> Result<(), CredentialError> {
+        let herald = self.herald(tenant).await?;
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
         // Read again before it is believed: somebody may have brought new tokens meanwhile.
         let present = db!(tx, connection::get(tenant, sent.id))?;
         match present {
             Some(present) if present.fence == sent.fence => {
-                self.fail_in(tx, tenant, lease, &present, failure).await
+                self.fail_in(tx, &herald, lease, &present, failure).await
             }
             _ => Ok(()),
         }
@@ -235,12 +237,12 @@ impl Inner {
     pub(crate) async fn fail_in(
         &self,
         mut tx: WriteTx,
-        tenant: Tenant,
+        herald: &Herald,
         lease: &ConnectionRefresh,
         present: &Connection,
         failure: Failure,
     ) -> Result<(), CredentialError> {
-        let (workspace, id) = (tenant.workspace, present.id);
+        let (workspace, id) = (herald.tenant().workspace, present.id);
         let tried = i64::from(failure.reason.is_some());
         let failures = lease.failures + tried;
         // An intent that stays is written anew, which counts it anew.
@@ -256,19 +258,20 @@ impl Inner {
             tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
             return Ok(());
         }
-        self.change_in(tx, tenant, present, failure, failures).await
+        self.change_in(tx, herald, present, failure, failures).await
     }
 
     /// Writes what a failure makes of a connection, and commits.
     pub(crate) async fn change_in(
         &self,
         mut tx: WriteTx,
-        tenant: Tenant,
+        herald: &Herald,
         present: &Connection,
         failure: Failure,
         failures: i64,
     ) -> Result<(), CredentialError> {
-        let (id, now) = (present.id, self.clock.now());
+        let (tenant, id, now) = (herald.tenant(), present.id, self.clock.now());
+        let was = db!(tx, dialect::hold_connection(tenant, id))?;
         let denied = failure.state == ConnectionState::NeedsReauth;
         let pause = match denied {
             true if failure.is_doubtful => pace::doubt(present, &*self.random),
@@ -286,14 +289,13 @@ impl Inner {
             ..present.clone()
         };
         tracing::warn!(connection = %id, state = %failure.state, reason = failure.code, failures, "refresh failed");
-        db!(tx, connection::update_state(&changed))?;
-        if present.state == failure.state {
-            // It goes on failing: the audit chain has it already.
+        // Given up or connected anew meanwhile, or it goes on failing: it has been told already.
+        if !db!(tx, connection::update_state(&changed))? || was == Some(failure.state) {
             tx.commit_bookkeeping(Bookkeeping::Refresh).await?;
             return Ok(());
         }
         if denied {
-            announce(&mut tx, tenant, &changed, News::NeedsReauth).await?;
+            herald.announce(&mut tx, &changed, News::NeedsReauth, now).await?;
         }
         let event = Audit::ConnectionStateChanged {
             connection: id,

@@ -367,6 +367,7 @@ pub(crate) fn secrets(values: &BTreeMap<String, String>) -> BTreeMap<String, Sec
 }
 
 /// What a coded error says, inside and outside.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 pub(crate) fn said(error: impl causeway_types::Coded) -> Failed {
     format!("{} ({})", error.public(), causeway_types::chain(&error))
 }

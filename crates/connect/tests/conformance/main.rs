@@ -6,7 +6,6 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::needless_pass_by_value,
     reason = "helpers of tests: a failure here fails the test"
 )]
 

@@ -9,8 +9,9 @@ use causeway_identity::{
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig};
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::EnvironmentKind;
-use causeway_types::{Actor, Clock, ManualClock, OsRandom, SystemClock};
+use causeway_types::{Actor, Clock, ManualClock, OsRandom, SecretBytes, SystemClock};
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
+use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -73,10 +74,19 @@ impl World {
 
     /// A hand with a clock of its own.
     pub(crate) fn hand(&self, catalog: &Arc<Catalog>, clock: &Arc<ManualClock>) -> Hand {
+        let webhooks = WebhooksParts {
+            store: self.database.store.clone(),
+            vault: self.vault.clone(),
+            http: self.http.clone(),
+            clock: clock.clone(),
+            random: Arc::new(OsRandom),
+        };
         let connect = Connect::new(ConnectParts {
             store: self.database.store.clone(),
             vault: self.vault.clone(),
             http: self.http.clone(),
+            webhooks: Webhooks::new(webhooks, WebhooksConfig::default()),
+            words: Arc::new(|_| SecretBytes::new(Vec::new())),
             catalog: Arc::clone(catalog),
             clock: clock.clone(),
             random: Arc::new(OsRandom),

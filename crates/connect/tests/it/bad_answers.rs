@@ -1,41 +1,54 @@
-//! Apps that answer as no app should: the connection's state, and whoever asks, say what happened.
+//! Apps that answer as no app should, at every moment at which they answer: the connection's state,
+//! the API and the customer's page say what happened and what to do, and nothing is followed,
+//! repeated or read without end. The answers, and what comes of each, stand in [`table`]; [`bounds`] has
+//! what is too long, too slow or not to be trusted, and what is odd but right.
+
+mod bounds;
+mod table;
 
 use crate::standin::{Reply, StandIn};
-use crate::world::{World, access_token, cookie};
+use crate::world::{World, cookie};
+use bytes::Bytes;
 use causeway_connect::{
-    Callback, Choice, CredentialError, Finished, FlowError, NewConnection, NewSession, Started,
+    Callback, Choice, CredentialError, Finished, FlowError, NewConnection, Progress, ProxyAnswer,
+    ProxyCall, ProxyError, SessionCreated, Started,
 };
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
-use causeway_types::entity::{ConnectionState, Scheme};
+use causeway_types::entity::{ConnectionOverview, ConnectionState, Scheme};
 use causeway_types::{Clock as _, Code, Coded as _, ConnectionId, SecretString};
-use serde_json::json;
+use http::{HeaderMap, Method};
+use http_body_util::{BodyExt as _, Empty};
+use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use table::{Proxied, WRONG};
 
 on_both!(
-    a_refresh_says_what_was_wrong_with_its_answer,
-    a_drip_is_cut_off,
-    a_certificate_of_nobody_is_refused,
     a_code_that_is_answered_wrongly_makes_no_connection,
-    a_key_is_not_taken_for_good_by_a_page,
-    changed_scopes_and_odd_lifetimes_are_taken_as_they_are,
+    a_refresh_says_what_was_wrong_with_its_answer,
+    a_key_is_not_taken_for_good_without_a_word,
+    keys_that_worked_are_not_given_up_for_a_wrong_answer,
+    a_grant_is_deleted_whatever_the_app_says,
+    a_proxied_answer_is_passed_on_or_named,
 );
 
 const HOUR: Duration = Duration::from_hours(1);
 
-const OAUTH: &str = "  oauth2:
+const AUTH: &str = "  oauth2:
     docs: https://thing.example/
     authorization_url: <url>/authorize
     token_url: <url>/token
     client_auth: post
     pkce: forbidden
     scopes: { default: [a, b] }
-    refresh: { rotates: true<more> }";
-
-fn oauth(more: &str) -> String {
-    OAUTH.replace("<more>", more)
-}
+    refresh: { rotates: true }
+    revoke: { url: <url>/revoke }
+  api_key:
+    docs: https://thing.example/
+    fields: [{ name: key, label: Key }]
+    send: { headers: { X-Key: '{key}' } }";
 
 /// Tokens are numbered; everything else works.
 async fn app() -> StandIn {
@@ -53,205 +66,213 @@ async fn app() -> StandIn {
     .await
 }
 
+async fn world(database: TestDatabase, app: &StandIn) -> World {
+    World::new(database, &app.row(AUTH, ""), ("me", "s3cret")).await
+}
+
+/// A flow that did not end well, and what its page shows then.
+struct Failed {
+    error: FlowError,
+    shown: Progress,
+}
+
 /// Goes to the app and comes back with a code.
-async fn connect(world: &World, name: &str) -> Result<Finished, FlowError> {
-    let session = NewSession {
-        customer: "acme".into(),
-        app: Some("thing".into()),
-        name: Some(name.into()),
-        ..NewSession::default()
-    };
-    let session = world.connect.create_session(&world.permit(), session).await.unwrap();
-    let browser = cookie();
+async fn connect(world: &World, name: &str) -> Result<Finished, Box<Failed>> {
+    come_back(world, &world.session("thing", name).await).await
+}
+
+async fn come_back(world: &World, session: &SessionCreated) -> Result<Finished, Box<Failed>> {
+    let (token, browser) = (session.token.expose(), cookie());
     let choice = Choice { scheme: Some(Scheme::Oauth2), ..Choice::default() };
-    let started = world.connect.start(session.token.expose(), &browser, choice).await.unwrap();
+    let started = world.connect.start(token, &browser, choice).await.unwrap();
     let Started::Browser(url) = started else { panic!("another way") };
     let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     let callback =
         Callback { state, code: Some(SecretString::new("c".into())), ..Callback::default() };
-    world.connect.finish(callback, &browser).await
+    match world.connect.finish(callback, &browser).await {
+        Ok(finished) => Ok(finished),
+        Err(error) => {
+            let shown = world.connect.progress(token, &browser).await.unwrap();
+            Err(Box::new(Failed { error, shown }))
+        }
+    }
 }
 
-async fn linked(database: TestDatabase, row: &str) -> (World, ConnectionId) {
-    let world = World::new(database, row, ("me", "s3cret")).await;
-    let id = connect(&world, "crm").await.unwrap().connection;
-    (world, id)
+async fn linked(world: &World, name: &str) -> ConnectionId {
+    match connect(world, name).await {
+        Ok(finished) => finished.connection,
+        Err(failed) => panic!("{}", failed.error),
+    }
 }
 
-async fn failing(world: &World) -> String {
-    match world.credential("crm").await {
+async fn keyed(
+    world: &World,
+    name: &str,
+) -> Result<ConnectionOverview, causeway_connect::CreateError> {
+    let new = NewConnection {
+        customer: "acme".into(),
+        app: "thing".into(),
+        name: Some(name.into()),
+        scheme: Scheme::ApiKey,
+        fields: [("key".to_owned(), SecretString::new("k".into()))].into(),
+    };
+    world.connect.create_connection(&world.permit(), new).await
+}
+
+async fn failing(world: &World, name: &str) -> String {
+    match world.credential(name).await {
         Err(CredentialError::Failing { reason, .. }) => reason,
         other => panic!("{:?}", other.map(|_| ())),
     }
 }
 
+async fn proxied(world: &World, target: &str) -> Result<ProxyAnswer, ProxyError> {
+    let call = ProxyCall {
+        method: Method::GET,
+        target: target.to_owned(),
+        headers: HeaderMap::new(),
+        body: Empty::<Bytes>::new().map_err(|never: Infallible| match never {}).boxed_unsync(),
+    };
+    world.connect.proxy(&world.permit(), "crm", call).await
+}
+
+async fn a_code_that_is_answered_wrongly_makes_no_connection(database: TestDatabase) {
+    let app = app().await;
+    let world = world(database, &app).await;
+    for wrong in WRONG {
+        app.next((wrong.reply)(&app.url()));
+        let before = app.asked("/token").len();
+        let Err(failed) = connect(&world, "crm").await else { panic!("{}", wrong.name) };
+        let (code, text) = (failed.error.code(), failed.error.public());
+        assert_eq!(code, wrong.exchange.0, "{}: {text}", wrong.name);
+        assert!(text.contains(wrong.exchange.1), "{}: {text}", wrong.name);
+        assert!(text.contains("Open your link again to retry."), "{}: {text}", wrong.name);
+        assert_eq!(app.asked("/token").len() - before, 1, "{}: a code is sent once", wrong.name);
+        let Progress::Failed { code: shown, text: words } = &failed.shown else {
+            panic!("{}: {:?}", wrong.name, failed.shown)
+        };
+        assert_eq!((shown.as_str(), words.as_str()), (code.as_str(), &*text), "{}", wrong.name);
+    }
+    let all = causeway_connect::ConnectionFilter::default();
+    let listed = world.connect.connections(&world.permit(), &all, None, 10).await.unwrap();
+    assert!(listed.items.is_empty());
+    assert!(app.sent() < 64 << 20, "an endless body is not read: {}", app.sent());
+    linked(&world, "crm").await;
+}
+
 async fn a_refresh_says_what_was_wrong_with_its_answer(database: TestDatabase) {
     let app = app().await;
-    let (world, id) = linked(database, &app.row(&oauth(""), "")).await;
-    let page = "<html><body>We are down</body></html>".to_owned();
-    let long = format!("{{\"access_token\":\"{}\"}}", "x".repeat(20_000));
-    let away = ("location", format!("{}/token", app.url()));
-    for (reply, says) in [
-        (
-            Reply::Text(200, "text/html; charset=utf-8", page),
-            "app_error: The app answered with status 200 and a web page instead of a token. If it stays, see the app's status page, and whether its token URL has changed.",
-        ),
-        (
-            Reply::Text(200, "text/plain", "access_token=t&expires_in=1".into()),
-            "app_error: The app answered with status 200 and `text/plain` instead of a JSON object.",
-        ),
-        (
-            Reply::Json(200, json!({ "token_type": "bearer", "expires_in": 3600 })),
-            "app_error: The app answered with status 200 and no token.",
-        ),
-        (
-            Reply::Json(200, json!({ "access_token": { "value": "t" } })),
-            "app_error: The app answered with status 200 and no token.",
-        ),
-        (
-            Reply::Text(200, "application/json", long),
-            "app_error: The app gave a token of more than 16384 bytes.",
-        ),
-        (
-            Reply::Json(200, json!({ "access_token": "a\nb" })),
-            "app_error: The app gave a token with characters that no HTTP header takes.",
-        ),
-        (
-            Reply::With(307, away, String::new()),
-            "app_error: The app answered with a redirect (status 307), which is not followed, since it could take the credential elsewhere. If it stays, correct the token URL in the app's row.",
-        ),
-        (
-            Reply::Json(400, json!({ "error": "invalid_client", "error_description": "who?" })),
-            "app_error: The app answered `invalid_client`: who?. Check the OAuth client's id and secret at the app.",
-        ),
-        (Reply::Endless, "app_unreachable: calling "),
-        (Reply::Close, "app_unreachable: calling "),
-    ] {
+    let world = world(database, &app).await;
+    let id = linked(&world, "crm").await;
+    for wrong in WRONG {
         world.clock.advance(HOUR);
-        app.next(reply.clone());
-        let reason = failing(&world).await;
-        assert!(reason.starts_with(says), "{reason}\n{reply:?}");
+        app.next((wrong.reply)(&app.url()));
+        let before = app.asked("/token").len();
+        let reason = failing(&world, "crm").await;
+        assert!(reason.starts_with(wrong.refresh), "{}: {reason}", wrong.name);
+        assert_eq!(app.asked("/token").len() - before, 1, "{}", wrong.name);
         let row = world.connection(id).await.unwrap();
         assert_eq!((row.state, row.state_reason), (ConnectionState::Failing, Some(reason)));
         let problem = world.credential("crm").await.err().unwrap();
         assert_eq!(problem.code(), Code::UpstreamFailed);
         assert!(problem.public().contains("The next attempt is at "), "{}", problem.public());
+        if wrong.name == "enough" {
+            let wait = row.refresh_at.unwrap().since(world.clock.now());
+            assert!(wait >= Duration::from_mins(10), "the app has said when: {wait:?}");
+        }
         // And when the app is itself again, all is well.
         world.clock.advance(HOUR);
         assert_eq!(world.connect.refresh_due().await.unwrap(), 1);
         assert_eq!(world.connection(id).await.unwrap().state, ConnectionState::Healthy);
     }
     assert!(app.sent() < 64 << 20, "an endless body is not read: {}", app.sent());
-    assert!(app.asked("/token").len() < 30, "nothing is followed, nothing repeated");
 }
 
-async fn a_drip_is_cut_off(database: TestDatabase) {
+async fn a_key_is_not_taken_for_good_without_a_word(database: TestDatabase) {
     let app = app().await;
-    let (world, id) = linked(database, &app.row(&oauth(""), "")).await;
-    world.clock.advance(HOUR);
-    app.next(Reply::Drip);
-    let reason = failing(&world).await;
-    assert!(reason.starts_with("app_unreachable: calling "), "{reason}");
-    assert!(reason.contains("no whole answer within 20000 ms"), "{reason}");
-    assert_eq!(world.lease(id).await.unwrap().unanswered, 1, "the token may be spent");
-}
-
-async fn a_certificate_of_nobody_is_refused(database: TestDatabase) {
-    let app = app().await;
-    let other = StandIn::with_bad_certificate().await;
-    let more = format!(", url: 'https://127.0.0.1:{}/token'", other.port);
-    let (world, id) = linked(database, &app.row(&oauth(&more), "")).await;
-    world.clock.advance(HOUR);
-    let reason = failing(&world).await;
-    assert!(reason.starts_with("app_unreachable: calling "), "{reason}");
-    assert!(reason.contains("certificate is not valid"), "{reason}");
-    assert!(reason.contains("net.extra_roots"), "{reason}");
-    assert!(other.asked("/").is_empty(), "nothing was sent");
-    assert_eq!(world.lease(id).await.unwrap().unanswered, 0, "so nothing is spent");
-}
-
-async fn a_code_that_is_answered_wrongly_makes_no_connection(database: TestDatabase) {
-    let app = app().await;
-    let world = World::new(database, &app.row(&oauth(""), ""), ("me", "s3cret")).await;
-    for (reply, code, says) in [
-        (
-            Reply::Text(200, "text/html", "<html>".into()),
-            Code::AuthorizationRefused,
-            "a web page instead of a token",
-        ),
-        (Reply::Json(200, json!({})), Code::AuthorizationRefused, "status 200 and no token"),
-        (
-            Reply::Json(400, json!({ "error": "invalid_grant" })),
-            Code::AuthorizationRefused,
-            "`invalid_grant`",
-        ),
-        (Reply::Close, Code::UpstreamFailed, "try again later"),
-        (Reply::Endless, Code::UpstreamFailed, "larger than 262144 bytes"),
-    ] {
-        app.next(reply.clone());
-        let refused = connect(&world, "crm").await.unwrap_err();
-        assert_eq!(refused.code(), code, "{reply:?}");
-        assert!(refused.public().contains(says), "{}\n{reply:?}", refused.public());
+    let world = world(database, &app).await;
+    for (number, wrong) in WRONG.iter().enumerate() {
+        app.next_at("/me", (wrong.reply)(&app.url()));
+        match (keyed(&world, &format!("key-{number}")).await, wrong.verify) {
+            (Ok(made), None) => assert_eq!(made.state, ConnectionState::Healthy, "{}", wrong.name),
+            (Err(refused), Some((code, says))) => {
+                assert_eq!(refused.code(), code, "{}", wrong.name);
+                assert!(refused.public().contains(says), "{}: {}", wrong.name, refused.public());
+            }
+            (made, _) => panic!("{}: {made:?}", wrong.name),
+        }
     }
-    let all = causeway_connect::ConnectionFilter::default();
-    let listed = world.connect.connections(&world.permit(), &all, None, 10).await.unwrap();
-    assert!(listed.items.is_empty());
+    assert!(app.sent() < 64 << 20, "{}", app.sent());
 }
 
-async fn a_key_is_not_taken_for_good_by_a_page(database: TestDatabase) {
-    let replies = std::sync::Arc::new(std::sync::Mutex::new(Reply::Close));
-    let own = std::sync::Arc::clone(&replies);
-    let app = StandIn::start(move |_| own.lock().unwrap().clone()).await;
-    let row = "  api_key:
-    docs: https://thing.example/
-    fields: [{ name: key, label: Key }]
-    send: { headers: { X-Key: '{key}' } }";
-    let world = World::bare(database, &app.row(row, "")).await;
-    let away = ("location", "https://thing.example/login".to_owned());
-    for (reply, code, says) in [
-        (
-            Reply::Text(200, "text/html", "<html>Log in</html>".into()),
-            Code::UpstreamFailed,
-            "Thing answered with a web page (status 200) where its API should be.",
-        ),
-        (Reply::With(302, away, String::new()), Code::CredentialRefused, "with status 302"),
-        (Reply::Json(401, json!({})), Code::CredentialRefused, "with status 401"),
-        (Reply::Json(500, json!({})), Code::UpstreamFailed, "cannot check the credential now"),
-        (Reply::Close, Code::UpstreamFailed, "could not be asked"),
-        (Reply::Endless, Code::UpstreamFailed, "larger than 1048576 bytes"),
-    ] {
-        *replies.lock().unwrap() = reply.clone();
-        let new = NewConnection {
-            customer: "acme".into(),
-            app: "thing".into(),
-            name: Some("crm".into()),
-            scheme: Scheme::ApiKey,
-            fields: [("key".to_owned(), SecretString::new("k".into()))].into(),
-        };
-        let refused = world.connect.create_connection(&world.permit(), new).await.unwrap_err();
-        assert_eq!(refused.code(), code, "{reply:?}");
-        assert!(refused.public().contains(says), "{}\n{reply:?}", refused.public());
+async fn keys_that_worked_are_not_given_up_for_a_wrong_answer(database: TestDatabase) {
+    let app = app().await;
+    let world = world(database, &app).await;
+    let id = keyed(&world, "key").await.unwrap().id;
+    for wrong in WRONG {
+        app.next_at("/me", (wrong.reply)(&app.url()));
+        let tested = world.connect.test_connection(&world.permit(), id).await.unwrap();
+        let (state, says) = wrong.tested;
+        assert_eq!(tested.connection.state, state, "{}", wrong.name);
+        let problem = tested.problem.unwrap_or_default();
+        assert!(problem.starts_with(says), "{}: {problem}", wrong.name);
+        assert_eq!(problem.is_empty(), state == ConnectionState::Healthy, "{}", wrong.name);
+        assert!(world.credential("key").await.is_ok(), "{}: no reason not to try", wrong.name);
+        let tested = world.connect.test_connection(&world.permit(), id).await.unwrap();
+        assert_eq!(tested.connection.state, ConnectionState::Healthy, "{}", wrong.name);
     }
 }
 
-async fn changed_scopes_and_odd_lifetimes_are_taken_as_they_are(database: TestDatabase) {
+async fn a_grant_is_deleted_whatever_the_app_says(database: TestDatabase) {
     let app = app().await;
-    let (world, id) = linked(database, &app.row(&oauth(""), "")).await;
-    assert_eq!(world.connection(id).await.unwrap().scopes, "a b");
-    world.clock.advance(HOUR);
-    app.next(Reply::Text(
-        200,
-        "text/html",
-        json!({ "access_token": "x", "expires_in": "7200", "scope": "b" }).to_string(),
-    ));
-    assert_eq!(access_token(&world.credential("crm").await.unwrap()), "x");
-    let row = world.connection(id).await.unwrap();
-    assert_eq!(row.scopes, "b", "the app has taken one back");
-    assert_eq!(row.expires_at.unwrap().since(world.clock.now()).as_secs(), 7200);
-    // An answer without scopes grants those of before, one without a lifetime lasts.
-    world.clock.advance(2 * HOUR);
-    app.next(Reply::Json(200, json!({ "access_token": "y", "scope": ["b", "c"] })));
-    assert_eq!(access_token(&world.credential("crm").await.unwrap()), "y");
-    let row = world.connection(id).await.unwrap();
-    assert_eq!((row.scopes.as_str(), row.expires_at), ("b c", None));
+    let world = world(database, &app).await;
+    for wrong in WRONG {
+        let id = linked(&world, "crm").await;
+        app.next_at("/revoke", (wrong.reply)(&app.url()));
+        let before = app.asked("/revoke").len();
+        world.connect.delete_connection(&world.permit(), id).await.unwrap();
+        assert!(world.connection(id).await.is_none(), "{}", wrong.name);
+        assert_eq!(app.asked("/revoke").len() - before, 1, "{}", wrong.name);
+        let audited = world.audit().await;
+        let deleted = audited.iter().rfind(|row| row.action == "connection_deleted").unwrap();
+        let detail: Value = serde_json::from_str(&deleted.detail).unwrap();
+        let outcome = find(&detail, "revoked_upstream");
+        assert!(outcome.starts_with(wrong.revoke), "{}: {outcome}", wrong.name);
+    }
+}
+
+/// A text of an event, wherever it stands in it.
+fn find<'a>(detail: &'a Value, name: &str) -> &'a str {
+    let fields = detail.as_object().unwrap();
+    let deeper = || fields.values().find_map(|value| value.get(name));
+    fields.get(name).or_else(deeper).and_then(Value::as_str).unwrap_or_else(|| panic!("{detail}"))
+}
+
+async fn a_proxied_answer_is_passed_on_or_named(database: TestDatabase) {
+    let app = app().await;
+    let world = world(database, &app).await;
+    let id = linked(&world, "crm").await;
+    for wrong in WRONG {
+        // A read is tried again where its connection breaks.
+        app.next_at("/things", (wrong.reply)(&app.url()));
+        app.next_at("/things", (wrong.reply)(&app.url()));
+        match (proxied(&world, "/things").await, &wrong.proxy) {
+            (Ok(answer), Proxied::Answer(status)) => {
+                assert_eq!(answer.status, *status, "{}", wrong.name);
+            }
+            (Ok(answer), Proxied::Broken) => {
+                answer.body.collect_within(1 << 20).await.unwrap_err();
+            }
+            (Err(refused), Proxied::Problem(code, says)) => {
+                assert_eq!(refused.code(), *code, "{}", wrong.name);
+                let text = refused.public();
+                assert!(text.starts_with("Thing gave no answer: calling "), "{text}");
+                assert!(text.contains(says), "{}: {text}", wrong.name);
+            }
+            (answer, _) => panic!("{}: {:?}", wrong.name, answer.map(|it| it.status)),
+        }
+        app.clear();
+        assert_eq!(world.connection(id).await.unwrap().state, ConnectionState::Healthy);
+        world.clock.advance(HOUR);
+    }
 }

@@ -237,7 +237,8 @@ async fn an_unfinished_deletion_is_taken_up(database: TestDatabase) {
     let mut tx = world.database.store.write(world.caller.actor()).await.unwrap();
     let look_at = causeway_types::Clock::now(&*world.clock).plus(Duration::from_mins(2));
     assert!(
-        causeway_store::db!(tx, connection::mark_revoked(world.tenant(), id, look_at)).unwrap()
+        causeway_store::db!(tx, connection::mark_revoked(world.tenant(), id, Some(look_at)))
+            .unwrap()
     );
     tx.commit_bookkeeping(causeway_store::Bookkeeping::Refresh).await.unwrap();
     assert!(matches!(failed(&world).await, CredentialError::Unknown));

@@ -119,7 +119,11 @@ async fn listings_are_paged_and_filtered(database: TestDatabase) {
     }
     assert_eq!(seen.len(), 5);
     assert!(seen.is_sorted_by(|a, b| a > b), "newest first");
-    let filter = ConnectionFilter { customer: Some("odd".into()), app: Some("demo".into()) };
+    let filter = ConnectionFilter {
+        customer: Some("odd".into()),
+        app: Some("demo".into()),
+        ..ConnectionFilter::default()
+    };
     let odd = world.connect.connections(&read, &filter, None, 100).await.unwrap();
     assert_eq!((odd.items.len(), odd.next), (2, None));
     let filter = ConnectionFilter { app: Some("github".into()), ..ConnectionFilter::default() };

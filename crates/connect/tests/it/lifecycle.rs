@@ -2,7 +2,7 @@
 
 use crate::standin::{Reply, StandIn};
 use crate::world::World;
-use causeway_connect::{CredentialError, NewConnection};
+use causeway_connect::{ConnectionFilter, CredentialError, NewConnection};
 use causeway_identity::{action, authorize};
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
@@ -226,9 +226,13 @@ async fn what_nobody_uses_is_reported(database: TestDatabase) {
     world.connect.write_uses(true).await.unwrap();
     world.clock.advance(20 * DAY);
     let young = keyed(&world, "young").await;
+    let unused = |days: u32| ConnectionFilter {
+        unused_since: Some(world.clock.now().minus(days * DAY)),
+        ..ConnectionFilter::default()
+    };
     let idle = async |days| {
-        let page = world.connect.idle_connections(&world.permit(), days, None, 10).await.unwrap();
-        page.items.iter().map(|one| one.id).collect::<Vec<_>>()
+        let page = world.connect.connections(&world.permit(), &unused(days), None, 10).await;
+        page.unwrap().items.iter().map(|one| one.id).collect::<Vec<_>>()
     };
     assert_eq!(idle(30).await, []);
     world.clock.advance(15 * DAY);
@@ -238,13 +242,14 @@ async fn what_nobody_uses_is_reported(database: TestDatabase) {
     world.connect.write_uses(true).await.unwrap();
     assert_eq!(idle(30).await, [never]);
     // In pages, and not for those who may not see the app.
-    let page = world.connect.idle_connections(&world.permit(), 10, None, 1).await.unwrap();
+    let of = unused(10);
+    let page = world.connect.connections(&world.permit(), &of, None, 1).await.unwrap();
     assert_eq!((page.items.len(), page.next), (1, Some(young)));
-    let next = world.connect.idle_connections(&world.permit(), 10, page.next, 1).await.unwrap();
+    let next = world.connect.connections(&world.permit(), &of, page.next, 1).await.unwrap();
     assert_eq!((next.items.first().map(|one| one.id), next.next), (Some(never), None));
     let caller = world.confined(&["github"]).await;
     let permit = authorize::<action::ReadConnections>(&caller, world.clock.now()).unwrap();
-    assert!(world.connect.idle_connections(&permit, 1, None, 10).await.unwrap().items.is_empty());
+    assert!(world.connect.connections(&permit, &of, None, 10).await.unwrap().items.is_empty());
 }
 
 async fn every_way_without_a_browser_makes_a_connection(database: TestDatabase) {

@@ -136,7 +136,7 @@ async fn a_customer_may_say_no(database: TestDatabase) {
     let callback = Browser::new(&world.http).consent(&url, "deny").await;
     let refused = world.connect.finish(callback, &browser).await.err().unwrap();
     assert_eq!(refused.code(), Code::AuthorizationRefused);
-    assert!(refused.public().contains("`access_denied`"), "{}", refused.public());
+    assert!(refused.public().contains("it was declined there"), "{}", refused.public());
     assert_eq!(app.counters().token_requests.authorization_code, 0);
     // Words of whoever sent the browser here are bounded and on one line.
     let url = world.begin(token, &browser).await.unwrap();

@@ -43,10 +43,14 @@ pub(crate) enum Reply {
     Text(u16, &'static str, String),
     /// Status, one header, body.
     With(u16, (&'static str, String), String),
-    /// A byte each second.
+    /// A byte of the body each second.
     Drip,
+    /// A byte of the head each second.
+    Crawl,
     /// A body without an end, and without a word on its length.
     Endless,
+    /// These bytes, and then the connection is closed: half an answer, or no HTTP at all.
+    Raw(&'static str),
     /// Nothing: the connection is closed.
     Close,
 }
@@ -212,16 +216,18 @@ async fn answer(
         }
         Reply::Text(status, kind, body) => (status, ("content-type", kind.to_owned()), body),
         Reply::With(status, header, body) => (status, header, body),
+        Reply::Raw(bytes) => {
+            stream.write_all(bytes.as_bytes()).await?;
+            return stream.shutdown().await;
+        }
         Reply::Close => return Ok(()),
         Reply::Drip => {
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await?;
-            let mut second = tokio::time::interval(Duration::from_secs(1));
-            for _ in 0..90 {
-                second.tick().await;
-                stream.write_all(b" ").await?;
-                stream.flush().await?;
-            }
-            return Ok(());
+            return drip(stream, b' ').await;
+        }
+        Reply::Crawl => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nx-slow: ").await?;
+            return drip(stream, b'x').await;
         }
         Reply::Endless => {
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{").await?;
@@ -242,4 +248,14 @@ async fn answer(
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await
+}
+
+async fn drip(stream: &mut (impl AsyncWrite + Unpin), drop: u8) -> std::io::Result<()> {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    for _ in 0..90 {
+        second.tick().await;
+        stream.write_all(&[drop]).await?;
+        stream.flush().await?;
+    }
+    Ok(())
 }

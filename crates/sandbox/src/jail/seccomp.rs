@@ -1,4 +1,4 @@
-//! The system calls that a program in a jail may make: a list of what Node needs. What is not
+//! The system calls that a program in a jail may make: a list of what the runtimes need. What is not
 //! in it answers EPERM; calls that programs try first and do without answer ENOSYS.
 
 use super::JailError;

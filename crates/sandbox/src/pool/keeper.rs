@@ -1,6 +1,7 @@
 //! The pool's housekeeping: spare sandboxes, and the end of idle ones.
 
-use super::Inner;
+use super::{Inner, Station};
+use crate::program::Runtime;
 use crate::sandbox::{Sandbox, StartError};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
@@ -42,52 +43,58 @@ impl Inner {
     }
 
     async fn keep_spares(self: &Arc<Self>) -> Result<(), StartError> {
-        while self.active.load(Ordering::Relaxed) && !self.closed.load(Ordering::Relaxed) {
-            let wanted = {
-                let lanes = self.lanes();
-                lanes.spares() < self.config.spare && lanes.room_for_spare()
-            };
-            if !wanted {
-                return self.keep_parked().await;
-            }
-            let spare = Box::new(self.start_spare().await?);
-            let surplus = {
-                // Looked at under the lock under which a shutdown takes everything out: what is
-                // put in afterwards would never be ended.
-                let mut lanes = self.lanes();
-                if self.closed.load(Ordering::Relaxed) {
-                    Some(spare)
-                } else {
-                    lanes.add_spare(spare)
+        for (runtime, station) in &self.stations {
+            while station.active.load(Ordering::Relaxed) && !self.closed.load(Ordering::Relaxed) {
+                let wanted = {
+                    let lanes = self.lanes();
+                    lanes.count(*runtime).spare < self.config.spare && lanes.room_for_spare()
+                };
+                if !wanted {
+                    self.keep_parked(*runtime, station).await?;
+                    break;
                 }
-            };
-            drop(surplus);
+                let spare = Box::new(self.start_spare(*runtime).await?);
+                let surplus = {
+                    // Looked at under the lock under which a shutdown takes everything out: what
+                    // is put in afterwards would never be ended.
+                    let mut lanes = self.lanes();
+                    if self.closed.load(Ordering::Relaxed) {
+                        Some(spare)
+                    } else {
+                        lanes.add_spare(*runtime, spare)
+                    }
+                };
+                drop(surplus);
+            }
         }
         Ok(())
     }
 
-    async fn start_spare(self: &Arc<Self>) -> Result<Sandbox, StartError> {
+    async fn start_spare(self: &Arc<Self>, runtime: Runtime) -> Result<Sandbox, StartError> {
         let limits = &self.config.spare_limits;
-        let parked = match self.take_parked() {
+        let parked = match self.take_parked(runtime) {
             Some(parked) => parked,
-            None => self.factory.park(limits).await?,
+            None => self.factory.park(runtime, limits).await?,
         };
         let mut sandbox = parked.go(None, Arc::clone(&self.egress)).await?;
-        self.started.fetch_add(1, Ordering::Relaxed);
+        self.count(runtime, |station| &station.started);
         sandbox.ready().await?;
         Ok(sandbox)
     }
 
     /// A launcher that has prepared everything makes the next start shorter by the time that
     /// cgroups and mounts take.
-    async fn keep_parked(self: &Arc<Self>) -> Result<(), StartError> {
-        let absent =
-            |inner: &Self| inner.parked.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        if !absent(self) {
+    async fn keep_parked(
+        self: &Arc<Self>,
+        runtime: Runtime,
+        station: &Station,
+    ) -> Result<(), StartError> {
+        let absent = || station.parked.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if !absent() {
             return Ok(());
         }
-        let parked = self.factory.park(&self.config.spare_limits).await?;
-        let mut place = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let parked = self.factory.park(runtime, &self.config.spare_limits).await?;
+        let mut place = station.parked.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.closed.load(Ordering::Relaxed) {
             *place = Some(parked);
         }

@@ -21,17 +21,23 @@ pub(super) struct Caps {
     pub(super) waiting: usize,
 }
 
+/// What a spare sandbox must be to serve a lane.
+pub(super) trait Kinded {
+    type Kind: Copy + Eq;
+
+    fn kind(&self) -> Self::Kind;
+}
+
 /// The lanes; `T` is a sandbox and `W` somebody who waits.
 #[derive(Debug)]
-pub(super) struct Lanes<K, T, W> {
+pub(super) struct Lanes<K: Kinded, T, W> {
     caps: Caps,
     by_key: HashMap<K, Lane<T, W>>,
     /// Lanes with waiters, the next first.
     turns: VecDeque<K>,
-    spares: Vec<T>,
+    spares: Vec<(K::Kind, T)>,
     /// Sandboxes with a program: at work, idle or starting.
     assigned: usize,
-    idle: usize,
     waiting: usize,
 }
 
@@ -40,6 +46,17 @@ struct Lane<T, W> {
     idle: Vec<(T, Instant)>,
     live: usize,
     waiters: VecDeque<(W, Instant)>,
+}
+
+/// The figures of one kind of sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Count {
+    pub(super) live: usize,
+    /// Of these, with a version and without work.
+    pub(super) idle: usize,
+    /// Of these, without a version.
+    pub(super) spare: usize,
+    pub(super) waiting: usize,
 }
 
 /// What somebody who asked gets.
@@ -86,7 +103,7 @@ impl<T, W> Default for Lane<T, W> {
     }
 }
 
-impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
+impl<K: Copy + Eq + Hash + Kinded, T, W> Lanes<K, T, W> {
     pub(super) fn new(caps: Caps) -> Self {
         Self {
             caps,
@@ -94,7 +111,6 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
             turns: VecDeque::new(),
             spares: Vec::new(),
             assigned: 0,
-            idle: 0,
             waiting: 0,
         }
     }
@@ -110,7 +126,6 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
         let lane = self.by_key.entry(key).or_default();
         if lane.waiters.is_empty() {
             if let Some((sandbox, _)) = lane.idle.pop() {
-                self.idle -= 1;
                 return Answer::Now(Grant::Warm(sandbox));
             }
             if let Some(Opening { spare }) = self.take_place(key, effects) {
@@ -150,7 +165,6 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
             effects.grants.push((waiter, (key, Grant::Warm(sandbox))));
         } else {
             lane.idle.push((sandbox, now));
-            self.idle += 1;
             self.serve_turns(&mut effects);
         }
         effects
@@ -176,7 +190,6 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
             lane.idle = kept;
             lane.live -= gone.len();
             self.assigned -= gone.len();
-            self.idle -= gone.len();
             effects.ended.extend(gone.into_iter().map(|(sandbox, _)| sandbox));
         }
         self.by_key.retain(|_, lane| lane.live > 0 || !lane.waiters.is_empty());
@@ -187,7 +200,7 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     /// Everybody who waits, sent away, and everything idle or spare, to be ended.
     pub(super) fn close(&mut self) -> (Vec<W>, Vec<T>) {
         let mut ended = self.end_idle(|_, _| true).ended;
-        ended.append(&mut self.spares);
+        ended.extend(self.spares.drain(..).map(|(_, spare)| spare));
         let waiters = self
             .by_key
             .values_mut()
@@ -205,28 +218,24 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
     }
 
     /// Keeps a spare sandbox, or gives it back if its place has been taken.
-    pub(super) fn add_spare(&mut self, spare: T) -> Option<T> {
+    pub(super) fn add_spare(&mut self, kind: K::Kind, spare: T) -> Option<T> {
         if self.room_for_spare() {
-            self.spares.push(spare);
+            self.spares.push((kind, spare));
             return None;
         }
         Some(spare)
     }
 
-    pub(super) fn spares(&self) -> usize {
-        self.spares.len()
-    }
-
-    pub(super) fn live(&self) -> usize {
-        self.assigned + self.spares.len()
-    }
-
-    pub(super) fn idle(&self) -> usize {
-        self.idle
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting
+    /// The figures of one kind.
+    pub(super) fn count(&self, kind: K::Kind) -> Count {
+        let spare = self.spares.iter().filter(|(of, _)| *of == kind).count();
+        let mut count = Count { live: spare, spare, ..Count::default() };
+        for (_, lane) in self.by_key.iter().filter(|(key, _)| key.kind() == kind) {
+            count.live += lane.live;
+            count.idle += lane.idle.len();
+            count.waiting += lane.waiters.len();
+        }
+        count
     }
 
     /// A place for one more sandbox of the program, if need be that of an idle one or a spare.
@@ -239,7 +248,14 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
         }
         self.assigned += 1;
         self.by_key.entry(key).or_default().live += 1;
-        Some(Opening { spare: self.spares.pop() })
+        let kind = key.kind();
+        let fitting = self.spares.iter().rposition(|(of, _)| *of == kind);
+        let spare = fitting.map(|at| self.spares.remove(at).1);
+        if spare.is_none() && self.assigned + self.spares.len() > self.caps.total {
+            // One of another kind makes room.
+            effects.ended.extend(self.spares.pop().map(|(_, other)| other));
+        }
+        Some(Opening { spare })
     }
 
     fn end_longest_idle(&mut self, except: K) -> Option<T> {
@@ -253,7 +269,6 @@ impl<K: Copy + Eq + Hash, T, W> Lanes<K, T, W> {
         let (sandbox, _) = lane.idle.remove(0);
         lane.live -= 1;
         self.assigned -= 1;
-        self.idle -= 1;
         self.forget_if_empty(oldest.1);
         Some(sandbox)
     }

@@ -1,6 +1,6 @@
 //! The words for what went wrong in a step.
 
-use crate::program::Limits;
+use crate::program::{Limits, Runtime};
 use crate::protocol::{EncodeError, Thrown, Violation};
 use crate::step::{FailureCode, StepFailure};
 use std::time::Duration;
@@ -86,10 +86,13 @@ pub(super) fn process_limit(limits: &Limits) -> StepFailure {
     failure(FailureCode::ProcessLimit, message)
 }
 
-fn memory_limit(limits: &Limits) -> StepFailure {
+pub(super) fn memory_limit(limits: &Limits, runtime: Runtime) -> StepFailure {
+    let share = match runtime {
+        Runtime::Node => " (three quarters of it for JavaScript's heap)",
+        Runtime::Python | Runtime::Bash => "",
+    };
     let message = format!(
-        "the step needed more than {} of memory, which is its limit (three quarters of it for \
-         JavaScript's heap): {}",
+        "the step needed more than {} of memory, which is its limit{share}: {}",
         mebibytes(limits.memory_bytes),
         raise("memory_mib")
     );
@@ -129,10 +132,14 @@ pub(super) fn bad_call(error: EncodeError) -> StepFailure {
 
 /// What the runner says of an error in the code. Where it names a limit, the limit's own words
 /// follow, with its figures.
-pub(super) fn thrown(thrown: Thrown, limits: &Limits) -> Result<StepFailure, Violation> {
+pub(super) fn thrown(
+    thrown: Thrown,
+    limits: &Limits,
+    runtime: Runtime,
+) -> Result<StepFailure, Violation> {
     let code = FailureCode::from_word(&thrown.code).ok_or(Violation::Form)?;
     let own = match code {
-        FailureCode::MemoryLimit => Some(memory_limit(limits)),
+        FailureCode::MemoryLimit => Some(memory_limit(limits, runtime)),
         FailureCode::ProcessLimit => Some(process_limit(limits)),
         FailureCode::DiskLimit => Some(disk_limit(limits)),
         _ => None,
@@ -156,13 +163,13 @@ pub(super) fn leaves_clean(code: FailureCode) -> bool {
 }
 
 /// Why a program ended during a step.
-pub(super) fn crash(evidence: &Evidence, limits: &Limits) -> StepFailure {
+pub(super) fn crash(evidence: &Evidence, limits: &Limits, runtime: Runtime) -> StepFailure {
     // V8 says so before it aborts.
     let out_of_heap = ["heap out of memory", "Allocation failed", "ERR_WORKER_OUT_OF_MEMORY"]
         .iter()
         .any(|words| evidence.printed.contains(words));
     if evidence.memory_kills || out_of_heap {
-        return memory_limit(limits);
+        return memory_limit(limits, runtime);
     }
     if evidence.refused_tasks {
         return process_limit(limits);

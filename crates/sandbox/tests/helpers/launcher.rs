@@ -5,7 +5,7 @@
 
 use causeway_sandbox::{
     Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
-    Program, ProgramKey, Runtime, SourceFile, StepCall,
+    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -41,7 +41,7 @@ fn program(code: &str) -> Arc<Program> {
             workspace: WorkspaceId::generate(now, &OsRandom),
             version: VersionId::generate(now, &OsRandom),
         },
-        files: vec![SourceFile { path: "step.mjs".to_owned(), contents: code.into() }],
+        files: Arc::new(vec![SourceFile { path: "step.mjs".to_owned(), contents: code.into() }]),
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
@@ -67,7 +67,7 @@ fn call() -> StepCall {
 async fn serve(node: String) {
     let config = PoolConfig {
         launcher: vec!["/proc/self/exe".into()],
-        node: node.into(),
+        runtimes: RuntimePaths::with_node(node.into()),
         max_sandboxes: 8,
         max_per_version: 4,
         max_waiting: 8,

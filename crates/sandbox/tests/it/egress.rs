@@ -22,13 +22,13 @@ impl Resolve for Loopback {
 }
 
 /// An HTTP server that tells what it was asked, in clear and in TLS.
-struct Server {
-    clear: u16,
-    secure: u16,
-    ca: String,
+pub(crate) struct Server {
+    pub(crate) clear: u16,
+    pub(crate) secure: u16,
+    pub(crate) ca: String,
 }
 
-async fn serve() -> Server {
+pub(crate) async fn serve() -> Server {
     let key = rcgen::generate_simple_self_signed(vec!["app.test".to_owned()]).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
@@ -107,7 +107,7 @@ async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
     }
 }
 
-async fn guarded(server: &Server) -> Pool {
+pub(crate) async fn guarded(server: &Server) -> Pool {
     let here = IpAddr::from([127, 0, 0, 1]);
     let allow =
         vec![AllowedRange::single(here, server.clear), AllowedRange::single(here, server.secure)];
@@ -118,7 +118,7 @@ async fn guarded(server: &Server) -> Pool {
 /// Runs a step that may reach `app.test` and `other.test`; it finds the server in its event.
 async fn ask(pool: &Pool, server: &Server, code: &str, files: Vec<SourceFile>) -> StepReport {
     let mut program = program(&[("step.mjs", code)]);
-    program.files.extend(files);
+    Arc::make_mut(&mut program.files).extend(files);
     program.egress =
         EgressRules::parse(["app.test", "*.other.test", "169.254.169.254", "127.0.0.1"]).unwrap();
     let mut session = pool.checkout(&Arc::new(program)).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What a program in Node's place finds: see `tests/helpers/prober.rs`.
 async fn findings() -> Value {
-    let config = PoolConfig { node: prober(), ..config() };
+    let config = PoolConfig { runtimes: RuntimePaths::with_node(prober()), ..config() };
     let pool = Pool::new(config, Arc::new(Refuse)).await.unwrap();
     let program = program(&[("own.txt", "mine"), ("node_modules/a/b.txt", "deep")]);
     let mut session = pool.checkout(&Arc::new(program)).await.unwrap();

@@ -8,6 +8,7 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod bash;
 mod broker;
 mod check;
 mod contract;
@@ -16,4 +17,7 @@ mod escape;
 mod lifecycle;
 mod limits;
 mod pool;
+mod python;
+mod python_egress;
+mod python_hostile;
 mod support;

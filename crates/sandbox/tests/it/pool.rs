@@ -146,7 +146,7 @@ async fn a_busy_version_does_not_keep_another_waiting() {
 #[tokio::test]
 async fn a_spare_sandbox_is_there_before_it_is_needed() {
     let pool = pool_of(|config| config.spare = 1).await;
-    pool.prewarm();
+    pool.prewarm(Runtime::Node);
     until(&pool, "one spare", |stats| stats.spare == 1).await;
     let started = pool.stats().started;
     let program = Arc::new(program(&[("step.mjs", COUNT)]));
@@ -159,7 +159,7 @@ async fn a_spare_sandbox_is_there_before_it_is_needed() {
 #[tokio::test]
 async fn a_program_of_another_shape_does_not_get_a_spare_sandbox() {
     let pool = pool_of(|config| config.spare = 1).await;
-    pool.prewarm();
+    pool.prewarm(Runtime::Node);
     until(&pool, "one spare", |stats| stats.spare == 1).await;
     let code = "import v8 from 'node:v8'; export default () => v8.getHeapStatistics().heap_size_limit >> 20";
     let report =
@@ -218,12 +218,17 @@ async fn shutting_down_ends_everything_and_sends_waiters_away() {
 
 #[tokio::test]
 async fn what_cannot_be_started_is_said() {
-    let missing =
-        Pool::new(PoolConfig { node: "/nonexistent/node".into(), ..config() }, Arc::new(Refuse))
-            .await;
+    let missing = Pool::new(
+        PoolConfig { runtimes: RuntimePaths::with_node("/nonexistent/node".into()), ..config() },
+        Arc::new(Refuse),
+    )
+    .await;
     assert!(missing.err().unwrap().to_string().contains("npm ci --prefix runners/node"));
-    let script =
-        Pool::new(PoolConfig { node: "/etc/passwd".into(), ..config() }, Arc::new(Refuse)).await;
+    let script = Pool::new(
+        PoolConfig { runtimes: RuntimePaths::with_node("/etc/passwd".into()), ..config() },
+        Arc::new(Refuse),
+    )
+    .await;
     assert_eq!(script.err().unwrap().to_string(), "/etc/passwd is not a 64-bit ELF program");
     let program = Arc::new(program(&[("step.mjs", COUNT)]));
     let no_launcher =

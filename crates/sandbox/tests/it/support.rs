@@ -48,7 +48,7 @@ impl Egress for Refuse {
 pub(crate) fn config() -> PoolConfig {
     PoolConfig {
         launcher: vec![launcher()],
-        node: node(),
+        runtimes: RuntimePaths::with_node(node()),
         max_sandboxes: 8,
         max_per_version: 4,
         max_waiting: 64,
@@ -69,17 +69,15 @@ pub(crate) fn program(files: &[(&str, &str)]) -> Program {
             workspace: WorkspaceId::generate(SystemClock.now(), &OsRandom),
             version: VersionId::generate(SystemClock.now(), &OsRandom),
         },
-        files: files
-            .iter()
-            .map(|(path, text)| SourceFile {
-                path: (*path).to_owned(),
-                contents: text.as_bytes().to_vec(),
-            })
-            .collect(),
+        files: Arc::new(files.iter().map(|(path, text)| source(path, text)).collect()),
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
     }
+}
+
+pub(crate) fn source(path: &str, text: &str) -> SourceFile {
+    SourceFile { path: path.to_owned(), contents: text.as_bytes().to_vec() }
 }
 
 pub(crate) fn raw(json: &str) -> Box<RawValue> {
@@ -117,6 +115,29 @@ pub(crate) async fn run_with(
     change(&mut program);
     let mut session = pool.checkout(&Arc::new(program)).await.unwrap();
     session.step(call(name)).await
+}
+
+/// A program whose steps are for another runtime.
+pub(crate) fn program_for(runtime: Runtime, files: &[(&str, &str)]) -> Program {
+    Program { runtime, ..program(files) }
+}
+
+/// Runs one step in Python.
+pub(crate) async fn run_python(pool: &Pool, code: &str) -> StepReport {
+    run_python_with(pool, code, |_| {}).await
+}
+
+/// The same with changes to the program.
+pub(crate) async fn run_python_with(
+    pool: &Pool,
+    code: &str,
+    change: impl FnOnce(&mut Program),
+) -> StepReport {
+    run_with(pool, "step.py", code, |program| {
+        program.runtime = Runtime::Python;
+        change(program);
+    })
+    .await
 }
 
 /// The failure of a step that has to fail with this code.

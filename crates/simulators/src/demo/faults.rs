@@ -1,9 +1,10 @@
-//! Failures on demand: each applies to one coming request at the token endpoint.
+//! Failures on demand: each applies to one coming request at the token endpoint, or to some at the
+//! revocation endpoint.
 
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// How a token request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,15 @@ pub struct Faults(Arc<Inner>);
 struct Inner {
     queue: Mutex<VecDeque<(Fault, Arc<Gate>)>>,
     holding: Mutex<Vec<Arc<Gate>>>,
+    /// Grants that are not ended, and how many revocations are still let pass before the rest waits.
+    revocations: Mutex<Revocations>,
+    passing: Notify,
+}
+
+#[derive(Default)]
+struct Revocations {
+    failing: usize,
+    passing: Option<usize>,
 }
 
 /// Where a held request waits.
@@ -68,6 +78,39 @@ impl Faults {
         let gate = Arc::new(Gate::default());
         lock(&self.0.queue).push_back((fault, gate.clone()));
         Held(gate)
+    }
+
+    /// So many of the next revocations fail with status 503; the grants live on.
+    pub fn fail_revocations(&self, count: usize) {
+        lock(&self.0.revocations).failing = count;
+    }
+
+    /// After so many revocations more, the next ones wait until this is called with `None`.
+    pub fn hold_revocations_after(&self, count: Option<usize>) {
+        lock(&self.0.revocations).passing = count;
+        self.0.passing.notify_waiters();
+    }
+
+    /// Waits as long as revocations are held; says whether this one fails.
+    pub(crate) async fn meet_revocation(&self) -> bool {
+        loop {
+            let woken = self.0.passing.notified();
+            {
+                let mut revocations = lock(&self.0.revocations);
+                match &mut revocations.passing {
+                    Some(0) => {}
+                    passing => {
+                        if let Some(left) = passing {
+                            *left -= 1;
+                        }
+                        let fails = revocations.failing > 0;
+                        revocations.failing = revocations.failing.saturating_sub(1);
+                        return fails;
+                    }
+                }
+            }
+            woken.await;
+        }
     }
 
     /// How many failures have not met their request yet.

@@ -244,6 +244,12 @@ async fn revoke(
     Form(form): Form<TokenForm>,
 ) -> Result<StatusCode, Refusal> {
     authenticate(&shared, &headers, &form)?;
+    if shared.faults.meet_revocation().await {
+        return Err(Refusal::new(error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+        )));
+    }
     // An unknown token is as good as revoked (RFC 7009, section 2.2).
     let ended = shared.state().revoke(&form.token).map_err(not_kept)?;
     shared.counters().revocations += u64::from(ended);

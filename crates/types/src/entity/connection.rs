@@ -197,6 +197,21 @@ pub struct ConnectionOverview {
     pub updated_at: Timestamp,
 }
 
+/// Which connections; those to which all of it applies, and every one if nothing is named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConnectionFilter {
+    /// Those of the customer with this external id.
+    pub customer: Option<String>,
+    /// Those to the app of this slug.
+    pub app: Option<String>,
+    /// The one of this name.
+    pub name: Option<String>,
+    /// Those made before then.
+    pub created_before: Option<Timestamp>,
+    /// Those that nobody has used since then; one that was never used counts from when it was made.
+    pub unused_since: Option<Timestamp>,
+}
+
 /// A connection that the background has something to do for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueConnection {
@@ -273,8 +288,6 @@ pub struct ConnectSession {
     pub return_url: Option<String>,
     /// Where the customer is sent if it did not work, if elsewhere.
     pub error_url: Option<String>,
-    /// Where the outcome is posted to.
-    pub webhook_url: Option<String>,
     /// When the link stops working.
     pub expires_at: Timestamp,
     /// When it was used up.

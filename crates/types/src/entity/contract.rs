@@ -94,21 +94,6 @@ pub struct AppOverride {
     pub updated_at: Timestamp,
 }
 
-/// Where an environment's triggers report to, unless they say otherwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectWebhook {
-    /// The environment.
-    pub environment_id: EnvironmentId,
-    /// The workspace.
-    pub workspace_id: WorkspaceId,
-    /// Its URL and the key that reports are signed with, sealed together.
-    pub target: Sealed,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-}
-
 /// The picture that a project's connect pages show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectLogo {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 words! {
-    /// What a webhook tells of: the `type` in its body.
+    /// What a webhook tells of: the `type` in its body, or the `event` in a report.
     WebhookEvent {
         /// A customer has connected an account.
         ConnectionCreated = "connection.created",
@@ -18,6 +18,30 @@ words! {
         ConnectionRecovered = "connection.recovered",
         /// A connection was given up.
         ConnectionRevoked = "connection.revoked",
+        /// A report: a connect session has made or renewed its connection.
+        ConnectionSuccess = "CONNECTION_SUCCESS",
+        /// A report: an attempt to connect in a connect session came to nothing.
+        ConnectionError = "CONNECTION_ERROR",
+    }
+}
+
+impl WebhookEvent {
+    /// Whether it is the report of a connect session's outcome, which goes to whoever was named for
+    /// it and not to endpoints for events.
+    pub const fn is_report(self) -> bool {
+        matches!(self, Self::ConnectionSuccess | Self::ConnectionError)
+    }
+}
+
+words! {
+    /// What an endpoint is there for.
+    WebhookPurpose {
+        /// For events, as somebody has set it up.
+        Events = "events",
+        /// The project webhook: the outcomes of connect sessions.
+        Project = "project",
+        /// The outcome of one connect session.
+        Session = "session",
     }
 }
 
@@ -96,6 +120,8 @@ pub struct WebhookEndpoint {
     pub workspace_id: WorkspaceId,
     /// The environment.
     pub environment_id: EnvironmentId,
+    /// What it is there for.
+    pub purpose: WebhookPurpose,
     /// Its URL and its secrets, sealed together: a URL often holds a token.
     pub target: Sealed,
     /// What people call it.

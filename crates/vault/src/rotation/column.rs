@@ -27,7 +27,6 @@ pub(super) enum Column {
     WebhookAnswer,
     ConnectToken,
     OverrideFields,
-    ProjectWebhook,
 }
 
 /// A seal of a page. The place is missing if the record's id is not one.
@@ -38,7 +37,7 @@ pub(super) struct Row {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::ClientSecret,
         Self::FlowVerifier,
         Self::Credential,
@@ -57,7 +56,6 @@ impl Column {
         Self::WebhookAnswer,
         Self::ConnectToken,
         Self::OverrideFields,
-        Self::ProjectWebhook,
     ];
 
     /// The kind of record, as it stands in a rotation's `at_kind`: the same word as in the seals'
@@ -82,7 +80,6 @@ impl Column {
             Self::WebhookAnswer => "webhook_attempt",
             Self::ConnectToken => "connect_session",
             Self::OverrideFields => "app_override",
-            Self::ProjectWebhook => "project_webhook",
         }
     }
 
@@ -114,7 +111,6 @@ impl Column {
             Self::WebhookAnswer => Place::WebhookAnswer(record.parse().ok()?),
             Self::ConnectToken => Place::ConnectToken(record.parse().ok()?),
             Self::OverrideFields => Place::AppOverrideFields(record.parse().ok()?),
-            Self::ProjectWebhook => Place::ProjectWebhook(record.parse().ok()?),
             Self::IdempotentResponse => Place::IdempotentResponse(scope(record).try_into().ok()?),
         })
     }
@@ -149,9 +145,6 @@ impl Column {
             Self::ConnectToken => db!(conn, reseal::connect_tokens(workspace, after, key, limit)),
             Self::OverrideFields => {
                 db!(conn, reseal::override_fields(workspace, after, key, limit))
-            }
-            Self::ProjectWebhook => {
-                db!(conn, reseal::project_webhooks(workspace, after, key, limit))
             }
             Self::IdempotentResponse => {
                 let after = scope(after);
@@ -217,9 +210,6 @@ impl Column {
             }
             Self::OverrideFields => {
                 db!(tx, reseal::replace_override_fields(workspace, record, old, new))
-            }
-            Self::ProjectWebhook => {
-                db!(tx, reseal::replace_project_webhook(workspace, record, old, new))
             }
             Self::IdempotentResponse => {
                 let scope = scope(record);

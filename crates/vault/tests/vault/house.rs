@@ -169,7 +169,6 @@ impl House {
             allowed_origins: String::new(),
             return_url: None,
             error_url: None,
-            webhook_url: None,
             expires_at: now,
             used_at: None,
             connection_id: None,

@@ -20,4 +20,5 @@ mod order;
 mod prune;
 mod receiver;
 mod replay;
+mod reports;
 mod world;

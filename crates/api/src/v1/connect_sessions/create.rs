@@ -29,7 +29,7 @@ pub(crate) struct NewSessionBody {
     /// `error`; the page says what happened if it is left out.
     #[schema(value_type = Option<String>, format = "uri")]
     error_url: Option<Url>,
-    /// Where the outcome is posted to: an https URL.
+    /// Where the outcome is reported to: an https URL.
     #[schema(value_type = Option<String>, format = "uri")]
     webhook_url: Option<Url>,
     /// The connection to renew instead of making another.

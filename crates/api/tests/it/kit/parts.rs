@@ -12,7 +12,7 @@ use causeway_identity::{
     SignIn, SignInParts, StaffAccess, bootstrap,
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
-use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig};
+use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig, RuntimePaths};
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::Store;
 use causeway_store::testing::TestDatabase;
@@ -106,10 +106,13 @@ impl Ground {
     }
 
     pub(super) fn connect(&self) -> Connect {
+        let apps = Arc::clone(&self.catalog);
         Connect::new(ConnectParts {
             store: self.store.clone(),
             vault: self.vault.clone(),
             http: self.http(),
+            webhooks: self.webhooks(),
+            words: Arc::new(move |report| causeway_api::connection_event(&apps, report)),
             catalog: Arc::clone(&self.catalog),
             clock: self.clock.clone(),
             random: self.random.clone(),
@@ -219,7 +222,7 @@ fn pool_config() -> PoolConfig {
     assert!(node.exists(), "no Node at {}: run `make deps`", node.display());
     PoolConfig {
         launcher: vec![env!("CARGO_BIN_EXE_causeway-api-jail-launcher").into()],
-        node,
+        runtimes: RuntimePaths::with_node(node),
         max_sandboxes: 4,
         max_per_version: 4,
         max_waiting: 16,

@@ -46,6 +46,10 @@ pub(crate) fn ask() -> Ask {
     Ask::default()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "numbers and texts are written where they are sent"
+)]
 impl Ask {
     /// Fills a place in the path.
     pub(crate) fn at(mut self, name: &'static str, text: impl ToString) -> Self {

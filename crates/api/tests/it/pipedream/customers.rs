@@ -249,5 +249,30 @@ async fn the_address_of_the_connect_page_leads_there(database: TestDatabase) {
     let seen = client.validate_token(ask().at("ctok", &made.token)).await.unwrap();
     assert_eq!(seen.app.unwrap().name_slug, "echo_app");
     assert_eq!(get("/_static/connect.html?token=ctok_x").await.status, 401);
+    let answer = get(&format!("{path}&hideClose=true")).await;
+    let page = format!("/connect/{link}?app=echo-app&hideClose=true");
+    assert_eq!((answer.status, answer.header("location")), (303, page.as_str()));
+    // What is wrong can be read where the page would have been shown, and by nobody else.
+    for (origins, ancestors) in [
+        (json!([]), "frame-ancestors 'none'"),
+        (json!(["https://app.example"]), "frame-ancestors https://app.example"),
+    ] {
+        let token = client.token("ada", json!({ "allowed_origins": origins })).await;
+        let answer = get(&format!("/_static/connect.html?token={token}&app=nope")).await;
+        assert_eq!(answer.status, 404);
+        let policy = answer.header("content-security-policy");
+        assert!(policy.split("; ").any(|one| one == ancestors), "{policy}");
+    }
+    // The page itself says that a link is used.
+    let token = client.token("ada", json!({})).await;
+    let body = json!({
+        "app_slug": "echo_app", "connect_token": token,
+        "cfmap_json": json!({ "api_key": KEY }).to_string(),
+    });
+    client.create_account(ask().body(body)).await.unwrap();
+    let answer = get(&format!("/_static/connect.html?token={token}&app=echo_app")).await;
+    assert_eq!(answer.status, 303);
+    let page = answer.header("location").split('?').next().unwrap();
+    get(&format!("{page}/session")).await.problem(404, "connect_link_spent");
     world.stop().await;
 }

@@ -386,8 +386,8 @@ async fn calls_and_their_figures(database: TestDatabase) {
         assert_eq!(sent["method"], method);
     }
 
-    let used = client.usage(ask()).await.unwrap();
-    let day = &used.data[0];
+    let figures = client.usage(ask()).await.unwrap();
+    let day = &figures.data[0];
     assert_eq!((day.credits_used, day.proxy_credits_used), (5, 5));
     assert_eq!((day.action_run_credits_used, day.source_emit_credits_used), (0, 0));
     assert_eq!(day.usage_end_ts - day.usage_start_ts, 86_400);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(crate) struct AccessToken {
     pub(crate) access_token: String,
     pub(crate) token_type: String,

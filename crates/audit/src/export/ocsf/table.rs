@@ -134,6 +134,9 @@ rules! {
     "connection_refreshed" => EntityManagement UPDATE "connection" "connection";
     "connection_state_changed" => EntityManagement UPDATE "connection" "connection";
     "connection_deleted" => EntityManagement DELETE "connection" "connection";
+    "connection_not_revoked" => EntityManagement UPDATE "connection" "connection";
+    "revocation_started" => EntityManagement UPDATE "revocation" "connection";
+    "revocation_finished" => EntityManagement UPDATE "revocation" "connection";
     "customer_deleted" => EntityManagement DELETE "customer" "customer";
     "credential_exported" => ApiActivity READ "connection" "connection";
     "app_override_set" => EntityManagement UPDATE "app_override" "app override";

@@ -19,6 +19,7 @@ const PRUNING: Duration = Duration::from_mins(5);
 pub(super) struct Background {
     stopping: CancellationToken,
     refreshing: JoinHandle<()>,
+    revoking: JoinHandle<()>,
     delivering: JoinHandle<()>,
     mailing: JoinHandle<()>,
     rotating: JoinHandle<()>,
@@ -41,6 +42,10 @@ impl Background {
             let (connect, stopping) = (parts.connect.clone(), stopping.clone());
             async move { connect.run_background(stopping).await }
         });
+        let revoking = tokio::spawn({
+            let (connect, stopping) = (parts.connect.clone(), stopping.clone());
+            async move { connect.run_revocations(stopping).await }
+        });
         let delivering = tokio::spawn({
             let (webhooks, stopping) = (parts.webhooks.clone(), stopping.clone());
             async move { webhooks.run(stopping).await }
@@ -60,6 +65,7 @@ impl Background {
         Self {
             stopping,
             refreshing,
+            revoking,
             delivering,
             mailing,
             rotating: tokio::spawn(take_up_rotations(ground.vault.clone(), Actor::Node(node))),
@@ -77,6 +83,7 @@ impl Background {
         self.rotating.abort();
         self.pruning.abort();
         self.refreshing.await.context("ending the background refresh")?;
+        self.revoking.await.context("ending the revocation of connections")?;
         self.delivering.await.context("ending the delivery of webhooks")?;
         self.mailing.await.context("ending the mailer")?;
         Ok(self.last)

@@ -54,7 +54,7 @@ impl Parts {
             config: config.edge.disclosure(ground.clock.now(), guard.clone(), extra_roots)?,
         });
         let webhooks = webhooks(ground, &http);
-        let connect = connect(ground, &http, &catalog)?;
+        let connect = connect(ground, &http, &webhooks, &catalog)?;
         let pool = Pool::new(pool_config(config)?, Arc::new(GuardedEgress::new(guard)))
             .await
             .context("preparing the sandboxes; `causeway doctor` says more")?;
@@ -143,12 +143,20 @@ fn webhooks(ground: &Ground, http: &HttpClient) -> Webhooks {
     Webhooks::new(parts, WebhooksConfig::default())
 }
 
-fn connect(ground: &Ground, http: &HttpClient, catalog: &Arc<Catalog>) -> anyhow::Result<Connect> {
+fn connect(
+    ground: &Ground,
+    http: &HttpClient,
+    webhooks: &Webhooks,
+    catalog: &Arc<Catalog>,
+) -> anyhow::Result<Connect> {
     let callback_url = format!("{}/connect/callback", ground.base());
+    let apps = Arc::clone(catalog);
     Ok(Connect::new(ConnectParts {
         store: ground.store.clone(),
         vault: ground.vault.clone(),
         http: http.clone(),
+        webhooks: webhooks.clone(),
+        words: Arc::new(move |report| causeway_api::connection_event(&apps, report)),
         catalog: Arc::clone(catalog),
         clock: Arc::clone(&ground.clock),
         random: Arc::clone(&ground.random),
@@ -178,7 +186,7 @@ async fn flow(
 fn pool_config(config: &Config) -> anyhow::Result<PoolConfig> {
     Ok(PoolConfig {
         launcher: vec!["/proc/self/exe".into(), JAIL.into()],
-        node: config.node()?,
+        runtimes: config.runtimes()?,
         max_sandboxes: config.concurrency + config.spare_sandboxes,
         max_per_version: config.concurrency,
         max_waiting: config.concurrency * 4,

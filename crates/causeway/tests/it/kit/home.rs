@@ -116,8 +116,13 @@ impl Home {
 
     /// The flags that say which installation is meant.
     pub(crate) fn place(&self) -> Vec<String> {
+        self.place_in(self.data_dir())
+    }
+
+    /// The same with another data folder.
+    fn place_in(&self, data_dir: &Path) -> Vec<String> {
         let mut place = vec![
-            format!("--data-dir={}", self.data_dir().display()),
+            format!("--data-dir={}", data_dir.display()),
             format!("--root-key=file:{}", self.path("root.key").display()),
         ];
         if self.database.url.starts_with("postgres") {
@@ -154,6 +159,12 @@ impl Home {
         Server::start(command, &self.path("server.log"), self.api_key(), &self.http)
     }
 
+    /// Starts another node of the installation, with a data folder of its own.
+    pub(crate) fn serve_another(&self) -> Server {
+        let command = self.serve_command_in(&self.path("another"));
+        Server::start(command, &self.path("another.log"), self.api_key(), &self.http)
+    }
+
     /// Starts the server in a terminal.
     pub(crate) fn serve_on(&self, terminal: std::fs::File) -> Server {
         Server::start_with(
@@ -167,6 +178,10 @@ impl Home {
 
     /// The command that starts the server. It ends with the test, should that be killed.
     pub(crate) fn serve_command(&self) -> Command {
+        self.serve_command_in(self.data_dir())
+    }
+
+    fn serve_command_in(&self, data_dir: &Path) -> Command {
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig=KILL", "--", env!("CARGO_BIN_EXE_causeway"), "serve", "--json"])
@@ -177,7 +192,7 @@ impl Home {
                     .then_some("--listen=127.0.0.1:0"),
             )
             .args(self.public_url.map(|url| format!("--public-url={url}")))
-            .args(self.place())
+            .args(self.place_in(data_dir))
             .args(&self.flags)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")

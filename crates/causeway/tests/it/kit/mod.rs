@@ -6,6 +6,7 @@ mod home;
 mod needles;
 mod proxy;
 mod server;
+mod third_party;
 
 pub(crate) use browser::Browser;
 pub(crate) use counterpart::Counterpart;
@@ -13,6 +14,7 @@ pub(crate) use home::{Home, PUBLIC_URL, Ran, run};
 pub(crate) use needles::{Needles, at_rest, contains};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{Answer, Server, limits};
+pub(crate) use third_party::{APP_CLIENT_SECRET, APP_KEY, APP_TOKEN, ThirdParty};
 
 use std::time::{Duration, Instant};
 

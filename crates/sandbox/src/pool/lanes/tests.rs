@@ -1,5 +1,14 @@
 use super::*;
 
+/// Small letters are of one kind, capitals of another.
+impl Kinded for char {
+    type Kind = bool;
+
+    fn kind(&self) -> bool {
+        self.is_uppercase()
+    }
+}
+
 type Test = Lanes<char, u32, u32>;
 
 fn lanes(total: usize, each: usize, waiting: usize) -> Test {
@@ -32,7 +41,7 @@ fn a_sandbox_that_comes_back_serves_the_first_who_waits() {
     assert_eq!(effects.grants, [(2, ('a', Grant::Warm(100)))]);
     assert_eq!(granted(&lanes.give_back('a', 100, now)), [3]);
     assert!(lanes.give_back('a', 100, now).grants.is_empty());
-    assert_eq!((lanes.idle(), lanes.live(), lanes.waiting()), (1, 1, 0));
+    assert_eq!(lanes.count(false), Count { live: 1, idle: 1, ..Count::default() });
     assert_eq!(ask(&mut lanes, 'a', 4, now).0, Answer::Now(Grant::Warm(100)));
 }
 
@@ -43,7 +52,7 @@ fn the_line_is_bounded() {
     ask(&mut lanes, 'a', 1, now);
     assert_eq!(ask(&mut lanes, 'b', 2, now).0, Answer::Later);
     assert_eq!(ask(&mut lanes, 'c', 3, now).0, Answer::Full(3));
-    assert_eq!(lanes.waiting(), 1);
+    assert_eq!(lanes.count(false).waiting, 1);
 }
 
 #[test]
@@ -57,7 +66,7 @@ fn the_sandbox_idle_longest_makes_room_for_another_version() {
     let (answer, effects) = ask(&mut lanes, 'c', 3, now);
     assert_eq!(answer, Answer::Now(Grant::Start(None)));
     assert_eq!(effects.ended, [20]);
-    assert_eq!(lanes.live(), 2);
+    assert_eq!(lanes.count(false).live, 2);
 }
 
 #[test]
@@ -72,7 +81,7 @@ fn when_one_ends_the_next_version_in_line_gets_its_place() {
     assert_eq!(granted(&lanes.ended('b')), [2]);
     assert_eq!(granted(&lanes.ended('a')), [4]);
     lanes.ended('a');
-    assert_eq!((lanes.live(), lanes.waiting()), (0, 0));
+    assert_eq!(lanes.count(false), Count::default());
 }
 
 #[test]
@@ -105,13 +114,28 @@ fn a_version_at_its_own_limit_does_not_block_others_in_line() {
 fn spare_sandboxes_are_used_first_and_counted() {
     let mut lanes = lanes(2, 2, 10);
     let now = Instant::now();
-    assert_eq!(lanes.add_spare(50), None);
-    assert_eq!(lanes.add_spare(51), None);
-    assert_eq!(lanes.add_spare(52), Some(52), "there is no more room");
+    assert_eq!(lanes.add_spare(false, 50), None);
+    assert_eq!(lanes.add_spare(false, 51), None);
+    assert_eq!(lanes.add_spare(false, 52), Some(52), "there is no more room");
     assert_eq!(ask(&mut lanes, 'a', 1, now).0, Answer::Now(Grant::Start(Some(51))));
-    assert_eq!((lanes.live(), lanes.spares()), (2, 1));
+    assert_eq!(lanes.count(false), Count { live: 2, spare: 1, ..Count::default() });
     let (waiters, ended) = lanes.close();
     assert_eq!((waiters, ended), (vec![], vec![50]));
+}
+
+#[test]
+fn a_spare_serves_its_own_kind_and_makes_room_for_another() {
+    let mut lanes = lanes(2, 2, 10);
+    let now = Instant::now();
+    assert_eq!(lanes.add_spare(false, 50), None);
+    assert_eq!(lanes.add_spare(true, 60), None);
+    let (answer, effects) = ask(&mut lanes, 'A', 1, now);
+    assert_eq!(answer, Answer::Now(Grant::Start(Some(60))));
+    assert_eq!(effects.ended, Vec::<u32>::new());
+    let (answer, effects) = ask(&mut lanes, 'B', 2, now);
+    assert_eq!(answer, Answer::Now(Grant::Start(None)), "a small letter's does not do");
+    assert_eq!(effects.ended, [50]);
+    assert_eq!((lanes.count(true).live, lanes.count(false).live), (2, 0));
 }
 
 #[test]
@@ -126,5 +150,5 @@ fn idle_ones_end_by_their_time() {
     }
     let effects = lanes.end_idle(|_, since| since <= now + Duration::from_secs(1));
     assert_eq!(effects.ended, [0, 1]);
-    assert_eq!((lanes.live(), lanes.idle()), (1, 1));
+    assert_eq!(lanes.count(false), Count { live: 1, idle: 1, ..Count::default() });
 }

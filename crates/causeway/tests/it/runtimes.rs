@@ -1,0 +1,67 @@
+//! Steps in several languages, from the folder of the examples to the figures.
+
+use crate::kit::{Home, PUBLIC_URL, run};
+use causeway_store::on_both;
+use causeway_store::testing::TestDatabase;
+use serde_json::{Value, json};
+use std::path::Path;
+
+on_both!(the_example_in_three_languages_runs);
+
+async fn the_example_in_three_languages_runs(database: TestDatabase) {
+    let home = Home::new(database);
+    let server = home.serve();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/score-lead");
+    let deployed = home.cli(&server, &["deploy", "--json", folder.to_str().unwrap()]).json();
+    let trigger = deployed["trigger_url"].as_str().unwrap().strip_prefix(PUBLIC_URL).unwrap();
+    let event = json!({
+        "email": " Ada@Example.com ", "name": "Ada",
+        "visits": [{ "path": "/pricing", "seconds": 41 }, { "path": "/pricing", "seconds": 20.5 }],
+    });
+    let invocation = server.finish(trigger, &event).await;
+    assert_eq!(invocation["state"], "succeeded", "{invocation:#}");
+    let steps = &invocation["steps"];
+    assert_eq!(steps[0]["return_value"]["email"], "ada@example.com");
+    assert_eq!(steps[1]["return_value"], json!({ "score": 60, "is_hot": true }));
+    assert_eq!(steps[1]["exports"], json!({ "seconds": 30.8 }));
+    assert_eq!(steps[1]["logs"][0]["text"], "ada@example.com: 2 visits");
+    assert_eq!(steps[2]["return_value"], "Ada: 60 points, 30.8 s a page");
+
+    let metrics = server.send(http::Request::get(server.url("/metrics")), "").await.text();
+    for runtime in ["node", "python", "bash"] {
+        let started = format!("causeway_sandboxes_started_total{{runtime=\"{runtime}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&started)).unwrap();
+        assert!(line.parse::<u64>().unwrap() > 0, "{runtime}: {line}");
+    }
+    server.stop();
+}
+
+#[tokio::test]
+async fn the_doctor_names_what_a_runtime_lacks() {
+    let home = Home::new(TestDatabase::sqlite().await);
+    let doctor = |flags: &[&str]| {
+        let ran = run(Home::bare().args(["doctor", "--json"]).args(home.place()).args(flags));
+        assert_eq!(ran.code, Some(0), "Node alone is enough: {ran:#?}");
+        let findings: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
+        move |runtime: &str| {
+            let check = format!("runtime: {runtime}");
+            let found = findings.iter().find(|finding| finding["check"] == check).unwrap();
+            (found["outcome"].to_string(), found["detail"].to_string())
+        }
+    };
+    let all = doctor(&[]);
+    for (runtime, words) in [("node", "bin/node"), ("python", "(Python 3."), ("bash", "jq")] {
+        let (outcome, detail) = all(runtime);
+        assert_eq!(outcome, "\"ok\"", "{detail}");
+        assert!(detail.contains(words), "{detail}");
+    }
+    let (outcome, detail) = doctor(&["--python=/nonexistent/python3"])("python");
+    assert_eq!(outcome, "\"warning\"");
+    assert!(detail.contains("/nonexistent/python3") && detail.contains("`python3`"), "{detail}");
+    let (outcome, detail) = doctor(&["--bash=/etc/passwd"])("bash");
+    assert_eq!(outcome, "\"warning\"");
+    assert!(detail.contains("/etc/passwd is not a 64-bit ELF program"), "{detail}");
+    let (outcome, detail) = doctor(&["--python=/bin/true"])("python");
+    assert_eq!(outcome, "\"warning\"");
+    assert!(detail.contains("answers what no Python does"), "{detail}");
+}

@@ -1,0 +1,197 @@
+//! The runtimes of this machine, and what of it each needs in a sandbox.
+//!
+//! Node's is found when the pool is made; those of Python and bash when somebody first needs
+//! them, because many installations never do.
+
+mod elf;
+mod python;
+mod shell;
+
+use crate::control::{Bind, Purpose};
+use crate::program::Runtime;
+use crate::runner;
+use std::path::{Path, PathBuf};
+use tokio::sync::OnceCell;
+
+/// Where the programs of the runtimes are.
+#[derive(Debug, Clone)]
+pub struct RuntimePaths {
+    /// Node 24.
+    pub node: PathBuf,
+    /// Python 3.11 or later.
+    pub python: PathBuf,
+    /// bash.
+    pub bash: PathBuf,
+}
+
+impl RuntimePaths {
+    /// This Node, and Python and bash where Debian installs them.
+    pub fn with_node(node: PathBuf) -> Self {
+        Self { node, python: "/usr/bin/python3".into(), bash: "/bin/bash".into() }
+    }
+}
+
+/// A runtime does not run here.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// Its program cannot be read.
+    #[error("reading {path}, which runs {runtime} steps: {advice}")]
+    Read {
+        /// The runtime.
+        runtime: Runtime,
+        /// The configured path.
+        path: PathBuf,
+        /// What to do.
+        advice: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not a program of this machine.
+    #[error("{0} is not a 64-bit ELF program")]
+    NotElf(PathBuf),
+    /// Its loader does not list its libraries.
+    #[error("listing the libraries of {path} with {loader}: {detail}")]
+    Libraries {
+        /// The configured path.
+        path: PathBuf,
+        /// The loader that the program names.
+        loader: PathBuf,
+        /// What the loader said.
+        detail: String,
+    },
+    /// It does not say what it is, or is too old.
+    #[error("asking {path} what it is: {detail}")]
+    Unsuitable {
+        /// The configured path.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// What a runtime needs to run in an otherwise empty root.
+#[derive(Debug, Clone)]
+pub(crate) struct Equipment {
+    /// Its program in the jail.
+    pub(crate) program: PathBuf,
+    pub(crate) binds: Vec<Bind>,
+    /// Directories that the loader must be told of.
+    pub(crate) library_path: Vec<String>,
+    /// Where programs in the jail find the roots of TLS, unless they bring their own.
+    pub(crate) roots: Option<&'static str>,
+}
+
+impl Equipment {
+    /// Adds a program, its loader and its libraries; `more` are libraries that it loads itself.
+    async fn add(
+        &mut self,
+        runtime: Runtime,
+        path: &Path,
+        target: &Path,
+        more: &[PathBuf],
+    ) -> Result<(), RuntimeError> {
+        let read = |source| RuntimeError::Read {
+            runtime,
+            path: path.to_owned(),
+            advice: advice(runtime),
+            source,
+        };
+        let file = std::fs::canonicalize(path).map_err(read)?;
+        let loader = elf::loader_of(&file)
+            .map_err(read)?
+            .ok_or_else(|| RuntimeError::NotElf(file.clone()))?;
+        self.bind(&file, target, Purpose::Execute);
+        let elf::Loader::Dynamic(loader) = loader else { return Ok(()) };
+        for library in elf::libraries(&file, &loader, more).await? {
+            let directory = library.parent().map(Path::to_string_lossy).unwrap_or_default();
+            if !elf::is_searched(&directory) && !self.library_path.iter().any(|l| *l == directory) {
+                self.library_path.push(directory.into_owned());
+            }
+            if library != loader {
+                self.bind(&library, &library, Purpose::Map);
+            }
+        }
+        self.bind(&loader, &loader, Purpose::Execute);
+        Ok(())
+    }
+
+    /// Shows a place of the machine, unless it is shown already.
+    fn bind(&mut self, source: &Path, target: &Path, purpose: Purpose) {
+        if self.binds.iter().all(|known| known.target != target) {
+            self.binds.push(Bind { source: source.into(), target: target.into(), purpose });
+        }
+    }
+}
+
+const fn advice(runtime: Runtime) -> &'static str {
+    match runtime {
+        Runtime::Node => "set it to the `node` of `npm ci --prefix runners/node`",
+        Runtime::Python => {
+            "install Debian's `python3`, or name a Python 3.11 or later with --python"
+        }
+        Runtime::Bash => "install Debian's `bash`, or name one with --bash",
+    }
+}
+
+/// The runtimes, each looked at once.
+#[derive(Debug)]
+pub(crate) struct Runtimes {
+    paths: RuntimePaths,
+    node: Equipment,
+    python: OnceCell<Equipment>,
+    bash: OnceCell<Equipment>,
+}
+
+impl Runtimes {
+    pub(crate) async fn new(paths: RuntimePaths) -> Result<Self, RuntimeError> {
+        let node = node(&paths.node).await?;
+        Ok(Self { paths, node, python: OnceCell::new(), bash: OnceCell::new() })
+    }
+
+    /// What a runtime needs. A failure is not kept: what is installed later is found.
+    pub(crate) async fn equipment(&self, runtime: Runtime) -> Result<&Equipment, RuntimeError> {
+        match runtime {
+            Runtime::Node => Ok(&self.node),
+            Runtime::Python => {
+                self.python.get_or_try_init(|| python::equipment(&self.paths.python)).await
+            }
+            Runtime::Bash => self.bash.get_or_try_init(|| shell::equipment(&self.paths)).await,
+        }
+    }
+}
+
+async fn node(path: &Path) -> Result<Equipment, RuntimeError> {
+    let program = PathBuf::from(runner::NODE);
+    let mut equipment = Equipment {
+        program: program.clone(),
+        binds: Vec::new(),
+        library_path: Vec::new(),
+        roots: None,
+    };
+    equipment.add(Runtime::Node, path, &program, &[]).await?;
+    Ok(equipment)
+}
+
+/// Looks at a runtime as a pool does, and says what was found.
+pub async fn describe_runtime(
+    paths: &RuntimePaths,
+    runtime: Runtime,
+) -> Result<String, RuntimeError> {
+    match runtime {
+        Runtime::Node => node(&paths.node).await.map(|_| paths.node.display().to_string()),
+        Runtime::Python => {
+            let found = python::ask(&paths.python).await?;
+            python::equipment(&paths.python).await?;
+            Ok(format!("{} (Python {})", paths.python.display(), found.version()))
+        }
+        Runtime::Bash => {
+            let equipment = shell::equipment(paths).await?;
+            Ok(format!(
+                "{}, with {}",
+                paths.bash.display(),
+                shell::tools_of(&equipment).collect::<Vec<_>>().join(", ")
+            ))
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Python: its program, its standard library, and the libraries that this one loads.
+
+use super::{Equipment, RuntimeError, advice};
+use crate::control::Purpose;
+use crate::program::Runtime;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The oldest that the runner is written for.
+const OLDEST: (u32, u32) = (3, 11);
+/// What it is asked: nothing that a step has written is near.
+const QUESTION: &str = "import json, sys, sysconfig
+print(json.dumps({
+    'version': sys.version_info[:3],
+    'program': sys.executable,
+    'library': sysconfig.get_path('stdlib'),
+    'native': sysconfig.get_config_var('DESTSHARED'),
+}))";
+/// Native modules whose own libraries are left out, because they serve terminals, directories of
+/// users and databases of the machine: they cannot be imported in a sandbox.
+const LEFT_OUT: [&str; 6] = ["nis.", "readline.", "_curses", "_dbm.", "_gdbm.", "_tkinter."];
+/// The roots of TLS on this machine: where Debian, Fedora and Alpine keep them.
+const ROOTS: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+/// Where they are in the jail.
+const ROOTS_INSIDE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// The rules of time zones.
+const ZONES: &str = "/usr/share/zoneinfo";
+
+/// What a Python says of itself.
+#[derive(Debug, Deserialize)]
+pub(super) struct Found {
+    version: (u32, u32, u32),
+    program: PathBuf,
+    library: PathBuf,
+    native: PathBuf,
+}
+
+impl Found {
+    pub(super) fn version(&self) -> String {
+        let (major, minor, patch) = self.version;
+        format!("{major}.{minor}.{patch}")
+    }
+}
+
+/// Asks a Python what it is.
+pub(super) async fn ask(path: &Path) -> Result<Found, RuntimeError> {
+    let unsuitable = |detail: String| RuntimeError::Unsuitable { path: path.to_owned(), detail };
+    let output = tokio::process::Command::new(path)
+        .args(["-I", "-S", "-c", QUESTION])
+        .env_clear()
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .map_err(|source| RuntimeError::Read {
+            runtime: Runtime::Python,
+            path: path.to_owned(),
+            advice: advice(Runtime::Python),
+            source,
+        })?;
+    if !output.status.success() {
+        return Err(unsuitable(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    let found: Found = serde_json::from_slice(&output.stdout)
+        .map_err(|error| unsuitable(format!("it answers what no Python does: {error}")))?;
+    if (found.version.0, found.version.1) < OLDEST {
+        let (major, minor) = OLDEST;
+        return Err(unsuitable(format!(
+            "it is Python {}, and the runner needs {major}.{minor} or later: name a later one with \
+             --python",
+            found.version()
+        )));
+    }
+    Ok(found)
+}
+
+/// What Python needs in a sandbox. Its files are where they are on the machine, so that it finds
+/// them as it always does.
+pub(super) async fn equipment(path: &Path) -> Result<Equipment, RuntimeError> {
+    let found = ask(path).await?;
+    let unreadable = |source| RuntimeError::Read {
+        runtime: Runtime::Python,
+        path: found.native.clone(),
+        advice: advice(Runtime::Python),
+        source,
+    };
+    let program = std::fs::canonicalize(&found.program).map_err(unreadable)?;
+    let mut equipment = Equipment {
+        program: program.clone(),
+        binds: Vec::new(),
+        library_path: Vec::new(),
+        roots: None,
+    };
+    equipment.bind(&found.library, &found.library, Purpose::Read);
+    equipment.bind(&found.native, &found.native, Purpose::Map);
+    let modules = native_modules(&found.native).map_err(unreadable)?;
+    equipment.add(Runtime::Python, &program, &program, &modules).await?;
+    if let Some(roots) = ROOTS.iter().find(|path| Path::new(path).exists()) {
+        equipment.bind(Path::new(roots), Path::new(ROOTS_INSIDE), Purpose::Read);
+        equipment.roots = Some(ROOTS_INSIDE);
+    }
+    if Path::new(ZONES).exists() {
+        equipment.bind(Path::new(ZONES), Path::new(ZONES), Purpose::Read);
+    }
+    Ok(equipment)
+}
+
+/// The native modules of the standard library that are to be importable.
+fn native_modules(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut modules = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".so") && !LEFT_OUT.iter().any(|left| name.starts_with(left)) {
+            modules.push(path);
+        }
+    }
+    modules.sort();
+    Ok(modules)
+}
