@@ -54,6 +54,9 @@ async fn records(world: &World, owner: &Somebody) -> Records {
         "/api/v1/staff/access-requests",
         Some(&asked),
     );
+    // None has this name, so it revokes nothing.
+    let revocation = json!({ "name": "of-nobody" });
+    let revocation = id(&make(environment, "connections/revocations", revocation).await);
     let endpoint = json!({ "url": "https://example.com/hooks" });
     let endpoint = id(&make(environment, "webhook-endpoints", endpoint).await);
     world.tell_by_webhook("acme-crm").await;
@@ -66,6 +69,7 @@ async fn records(world: &World, owner: &Somebody) -> Records {
         ("workflows", workflow),
         ("invocations", ran["invocation_id"].as_str().unwrap().to_owned()),
         ("connections", id(&connection)),
+        ("revocations", revocation),
         ("connect-sessions", session),
         ("oauth-clients", world.oauth_client().await),
         ("members", owner.member.unwrap().to_string()),
