@@ -274,11 +274,13 @@ fn json_message(error: &serde_json::Error) -> String {
     bounded(cleaned.as_deref().unwrap_or(&message))
 }
 
-/// A message that may hold text of the sender's, cut in its middle: its end has line and column.
+/// A message that may hold text of the sender's, on one line and cut in its middle: its end has
+/// line and column.
 fn bounded(message: &str) -> String {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let count = message.chars().count();
     if count <= MESSAGE {
-        return message.to_owned();
+        return message;
     }
     let head: String = message.chars().take(MESSAGE / 2).collect();
     let tail: String = message.chars().skip(count - MESSAGE / 2).collect();

@@ -262,23 +262,20 @@ impl Connect {
             } else {
                 inner.claim(AT_ONCE - running.len()).await
             };
-            let failed = match claimed {
-                Ok(claimed) => {
-                    asked |= !claimed.is_empty();
-                    for one in claimed {
-                        let (own, tracked) = (Arc::clone(inner), inner.tasks.token());
-                        running.spawn(async move {
-                            let _tracked = tracked;
-                            own.contain(one).await;
-                        });
-                    }
-                    None
+            let claimed = match claimed {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    while running.join_next().await.is_some() {}
+                    break Err(error);
                 }
-                Err(error) => Some(error),
             };
-            if let Some(error) = failed {
-                while running.join_next().await.is_some() {}
-                break Err(error);
+            asked |= !claimed.is_empty();
+            for one in claimed {
+                let (own, tracked) = (Arc::clone(inner), inner.tasks.token());
+                running.spawn(async move {
+                    let _tracked = tracked;
+                    own.contain(one).await;
+                });
             }
             if running.join_next().await.is_none() {
                 break Ok(());

@@ -4,6 +4,34 @@ use crate::DbConn;
 use causeway_types::entity::{OAuthClient, OAuthClientOverview};
 use causeway_types::{ConnectionId, OAuthClientId, Tenant};
 
+/// Selects whole clients of an environment.
+macro_rules! whole {
+    ($tenant:expr, $rest:literal $(, $arg:expr)* $(,)?) => {
+        sqlx::query_as!(
+            OAuthClient,
+            "SELECT id AS \"id: _\", workspace_id AS \"workspace_id: _\", environment_id AS \"environment_id: _\", app, name, description, client_id, secret AS \"secret: _\", scopes, created_at_us AS \"created_at: _\", updated_at_us AS \"updated_at: _\" FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 "
+                + $rest,
+            $tenant.workspace as _,
+            $tenant.environment as _
+            $(, $arg)*
+        )
+    };
+}
+
+/// Selects overviews of an environment's clients.
+macro_rules! overviews {
+    ($tenant:expr, $rest:literal $(, $arg:expr)* $(,)?) => {
+        sqlx::query_as!(
+            OAuthClientOverview,
+            "SELECT id AS \"id: _\", app, name, label, description, client_id, scopes, created_at_us AS \"created_at: _\", updated_at_us AS \"updated_at: _\" FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 "
+                + $rest,
+            $tenant.workspace as _,
+            $tenant.environment as _
+            $(, $arg)*
+        )
+    };
+}
+
 pub async fn insert(c: &mut DbConn, v: &OAuthClient) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO oauth_client (id, workspace_id, environment_id, app, name, description,
@@ -49,20 +77,7 @@ pub async fn update(c: &mut DbConn, v: &OAuthClient) -> sqlx::Result<bool> {
 
 /// The client of an app that is used if none is named.
 pub async fn usual(c: &mut DbConn, tenant: Tenant, app: &str) -> sqlx::Result<Option<OAuthClient>> {
-    sqlx::query_as!(
-        OAuthClient,
-        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
-             environment_id AS "environment_id: _", app, name, description, client_id,
-             secret AS "secret: _", scopes, created_at_us AS "created_at: _",
-             updated_at_us AS "updated_at: _"
-           FROM oauth_client
-           WHERE workspace_id = $1 AND environment_id = $2 AND app = $3 AND name = ''"#,
-        tenant.workspace as _,
-        tenant.environment as _,
-        app
-    )
-    .fetch_optional(c)
-    .await
+    whole!(tenant, "AND app = $3 AND name = ''", app).fetch_optional(c).await
 }
 
 /// The client of an app that has this name.
@@ -72,21 +87,7 @@ pub async fn named(
     app: &str,
     name: &str,
 ) -> sqlx::Result<Option<OAuthClient>> {
-    sqlx::query_as!(
-        OAuthClient,
-        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
-             environment_id AS "environment_id: _", app, name, description, client_id,
-             secret AS "secret: _", scopes, created_at_us AS "created_at: _",
-             updated_at_us AS "updated_at: _"
-           FROM oauth_client
-           WHERE workspace_id = $1 AND environment_id = $2 AND app = $3 AND name = $4"#,
-        tenant.workspace as _,
-        tenant.environment as _,
-        app,
-        name
-    )
-    .fetch_optional(c)
-    .await
+    whole!(tenant, "AND app = $3 AND name = $4", app, name).fetch_optional(c).await
 }
 
 /// The apps that have a client for when none is named.
@@ -106,19 +107,7 @@ pub async fn get(
     tenant: Tenant,
     id: OAuthClientId,
 ) -> sqlx::Result<Option<OAuthClient>> {
-    sqlx::query_as!(
-        OAuthClient,
-        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
-             environment_id AS "environment_id: _", app, name, description, client_id,
-             secret AS "secret: _", scopes, created_at_us AS "created_at: _",
-             updated_at_us AS "updated_at: _"
-           FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
-        tenant.workspace as _,
-        tenant.environment as _,
-        id as _
-    )
-    .fetch_optional(c)
-    .await
+    whole!(tenant, "AND id = $3", id as _).fetch_optional(c).await
 }
 
 pub async fn page(
@@ -127,21 +116,7 @@ pub async fn page(
     after: OAuthClientId,
     limit: i64,
 ) -> sqlx::Result<Vec<OAuthClient>> {
-    sqlx::query_as!(
-        OAuthClient,
-        r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _",
-             environment_id AS "environment_id: _", app, name, description, client_id,
-             secret AS "secret: _", scopes, created_at_us AS "created_at: _",
-             updated_at_us AS "updated_at: _"
-           FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 AND id > $3
-           ORDER BY id LIMIT $4"#,
-        tenant.workspace as _,
-        tenant.environment as _,
-        after as _,
-        limit
-    )
-    .fetch_all(c)
-    .await
+    whole!(tenant, "AND id > $3 ORDER BY id LIMIT $4", after as _, limit).fetch_all(c).await
 }
 
 /// Whether connections were made with this client.
@@ -170,26 +145,12 @@ pub async fn delete(c: &mut DbConn, tenant: Tenant, id: OAuthClientId) -> sqlx::
     .map(|done| done.rows_affected() == 1)
 }
 
-/// Selects overviews of an environment's clients.
-macro_rules! clients {
-    ($tenant:expr, $rest:literal $(, $arg:expr)* $(,)?) => {
-        sqlx::query_as!(
-            OAuthClientOverview,
-            "SELECT id AS \"id: _\", app, name, label, description, client_id, scopes, created_at_us AS \"created_at: _\", updated_at_us AS \"updated_at: _\" FROM oauth_client WHERE workspace_id = $1 AND environment_id = $2 "
-                + $rest,
-            $tenant.workspace as _,
-            $tenant.environment as _
-            $(, $arg)*
-        )
-    };
-}
-
 pub async fn overview(
     c: &mut DbConn,
     tenant: Tenant,
     id: OAuthClientId,
 ) -> sqlx::Result<Option<OAuthClientOverview>> {
-    clients!(tenant, "AND id = $3", id as _).fetch_optional(c).await
+    overviews!(tenant, "AND id = $3", id as _).fetch_optional(c).await
 }
 
 /// A page of those younger than `after`, oldest first, of these apps only if named.
@@ -200,7 +161,7 @@ pub async fn page_after(
     after: OAuthClientId,
     limit: i64,
 ) -> sqlx::Result<Vec<OAuthClientOverview>> {
-    clients!(
+    overviews!(
         tenant,
         "AND id > $3 AND (CAST($4 AS TEXT) IS NULL OR CAST($4 AS TEXT) LIKE '% ' || app || ' %') ORDER BY id LIMIT $5",
         after as _,
@@ -219,7 +180,7 @@ pub async fn page_before(
     before: OAuthClientId,
     limit: i64,
 ) -> sqlx::Result<Vec<OAuthClientOverview>> {
-    clients!(
+    overviews!(
         tenant,
         "AND id < $3 AND (CAST($4 AS TEXT) IS NULL OR CAST($4 AS TEXT) LIKE '% ' || app || ' %') ORDER BY id DESC LIMIT $5",
         before as _,

@@ -15,6 +15,7 @@ import _thread
 import json
 import os
 import sys
+from time import sleep
 from types import CoroutineType
 
 from . import contract, hooks, output
@@ -105,6 +106,13 @@ def end_processes():
     except (ProcessLookupError, PermissionError):
         return False
     reap(0)
+    # Those that have lost their parents are PID 1's to reap.
+    for _ in range(1000):
+        try:
+            os.kill(-1, 0)
+        except (ProcessLookupError, PermissionError):
+            break
+        sleep(0.001)
     return True
 
 

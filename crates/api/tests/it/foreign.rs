@@ -54,6 +54,9 @@ async fn records(world: &World, owner: &Somebody) -> Records {
         "/api/v1/staff/access-requests",
         Some(&asked),
     );
+    // None has this name, so it revokes nothing.
+    let revocation = json!({ "name": "of-nobody" });
+    let revocation = id(&make(environment, "connections/revocations", revocation).await);
     let endpoint = json!({ "url": "https://example.com/hooks" });
     let endpoint = id(&make(environment, "webhook-endpoints", endpoint).await);
     world.tell_by_webhook("acme-crm").await;
@@ -66,6 +69,7 @@ async fn records(world: &World, owner: &Somebody) -> Records {
         ("workflows", workflow),
         ("invocations", ran["invocation_id"].as_str().unwrap().to_owned()),
         ("connections", id(&connection)),
+        ("revocations", revocation),
         ("connect-sessions", session),
         ("oauth-clients", world.oauth_client().await),
         ("members", owner.member.unwrap().to_string()),
@@ -119,6 +123,11 @@ async fn an_id_of_another_tenant_is_not_there(database: TestDatabase) {
     let provisioning = Scopes::only(ActionName::ProvisionMembers);
     let directory = world.scoped_key(theirs, &provisioning, None, None).await;
     let program = world.new_key(theirs, None, None).await;
+    // An environment that exports nothing says so before it looks at the id.
+    let exports = json!({ "credential_export": true });
+    let here = Some(Named::Environment(theirs.environment));
+    let settings = "/api/v1/connect-settings";
+    world.send(stranger.request(here, Method::PUT, settings, Some(&exports))).await.ok();
     let mut asked = 0;
     for operation in operations() {
         let Some((before, _)) = operation.path.split_once("/{id}") else { continue };

@@ -38,8 +38,8 @@ async fn demo(database: TestDatabase, lenient: bool) -> (World, DemoApp, Connect
         row = row.replace("rotates: true", "rotates: true\n      retry_old_token: true");
     }
     let (id, secret) = (app.client_id(), app.client_secret());
-    let world = World::new(database, &row, (&id, &secret)).await;
-    let connection = world.link_demo("crm").await;
+    let world = Box::pin(World::new(database, &row, (&id, &secret))).await;
+    let connection = Box::pin(world.link_demo("crm")).await;
     (world, app, connection)
 }
 

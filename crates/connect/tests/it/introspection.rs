@@ -53,8 +53,8 @@ async fn with_demo(database: TestDatabase) -> (World, DemoApp, ConnectionId) {
     let app = DemoApp::start(([127, 0, 0, 1], 0).into(), DemoOptions::default()).await.unwrap();
     let (id, secret) = (app.client_id(), app.client_secret());
     let row = asked_at(&app.app_yaml(), &format!("{}/oauth/introspect", app.url()));
-    let world = World::new(database, &row, (&id, &secret)).await;
-    let connection = world.link_demo("crm").await;
+    let world = Box::pin(World::new(database, &row, (&id, &secret))).await;
+    let connection = Box::pin(world.link_demo("crm")).await;
     world.clock.advance(HOUR);
     (world, app, connection)
 }

@@ -275,7 +275,7 @@ impl World {
         let cookie = cookie();
         let url = self.begin(session.token.expose(), &cookie).await.unwrap();
         let callback = Browser::new(&self.http).consent(&url, "allow").await;
-        self.connect.finish(callback, &cookie).await.unwrap().connection
+        Box::pin(self.connect.finish(callback, &cookie)).await.unwrap().connection
     }
 
     pub(crate) async fn credential(&self, name: &str) -> Result<Link, CredentialError> {
