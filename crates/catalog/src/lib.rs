@@ -10,6 +10,7 @@ mod category;
 mod check;
 mod embedded;
 mod load;
+mod reload;
 mod row;
 mod search;
 mod shape;
@@ -17,6 +18,7 @@ mod values;
 
 pub use category::Category;
 pub use load::{Catalog, CatalogError, Checked};
+pub use reload::{Change, Look, Reloaded};
 pub use row::{
     AccountAt, Api, ApiKey, App, AuthSchemes, AwsSigV4, Basic, BodyForm, ClientAuth,
     ClientCredentials, Device, ExpiryForm, Field, FieldFormat, FieldOption, HmacAlgorithm,

@@ -2,6 +2,7 @@
 
 use crate::check::{Part, check};
 use crate::embedded;
+use crate::reload::{Own, Stamp};
 use crate::row::App;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -9,16 +10,26 @@ use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The largest row file, in bytes.
 const MOST_BYTES: u64 = 64 * 1024;
 /// The most rows in an operator's folder.
 const MOST_ROWS: usize = 5_000;
 
-/// All apps that this installation knows.
+/// Apps by their slugs. A row is shared with whoever works by it, and stays as it is for them.
+pub(crate) type Apps = BTreeMap<String, Arc<App>>;
+
+/// All apps that this installation knows. The operator's rows can be read anew while it is in use.
 #[derive(Debug)]
 pub struct Catalog {
-    apps: BTreeMap<String, App>,
+    /// The rows of the binary.
+    pub(crate) embedded: Apps,
+    /// The operator's folder, and what was read there last.
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) own: Mutex<Own>,
+    /// Both together.
+    current: RwLock<Arc<Apps>>,
 }
 
 /// What is in a folder of rows.
@@ -71,21 +82,35 @@ impl Catalog {
     /// # Errors
     /// The first row or file that is wrong, in the order of slugs.
     pub fn load(operator: Option<&Path>) -> Result<Self, CatalogError> {
-        let mut apps = BTreeMap::new();
+        let mut embedded = Apps::new();
         for (folder, text) in embedded::ROWS {
             let path = Path::new("apps").join(folder).join("app.yaml");
-            apps.insert((*folder).to_owned(), read_row(&path, folder, text)?);
+            embedded.insert((*folder).to_owned(), Arc::new(read_row(&path, folder, text)?));
         }
+        let mut own = Own::default();
         if let Some(root) = operator {
             for (folder, path) in row_files(root)? {
+                let stamp = Stamp::of(&path);
                 let text = read_text(&path)?;
                 let app = read_row(&path, &folder, &text)?;
-                if apps.insert(folder, app).is_some() {
+                if embedded.contains_key(&folder) {
                     tracing::info!(path = %path.display(), "this row replaces the built-in one");
                 }
+                own.keep(folder, stamp, text, Arc::new(app));
             }
         }
-        Ok(Self { apps })
+        let current = RwLock::new(Arc::new(own.over(&embedded)));
+        let folder = operator.map(Path::to_owned);
+        Ok(Self { embedded, folder, own: Mutex::new(own), current })
+    }
+
+    /// Puts other rows in the place of the present ones, for whoever asks from now on.
+    pub(crate) fn swap(&self, apps: Apps) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(apps);
+    }
+
+    fn current(&self) -> Arc<Apps> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the rows of a folder without using them.
@@ -101,14 +126,14 @@ impl Catalog {
         Checked { rows, faults: files.into_iter().filter_map(read).collect() }
     }
 
-    /// The app of this slug.
-    pub fn get(&self, slug: &str) -> Option<&App> {
-        self.apps.get(slug)
+    /// The app of this slug, as it is now: what somebody holds does not change under his hands.
+    pub fn get(&self, slug: &str) -> Option<Arc<App>> {
+        self.current().get(slug).cloned()
     }
 
-    /// All apps, by slug.
-    pub fn list(&self) -> impl ExactSizeIterator<Item = &App> {
-        self.apps.values()
+    /// All apps as they are now, by slug.
+    pub fn list(&self) -> Vec<Arc<App>> {
+        self.current().values().cloned().collect()
     }
 
     /// The JSON Schema of a row (2020-12).
@@ -119,7 +144,7 @@ impl Catalog {
 
 /// Each folder of an operator's folder with its row's path, by name. Files beside the folders and
 /// folders whose name starts with a dot are left alone.
-fn row_files(root: &Path) -> Result<BTreeMap<String, PathBuf>, CatalogError> {
+pub(crate) fn row_files(root: &Path) -> Result<BTreeMap<String, PathBuf>, CatalogError> {
     let failed = |source| CatalogError::Read { path: root.to_owned(), source };
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(root).map_err(failed)? {
@@ -137,7 +162,7 @@ fn row_files(root: &Path) -> Result<BTreeMap<String, PathBuf>, CatalogError> {
     Ok(files)
 }
 
-fn read_text(path: &Path) -> Result<String, CatalogError> {
+pub(crate) fn read_text(path: &Path) -> Result<String, CatalogError> {
     let failed = |source| CatalogError::Read { path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(failed)?.len() > MOST_BYTES {
         let limit = format!("{MOST_BYTES} bytes");
@@ -160,8 +185,6 @@ struct Places {
     #[serde(default)]
     api: Option<Spanned<IgnoredAny>>,
     #[serde(default)]
-    looks_like: Option<Spanned<IgnoredAny>>,
-    #[serde(default)]
     webhooks: Option<Spanned<IgnoredAny>>,
 }
 
@@ -174,14 +197,13 @@ impl Places {
             Part::Fields => self.fields,
             Part::Auth => Some(self.auth),
             Part::Verify => Some(self.verify),
-            Part::LooksLike => self.looks_like,
             Part::Api => self.api,
             Part::Webhooks => self.webhooks,
         }
     }
 }
 
-fn read_row(path: &Path, folder: &str, text: &str) -> Result<App, CatalogError> {
+pub(crate) fn read_row(path: &Path, folder: &str, text: &str) -> Result<App, CatalogError> {
     let app: App = serde_saphyr::from_str(text).map_err(|refused| {
         let location = refused.location();
         CatalogError::Row {

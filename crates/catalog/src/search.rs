@@ -42,7 +42,7 @@ mod tests {
 
     fn found(filter: &AppFilter) -> Vec<String> {
         let catalog = Catalog::load(None).unwrap();
-        let fitting = catalog.list().filter(|app| filter.fits(app));
+        let fitting = catalog.list().into_iter().filter(|app| filter.fits(app));
         fitting.map(|app| app.slug.to_string()).collect()
     }
 

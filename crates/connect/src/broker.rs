@@ -182,7 +182,7 @@ impl Broker {
     ) -> Result<BrokeredAnswer, BrokerError> {
         let (inner, tenant) = (&self.inner, self.tenant);
         let open = inner.opened_lately(tenant, &link.connection().to_string()).await?;
-        let app = inner.row_of(&open)?;
+        let app = &*inner.row_of(&open)?;
         inner.admit(tenant, app, &open.connection, &attempt.method, attempt.url.path()).await?;
         proxy::add_filled(&mut attempt.headers, app, open.values())?;
         let (answer, open) = inner.call(tenant, open, attempt).await?;
@@ -201,7 +201,7 @@ impl Broker {
         here.any(|link| self.places(link).is_some_and(|places| places.in_body()))
     }
 
-    fn places<'a>(&'a self, link: &Link) -> Option<Places<'a>> {
+    fn places(&self, link: &Link) -> Option<Places> {
         Some(Places::new(self.inner.catalog.get(link.app())?, link.scheme()))
     }
 
@@ -268,7 +268,7 @@ impl Broker {
             return Ok(Arc::clone(masks));
         }
         let app = self.inner.catalog.get(&open.connection.app);
-        let secrets = open.stored.secrets(open.connection.scheme, app);
+        let secrets = open.stored.secrets(open.connection.scheme, app.as_deref());
         let masks = Masks::new(secrets.iter().map(|secret| secret.expose().as_slice()));
         let masks = Arc::new(masks.map_err(|_| BrokerError::TooLarge)?);
         known.insert(index, (Arc::clone(open), Arc::clone(&masks)));

@@ -165,7 +165,7 @@ impl Inner {
         let Some(app) = self.catalog.get(&open.connection.app) else {
             return Err(VerifyError::Host { app: open.connection.app.clone() });
         };
-        self.verify(app, open.connection.scheme, open.values()).await.map(|_| ())
+        self.verify(&app, open.connection.scheme, open.values()).await.map(|_| ())
     }
 
     /// Looks after a connection whose time has come, under no lease yet.

@@ -99,7 +99,7 @@ impl Connect {
     ) -> Result<LabelledClient, OAuthClientError> {
         check_label(label.as_deref())?;
         let (inner, tenant) = (&self.inner, permit.tenant());
-        let row = inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
+        let row = &*inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
         permit.covers_app(&new.app)?;
         if !takes_client(row) {
             return Err(OAuthClientError::NoOAuth { app: new.app });
@@ -157,7 +157,7 @@ impl Connect {
             fields: opened.fields,
             scopes: change.scopes.unwrap_or_else(of_record),
         };
-        let row = inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
+        let row = &*inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
         let client = inner.sealed_client(tenant, &check(row, new)?, Some(&present)).await?;
         let mut tx = inner.store.write(permit.actor()).await?;
         let other = present.client_id != client.client_id;

@@ -232,6 +232,7 @@ impl Inner {
         let Some(app) = self.catalog.get(&connection.app) else {
             return Revocation::Failed("the app's row is gone".into());
         };
+        let app = &*app;
         if !matches!(connection.scheme, Scheme::Oauth2 | Scheme::Device | Scheme::Mcp) {
             return Revocation::NotOffered;
         }

@@ -186,7 +186,7 @@ impl Connect {
         new: NewConnection,
     ) -> Result<ConnectionOverview, CreateError> {
         let (inner, tenant) = (&self.inner, permit.tenant());
-        let app = inner.catalog.get(&new.app).ok_or(CreateError::UnknownApp)?;
+        let app = &*inner.catalog.get(&new.app).ok_or(CreateError::UnknownApp)?;
         permit.covers_app(&new.app)?;
         limits::external_id(&new.customer)?;
         let now = inner.clock.now();

@@ -38,6 +38,7 @@ use causeway_types::{
 };
 use context::Context;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -195,16 +196,16 @@ impl Connect {
 
 impl Inner {
     /// Begins a flow with a link that is this browser's.
-    async fn begin_flow(&self, opened: &Opened<'_>, choice: Choice) -> Result<Started, FlowError> {
+    async fn begin_flow(&self, opened: &Opened, choice: Choice) -> Result<Started, FlowError> {
         let scheme = choice.scheme.unwrap_or(Scheme::Oauth2);
-        let unsupported = || unsupported(opened.app, scheme);
+        let unsupported = || unsupported(&opened.app, scheme);
         if !opened.app.schemes().contains(&scheme.as_str()) {
             return Err(unsupported());
         }
         let filled = self.filled_for(&opened.session, opened.app).await.map_err(LinkError::from)?;
         let fields = fill::over(opened.app, scheme, choice.fields, &filled);
         let context = Context {
-            fields: form::read(opened.app, scheme, fields).map_err(|wrong| {
+            fields: form::read(&opened.app, scheme, fields).map_err(|wrong| {
                 fill::unfit(&wrong, &filled)
                     .map_or(FlowError::Invalid(wrong), |unfit| LinkError::from(unfit).into())
             })?,
@@ -237,10 +238,10 @@ impl Inner {
         let app = self.app_of_flow(&matched.flow.app)?;
         let popup = matched.context.popup;
         let mut finished = match matched.flow.scheme {
-            Scheme::Oauth2 => self.finish_oauth2(app, matched, callback).await?,
-            Scheme::Oauth1 => self.finish_oauth1(app, matched, callback).await?,
-            Scheme::Installation => self.finish_installation(app, matched, callback).await?,
-            Scheme::Mcp => self.finish_mcp(app, matched, callback).await?,
+            Scheme::Oauth2 => self.finish_oauth2(&app, matched, callback).await?,
+            Scheme::Oauth1 => self.finish_oauth1(&app, matched, callback).await?,
+            Scheme::Installation => self.finish_installation(&app, matched, callback).await?,
+            Scheme::Mcp => self.finish_mcp(&app, matched, callback).await?,
             // A device's answer does not come through the browser.
             _ => return Err(mismatch("a flow without a way back")),
         };
@@ -249,13 +250,13 @@ impl Inner {
     }
 
     /// The app of a flow.
-    fn app_of_flow(&self, slug: &str) -> Result<&App, FlowError> {
+    fn app_of_flow(&self, slug: &str) -> Result<Arc<App>, FlowError> {
         let gone = || LinkError::UnknownApp { app: slug.to_owned() };
         Ok(self.catalog.get(slug).ok_or_else(gone)?)
     }
 
     /// Secrets for a flow, and the state that they sign.
-    fn new_flow(&self, opened: &Opened<'_>) -> NewFlow {
+    fn new_flow(&self, opened: &Opened) -> NewFlow {
         let id = OAuthFlowId::generate(self.clock.now(), &*self.random);
         let secret = FlowSecret::generate(&*self.random);
         let binding = Binding {
@@ -272,7 +273,7 @@ impl Inner {
     /// the seconds between questions to the app, if it has to be asked.
     async fn keep_flow(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         scheme: Scheme,
         new: &NewFlow,
         context: &Context,
@@ -351,7 +352,7 @@ impl Inner {
     }
 
     /// The company's client for a session: the one that it names, or the app's usual one.
-    async fn own_client(&self, opened: &Opened<'_>) -> Result<OwnClient, FlowError> {
+    async fn own_client(&self, opened: &Opened) -> Result<OwnClient, FlowError> {
         let slug = opened.app.slug.as_str();
         let mut conn = self.store.read().await?;
         let found = match opened.session.oauth_client_id {

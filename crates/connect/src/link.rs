@@ -13,6 +13,7 @@ use causeway_types::entity::{ConnectSession, Scheme};
 use causeway_types::{Actor, Code, Coded, Tenant, Timestamp};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a connect page shows.
 #[derive(Debug, Clone)]
@@ -167,10 +168,10 @@ impl Coded for LinkError {
 }
 
 /// A link that is good for this browser, and the app that is connected with it.
-pub(crate) struct Opened<'a> {
+pub(crate) struct Opened {
     pub(crate) session: ConnectSession,
     pub(crate) tenant: Tenant,
-    pub(crate) app: &'a App,
+    pub(crate) app: Arc<App>,
     /// The digest of the browser's cookie.
     pub(crate) browser: Vec<u8>,
 }
@@ -237,8 +238,8 @@ impl Connect {
                 let mut view = AppView {
                     slug: app.slug.to_string(),
                     name: app.name.clone(),
-                    fields: form::of_app(app),
-                    schemes: schemes(app, has_client(app), inner.is_https()),
+                    fields: form::of_app(&app),
+                    schemes: schemes(&app, has_client(&app), inner.is_https()),
                 };
                 fill::hide(&mut view, &filled);
                 view
@@ -269,7 +270,7 @@ impl Inner {
         token: &str,
         browser: &Plain<Browser>,
         app: Option<&str>,
-    ) -> Result<Opened<'_>, LinkError> {
+    ) -> Result<Opened, LinkError> {
         let Looked { session, tenant, browser } = self.looked_up(token, browser).await?;
         let app = self.app_of(&session, app)?;
         if session.browser_digest.is_none() {
@@ -303,7 +304,11 @@ impl Inner {
 
     /// The app that is connected in a session: its own, which no other may take the place of, or
     /// the chosen one.
-    fn app_of(&self, session: &ConnectSession, chosen: Option<&str>) -> Result<&App, LinkError> {
+    fn app_of(
+        &self,
+        session: &ConnectSession,
+        chosen: Option<&str>,
+    ) -> Result<Arc<App>, LinkError> {
         let own = session.app.as_deref();
         let slug = own.or(chosen).ok_or(LinkError::NoApp)?;
         let unknown = |slug: &str| LinkError::UnknownApp { app: shown(slug, 40) };
@@ -319,6 +324,7 @@ impl Inner {
         let mut apps: Vec<AppChoice> = self
             .catalog
             .list()
+            .into_iter()
             .filter(|app| !schemes(app, has_client(app), https).is_empty())
             .map(|app| AppChoice {
                 slug: app.slug.to_string(),

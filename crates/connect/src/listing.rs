@@ -87,7 +87,8 @@ impl<I: PartialOrd> Window<I> {
 impl Inner {
     /// The apps that somebody is confined to, as queries take them; `None` if to none.
     pub(crate) fn confined_to(&self, shows: impl Fn(&str) -> bool) -> Option<String> {
-        let slugs = || self.catalog.list().map(|app| app.slug.as_str());
+        let apps = self.catalog.list();
+        let slugs = || apps.iter().map(|app| app.slug.as_str());
         if slugs().all(&shows) {
             return None;
         }

@@ -140,7 +140,7 @@ impl Connect {
         permit: &Permit<action::ManageOAuthClients>,
         new: NewOAuthClient,
     ) -> Result<OAuthClientView, OAuthClientError> {
-        let row = self.inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
+        let row = &*self.inner.catalog.get(&new.app).ok_or(OAuthClientError::UnknownApp)?;
         permit.covers_app(&new.app)?;
         if !takes_client(row) {
             return Err(OAuthClientError::NoOAuth { app: new.app });

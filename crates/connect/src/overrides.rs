@@ -244,7 +244,7 @@ impl Inner {
     ) -> Result<AppOverride, AppOverrideError> {
         let tenant = permit.tenant();
         permit.covers_app(&new.app)?;
-        let app = self.catalog.get(&new.app).ok_or(AppOverrideError::UnknownApp)?;
+        let app = &*self.catalog.get(&new.app).ok_or(AppOverrideError::UnknownApp)?;
         limits::line("name", &new.name, NAME)?;
         if let Some(client) = new.oauth_client {
             self.client_of_app(tenant, client, &new.app).await?;
@@ -286,7 +286,7 @@ impl Inner {
         let filled = self.filled_in(&row).await?;
         let app = self.catalog.get(&row.app);
         let shown = |name: &str, value: &SecretString| {
-            let known = app.map(known_fields).unwrap_or_default();
+            let known = app.as_deref().map(known_fields).unwrap_or_default();
             let public = known.get(name).is_some_and(|field| !field.secret);
             public.then(|| value.expose().clone())
         };

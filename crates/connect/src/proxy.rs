@@ -117,7 +117,7 @@ impl Connect {
         let (inner, tenant) = (&self.inner, permit.tenant());
         let open = inner.opened_lately(tenant, connection).await?;
         let id = open.connection.id;
-        let app = inner.row_of(&open)?;
+        let app = &*inner.row_of(&open)?;
         permit.covers_app(app.slug.as_str())?;
         let values = open.values();
         let url = target::resolve(app, |name| values.get(name), &call.target)?;
@@ -139,7 +139,7 @@ impl Connect {
 }
 
 impl Inner {
-    pub(crate) fn row_of(&self, open: &Open) -> Result<&App, ProxyError> {
+    pub(crate) fn row_of(&self, open: &Open) -> Result<Arc<App>, ProxyError> {
         let slug = &open.connection.app;
         self.catalog.get(slug).ok_or_else(|| ProxyError::UnknownApp { app: slug.clone() })
     }
@@ -187,7 +187,7 @@ impl Inner {
     ) -> Result<(StreamedResponse, Arc<Open>), ProxyError> {
         self.usage.count_call(tenant, self.clock.now());
         let id = open.connection.id;
-        let app = self.row_of(&open)?;
+        let app = &*self.row_of(&open)?;
         let answer = self.send(app, &open, &mut attempt).await?;
         let said = (answer.status, &answer.headers);
         self.budgets.learn(self, tenant, app, &open.connection, said).await;
@@ -215,7 +215,7 @@ impl Inner {
             return Ok((answer, open));
         }
         let renewed: Arc<Open> = renewed.into();
-        let app = self.row_of(&renewed)?;
+        let app = &*self.row_of(&renewed)?;
         let answer = self.send(app, &renewed, &mut attempt).await?;
         let said = (answer.status, &answer.headers);
         self.budgets.learn(self, tenant, app, &renewed.connection, said).await;

@@ -277,7 +277,7 @@ impl Inner {
     ) -> Result<Open, CredentialError> {
         let stored = self.open_stored(tenant, &connection, purpose).await?;
         let app = self.catalog.get(&connection.app);
-        let client = if app.is_some_and(|app| needs_client(app, connection.scheme)) {
+        let client = if app.is_some_and(|app| needs_client(&app, connection.scheme)) {
             self.client_of(tenant, &connection).await?
         } else {
             None

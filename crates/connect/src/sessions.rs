@@ -305,7 +305,7 @@ impl Inner {
             let name = self.free_name(tx, tenant, new.name.clone()).await?;
             return Ok(Purpose { app: None, name, client: None });
         };
-        let row = self.catalog.get(slug).ok_or(SessionError::UnknownApp)?;
+        let row = &*self.catalog.get(slug).ok_or(SessionError::UnknownApp)?;
         permit.covers_app(slug)?;
         check_scopes(row, new)?;
         if client.as_ref().is_some_and(|client| client.app != slug) {

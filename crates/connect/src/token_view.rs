@@ -10,6 +10,7 @@ use causeway_types::entity::{
     AppOverride, ConnectSession, ConnectionState, EnvironmentKind, NarrowedSession,
 };
 use causeway_types::{Actor, AppOverrideId, ConnectionId, OAuthClientId, ProjectId};
+use std::sync::Arc;
 
 /// What somebody wants to do with a token.
 #[derive(Debug, Clone, Default)]
@@ -52,8 +53,8 @@ pub struct TokenView {
 }
 
 /// What is asked of a token, found.
-struct Found<'a> {
-    app: Option<&'a App>,
+struct Found {
+    app: Option<Arc<App>>,
     oauth_client: Option<OAuthClientId>,
     app_override: Option<AppOverride>,
 }
@@ -82,7 +83,7 @@ impl Connect {
             None => Vec::new(),
         };
         Ok(TokenView {
-            app: found.app.map(|app| app.slug.to_string()),
+            app: found.app.as_ref().map(|app| app.slug.to_string()),
             project: project.id,
             company: if own.company.is_empty() { project.name } else { own.company },
             support_email: own.support_email,
@@ -110,7 +111,7 @@ impl Connect {
         inner.still_open(&session)?;
         inner.held(&session).await?;
         let found = inner.find_asked(&session, ask).await?;
-        let slug = found.app.map(|app| app.slug.to_string());
+        let slug = found.app.as_ref().map(|app| app.slug.to_string());
         let narrowed = NarrowedSession {
             app: slug.as_deref(),
             reconnect: ask.connection,
@@ -139,7 +140,7 @@ impl Inner {
         &self,
         session: &ConnectSession,
         ask: &TokenAsk,
-    ) -> Result<Found<'_>, TokenError> {
+    ) -> Result<Found, TokenError> {
         let tenant = tenant_of(session);
         let other = |what| TokenError::Other { what };
         let mut conn = self.store.read().await?;
@@ -188,7 +189,7 @@ impl Inner {
             None => None,
         };
         if let Some(profile) = &ask.scope_profile {
-            let profiles = app.and_then(|app| app.auth.oauth2.as_ref());
+            let profiles = app.as_deref().and_then(|app| app.auth.oauth2.as_ref());
             let mut profiles = profiles.into_iter().flat_map(|row| &row.scopes.profiles);
             if !profiles.any(|one| one.name.as_str() == profile) {
                 return Err(other("set of scopes"));

@@ -108,8 +108,8 @@ pub(crate) async fn delete_of_app(
     Program(permit): Program<WriteConnections>,
     Path(path): Path<AppPath>,
 ) -> Result<StatusCode, Problem> {
-    let app = ids::known_app(&api, &path.app)?.slug.as_str();
-    api.connect().delete_accounts_of_app(&permit, app).await?;
+    let app = ids::known_app(&api, &path.app)?;
+    api.connect().delete_accounts_of_app(&permit, app.slug.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -83,7 +83,7 @@ impl App {
 
     /// The app of a record, which the catalogue may no longer have.
     pub(super) fn of_slug(catalog: &catalog::Catalog, slug: &str) -> Self {
-        catalog.get(slug).map_or_else(|| Self::gone(slug), Self::of)
+        catalog.get(slug).as_deref().map_or_else(|| Self::gone(slug), Self::of)
     }
 
     fn gone(slug: &str) -> Self {

@@ -43,8 +43,9 @@ pub(crate) async fn list(
         Some("desc") => true,
         Some(_) => return Err(wrong("sort_direction", "is `asc` or `desc`")),
     };
+    let all = api.catalog().list();
     let mut apps: Vec<&catalog::App> =
-        api.catalog().list().filter(|app| is_asked_for(app, &params)).collect();
+        all.iter().map(|app| &**app).filter(|app| is_asked_for(app, &params)).collect();
     for name in ["has_components", "has_actions", "has_triggers"] {
         // No app of the catalogue has any of these yet.
         if params.flag(name)? == Some(true) {
@@ -60,7 +61,9 @@ pub(crate) async fn list(
     // A cursor is a slug; where it stands follows from the order.
     let known = |slug: &String| {
         let app = api.catalog().get(slug);
-        app.map(key).ok_or_else(|| wrong("after", "and `before` take a cursor of this listing"))
+        app.as_deref()
+            .map(key)
+            .ok_or_else(|| wrong("after", "and `before` take a cursor of this listing"))
     };
     let edge = match &asked.edge {
         Edge::Beginning => Edge::Beginning,
@@ -89,7 +92,7 @@ pub(crate) async fn show(
     Path(path): Path<AppPath>,
 ) -> Result<Json<One>, Problem> {
     let app = ids::known_app(&api, &path.app)?;
-    Ok(Json(One { data: App::of(app) }))
+    Ok(Json(One { data: App::of(&app) }))
 }
 
 /// The app in a path, with or without a project before it.

@@ -7,6 +7,7 @@ use causeway_types::{
     AppOverrideId, Code, ConnectSessionId, ConnectionId, CustomerId, EnvironmentId, OAuthClientId,
     ProjectId, SecretString, WorkspaceId,
 };
+use std::sync::Arc;
 
 const ACCOUNT: &str = "apn";
 const OAUTH_APP: &str = "oa";
@@ -104,13 +105,13 @@ pub(super) fn app(slug: &str) -> String {
 }
 
 /// The app of an id, a `name_slug` or a slug.
-pub(super) fn find_app<'a>(api: &'a Api, text: &str) -> Option<&'a App> {
+pub(super) fn find_app(api: &Api, text: &str) -> Option<Arc<App>> {
     let by_id = text.strip_prefix(APP).and_then(|slug| api.catalog().get(slug));
     by_id.or_else(|| api.catalog().get(&text.replace('_', "-")))
 }
 
 /// The same, for an app that a request names.
-pub(super) fn known_app<'a>(api: &'a Api, text: &str) -> Result<&'a App, Problem> {
+pub(super) fn known_app(api: &Api, text: &str) -> Result<Arc<App>, Problem> {
     find_app(api, text).ok_or_else(|| {
         Problem::new(Code::NotFound, "There is no app of this id or slug in the catalogue.")
     })

@@ -48,12 +48,14 @@ fn view(api: &Api, owner: WorkspaceId, one: LabelledClient) -> OAuthApp {
     let row = api.catalog().get(&one.app);
     OAuthApp {
         id: ids::oauth_app(one.id),
-        name: one.label.unwrap_or_else(|| row.map_or(one.app.clone(), |row| row.name.clone())),
+        name: one
+            .label
+            .unwrap_or_else(|| row.as_ref().map_or(one.app.clone(), |row| row.name.clone())),
         name_slug: ids::name_slug(&one.app),
         description: one.description,
         app,
         client_id: one.client_id,
-        scopes: if one.scopes.is_empty() { usual_scopes(row) } else { one.scopes },
+        scopes: if one.scopes.is_empty() { usual_scopes(row.as_deref()) } else { one.scopes },
         redirect_uri: api.public("/connect/callback"),
         owner_id: ids::owner(owner),
     }
@@ -111,7 +113,7 @@ pub(crate) async fn create(
         client_id: body.client_id.ok_or_else(|| wrong("client_id", "is missing"))?,
         secret: body.client_secret,
         description: body.description.unwrap_or_default(),
-        scopes: scopes(Some(row), body.scopes, body.additional_scopes).unwrap_or_default(),
+        scopes: scopes(Some(&row), body.scopes, body.additional_scopes).unwrap_or_default(),
         ..NewOAuthClient::default()
     };
     let made = api.connect().create_labelled_client(&permit, body.name, new).await?;
@@ -147,7 +149,7 @@ pub(crate) async fn change(
         description: body.description,
         client_id: body.client_id,
         secret: body.client_secret,
-        scopes: scopes(row, body.scopes, body.additional_scopes),
+        scopes: scopes(row.as_deref(), body.scopes, body.additional_scopes),
     };
     let changed = api.connect().change_labelled_client(&permit, id, change).await?;
     Ok(Json(view(&api, permit.workspace(), changed)))

@@ -5,6 +5,7 @@ mod background;
 mod ground;
 mod parts;
 mod process;
+mod rows;
 
 use super::claim_link;
 use crate::cli::ServerArgs;

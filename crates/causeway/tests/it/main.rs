@@ -25,6 +25,7 @@ mod outage;
 mod output;
 mod revoke;
 mod rotation;
+mod rows;
 mod runtimes;
 mod sign_in;
 mod sign_in_machine;

@@ -131,7 +131,7 @@ impl Connect {
         new: NewAccount,
     ) -> Result<ConnectionOverview, AccountError> {
         let (inner, tenant) = (&self.inner, whose.tenant());
-        let app = inner.catalog.get(&new.app).ok_or(CreateError::UnknownApp)?;
+        let app = &*inner.catalog.get(&new.app).ok_or(CreateError::UnknownApp)?;
         if let Whose::All(permit) = whose {
             permit.covers_app(&new.app)?;
         }

@@ -45,7 +45,7 @@ fn app(scheme: &str) -> App {
     );
     std::fs::write(folder.path().join("x/app.yaml"), &row).unwrap();
     let catalog = causeway_catalog::Catalog::load(Some(folder.path())).unwrap();
-    catalog.get("x").unwrap().clone()
+    App::clone(&catalog.get("x").unwrap())
 }
 
 fn stored(fields: &[(&str, &str)]) -> Stored {

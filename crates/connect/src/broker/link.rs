@@ -54,6 +54,7 @@ impl Connect {
         let id = inner.named(tenant, name_or_id).await?;
         let Open { connection, stored, .. } = *inner.usable(tenant, id).await?;
         let app = inner.catalog.get(&connection.app);
+        let app = app.as_deref();
         let hosts = self.hosts(&connection);
         let secrets = stored.secrets(connection.scheme, app);
         let values = stored.shown();

@@ -8,6 +8,7 @@ use causeway_catalog::{App, Send, Template};
 use causeway_types::entity::Scheme;
 use http::HeaderName;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use url::{Host, Url};
 
 /// A part of a request.
@@ -44,13 +45,13 @@ fn printable(name: &str) -> String {
 }
 
 /// Where the fields of a connection belong.
-pub(super) struct Places<'a> {
-    app: &'a App,
+pub(super) struct Places {
+    app: Arc<App>,
     scheme: Scheme,
 }
 
-impl<'a> Places<'a> {
-    pub(super) fn new(app: &'a App, scheme: Scheme) -> Self {
+impl Places {
+    pub(super) fn new(app: Arc<App>, scheme: Scheme) -> Self {
         Self { app, scheme }
     }
 
@@ -94,12 +95,12 @@ impl<'a> Places<'a> {
         all.join(" or ")
     }
 
-    fn row(&self) -> Option<&'a Send> {
+    fn row(&self) -> Option<&Send> {
         if self.are_signed() { None } else { send_of(&self.app.auth, self.scheme) }
     }
 
     /// The headers that carry a field.
-    fn headers(&self, field: &str) -> impl Iterator<Item = &'a str> {
+    fn headers(&self, field: &str) -> impl Iterator<Item = &str> {
         let authorization = match (self.scheme, self.row()) {
             (Scheme::Oauth1 | Scheme::Signature | Scheme::None, _) => false,
             (Scheme::Basic, _) => matches!(field, "username" | "password"),
@@ -118,13 +119,13 @@ impl<'a> Places<'a> {
         &self,
         part: fn(&Send) -> &BTreeMap<String, Template>,
         field: &str,
-    ) -> impl Iterator<Item = &'a str> + use<'a> {
+    ) -> impl Iterator<Item = &str> {
         let field = field.to_owned();
         self.row().map(part).into_iter().flat_map(move |all| carrying(all, field.clone()))
     }
 
     /// The segments of the app's own base that carry a field.
-    fn segments(&self, field: &str) -> impl Iterator<Item = &'a str> {
+    fn segments(&self, field: &str) -> impl Iterator<Item = &str> {
         let named = format!("{{{field}}}");
         let path = self.app.api.base_url.as_str().splitn(4, '/').nth(3).unwrap_or_default();
         path.split('/').filter(move |segment| segment.contains(&named))

@@ -99,14 +99,14 @@ mod tests {
         let catalog = Catalog::load(None).unwrap();
         let connection = ConnectionId::generate(SystemClock.now(), &OsRandom);
         let made = |app: &str, field: &str, secret: &str| {
-            make(catalog.get(app), connection, field, secret, &[7; 32])
+            make(catalog.get(app).as_deref(), connection, field, secret, &[7; 32])
         };
         let plain = made("notion", "oauth_access_token", "x");
         assert!(plain.starts_with("cwp_") && plain.len() == 44, "{plain}");
         assert_eq!(plain, made("notion", "oauth_access_token", "y"), "it does not depend on it");
         assert_ne!(plain, made("notion", "oauth_refresh_token", "x"));
         let elsewhere =
-            make(catalog.get("notion"), connection, "oauth_access_token", "x", &[8; 32]);
+            make(catalog.get("notion").as_deref(), connection, "oauth_access_token", "x", &[8; 32]);
         assert_ne!(plain, elsewhere);
         assert!(made("slack", "oauth_access_token", "xoxe.xoxb-1-x").starts_with("xoxe.xoxb-1-"));
         assert!(made("slack", "oauth_access_token", "xoxb-1").starts_with("xoxb-"));

@@ -11,6 +11,7 @@ use causeway_identity::token::{Browser, Plain};
 use causeway_store::db;
 use causeway_types::entity::{ConnectSession, Connection, Scheme};
 use causeway_types::{Actor, Coded, OAuthFlowId};
+use std::sync::Arc;
 use url::Url;
 
 impl Connect {
@@ -28,12 +29,12 @@ impl Connect {
         let opened = inner.opened(token, browser, choice.app.as_deref()).await?;
         let scheme = choice.scheme.unwrap_or(Scheme::ApiKey);
         if !opened.app.schemes().contains(&scheme.as_str()) {
-            return Err(unsupported(opened.app, scheme));
+            return Err(unsupported(&opened.app, scheme));
         }
         let filled =
-            inner.filled_for(&opened.session, opened.app).await.map_err(LinkError::from)?;
-        let fields = fill::over(opened.app, scheme, choice.fields, &filled);
-        let typed = inner.typed(opened.tenant, opened.app, scheme, fields).await;
+            inner.filled_for(&opened.session, &opened.app).await.map_err(LinkError::from)?;
+        let fields = fill::over(&opened.app, scheme, choice.fields, &filled);
+        let typed = inner.typed(opened.tenant, &opened.app, scheme, fields).await;
         let verified = typed.map_err(|error| {
             let unfit = match &error {
                 CreateError::Invalid(wrong) => fill::unfit(wrong, &filled),
@@ -62,7 +63,7 @@ impl Inner {
         flow: OAuthFlowId,
         exchange: Exchange<'_>,
     ) -> Result<Finished, FlowError> {
-        let app = exchange.app;
+        let app = Arc::clone(exchange.app);
         let (verified, missing) = self.exchange(exchange).await?;
         let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
         self.conclude(opened, verified, Some((flow, missing))).await
@@ -72,7 +73,7 @@ impl Inner {
     /// scopes were asked for in, and those that were not granted.
     pub(super) async fn conclude(
         &self,
-        opened: Opened<'_>,
+        opened: Opened,
         verified: Verified,
         granted: Option<(OAuthFlowId, MissingScopes)>,
     ) -> Result<Finished, FlowError> {
@@ -89,7 +90,7 @@ impl Inner {
             },
         };
         let account = verified.account.name.clone();
-        let prepared = self.prepare(tenant, app, target, verified).await?;
+        let prepared = self.prepare(tenant, &app, target, verified).await?;
         let own = self.settings_of(tenant).await?;
         let reported = self.reported(&session).await.map_err(CreateError::News)?;
         let herald = self.herald(tenant).await.map_err(CreateError::News)?;

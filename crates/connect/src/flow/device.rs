@@ -92,10 +92,10 @@ impl Inner {
     /// Begins a flow: gets the codes (section 3.1).
     pub(super) async fn begin_device(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         mut context: Context,
     ) -> Result<DevicePrompt, FlowError> {
-        let app = opened.app;
+        let app = &*opened.app;
         let row = row_of(app)?;
         let device = app.auth.device.as_ref().ok_or_else(|| unsupported(app, Scheme::Device))?;
         let client = self.own_client(opened).await?;
@@ -191,8 +191,8 @@ impl Inner {
         self.still_open(&session)?;
         let app = self.app_of_flow(&flow.app)?;
         let (_, context) = self.open_flow(flow).await?;
-        let client = self.client_by_id(tenant_of(&session), app, context.client).await?;
-        match self.say(app, &client, &context, seconds).await? {
+        let client = self.client_by_id(tenant_of(&session), &app, context.client).await?;
+        match self.say(&app, &client, &context, seconds).await? {
             Said::Later { wait, interval } => {
                 let (workspace, id) = (flow.workspace_id, flow.id);
                 let at = self.clock.now().plus(Duration::from_secs(wait.into()));
@@ -202,7 +202,7 @@ impl Inner {
                 Ok(None)
             }
             Said::Answer(answer) => {
-                self.finish_device(app, flow, session, (&client, context), &answer).await.map(Some)
+                self.finish_device(&app, flow, session, (&client, context), &answer).await.map(Some)
             }
         }
     }
@@ -265,7 +265,7 @@ impl Inner {
     /// Ends a flow with the tokens that the app gave.
     async fn finish_device(
         &self,
-        app: &App,
+        app: &Arc<App>,
         flow: &OAuthFlow,
         session: ConnectSession,
         (client, context): (&OwnClient, Context),
@@ -286,7 +286,12 @@ impl Inner {
             tracing::info!(app = %app.slug, %outcome, "gave the tokens of an older flow back");
             return Err(super::mismatch("a newer flow was begun"));
         }
-        let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
+        let opened = Opened {
+            tenant: tenant_of(&session),
+            session,
+            app: Arc::clone(app),
+            browser: Vec::new(),
+        };
         self.conclude(opened, verified, Some((flow.id, missing))).await
     }
 }

@@ -31,6 +31,7 @@ use causeway_catalog::{App, Installation};
 use causeway_store::db;
 use causeway_types::SecretString;
 use causeway_types::entity::Scheme;
+use std::sync::Arc;
 use url::Url;
 
 fn row_of(app: &App) -> Result<&Installation, FlowError> {
@@ -41,10 +42,10 @@ impl Inner {
     /// Begins a flow: the page on which the customer installs the app.
     pub(super) async fn begin_installation(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         mut context: Context,
     ) -> Result<Url, FlowError> {
-        let row = row_of(opened.app)?;
+        let row = row_of(&opened.app)?;
         let client = self.own_client(opened).await?;
         context.client = Some(client.row.id);
         let value = |name: &str| context.value(&client.opened, name);
@@ -62,7 +63,7 @@ impl Inner {
     /// Ends a flow: checks whose installation it is, gets its first token, and tries that.
     pub(super) async fn finish_installation(
         &self,
-        app: &App,
+        app: &Arc<App>,
         matched: Matched,
         callback: Callback,
     ) -> Result<Finished, FlowError> {
@@ -115,7 +116,7 @@ impl Inner {
             scopes: String::new(),
             account,
         };
-        let opened = Opened { tenant, session, app, browser: Vec::new() };
+        let opened = Opened { tenant, session, app: Arc::clone(app), browser: Vec::new() };
         self.conclude(opened, verified, None).await
     }
 }

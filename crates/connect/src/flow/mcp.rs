@@ -30,6 +30,7 @@ use causeway_types::SecretString;
 use causeway_types::entity::Scheme;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::sync::Arc;
 use url::Url;
 
 /// What the names begin with under which a credential keeps what was found out. They are no
@@ -83,10 +84,10 @@ impl Inner {
     /// Begins a flow: finds out where to go, and becomes a client there.
     pub(super) async fn begin_mcp(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         mut context: Context,
     ) -> Result<Url, FlowError> {
-        let app = opened.app;
+        let app = &*opened.app;
         let row = app.auth.mcp.as_ref().ok_or_else(|| unsupported(app, Scheme::Mcp))?;
         let url = server_url(app, row, &context)?;
         let unclear =
@@ -115,7 +116,7 @@ impl Inner {
     /// Ends a flow: exchanges the code, tries the tokens, and makes or renews the connection.
     pub(super) async fn finish_mcp(
         &self,
-        app: &App,
+        app: &Arc<App>,
         matched: Matched,
         callback: Callback,
     ) -> Result<Finished, FlowError> {

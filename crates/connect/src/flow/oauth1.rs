@@ -24,6 +24,7 @@ use causeway_types::entity::Scheme;
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use url::{Url, form_urlencoded};
 
 /// A question for a token.
@@ -44,10 +45,10 @@ impl Inner {
     /// (section 2.2).
     pub(super) async fn begin_oauth1(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         mut context: Context,
     ) -> Result<Url, FlowError> {
-        let row = row_of(opened.app)?;
+        let row = row_of(&opened.app)?;
         let client = self.own_client(opened).await?;
         let new = self.new_flow(opened);
         let mut callback = self.callback_url.clone();
@@ -55,10 +56,10 @@ impl Inner {
         let more = [("oauth_callback", callback.as_str())];
         let url = row.request_token_url.as_url();
         let asked = Asked { url, token: None, more: &more };
-        let mut given = self.ask_oauth1(opened.app, row, &client, asked).await?;
+        let mut given = self.ask_oauth1(&opened.app, row, &client, asked).await?;
         let temporary = Temporary {
-            token: taken(opened.app, &mut given, "oauth_token")?,
-            secret: taken(opened.app, &mut given, "oauth_token_secret")?,
+            token: taken(&opened.app, &mut given, "oauth_token")?,
+            secret: taken(&opened.app, &mut given, "oauth_token_secret")?,
         };
         // Section 2.1: it says that the server is one of the revision that binds the verifier.
         if given.get("oauth_callback_confirmed").map(|it| it.expose().as_str()) != Some("true") {
@@ -81,7 +82,7 @@ impl Inner {
     /// Ends a flow (section 2.3).
     pub(super) async fn finish_oauth1(
         &self,
-        app: &App,
+        app: &Arc<App>,
         matched: Matched,
         callback: Callback,
     ) -> Result<Finished, FlowError> {
@@ -129,7 +130,12 @@ impl Inner {
             scopes: String::new(),
             account,
         };
-        let opened = Opened { tenant: tenant_of(&session), session, app, browser: Vec::new() };
+        let opened = Opened {
+            tenant: tenant_of(&session),
+            session,
+            app: Arc::clone(app),
+            browser: Vec::new(),
+        };
         self.conclude(opened, proven, None).await
     }
 

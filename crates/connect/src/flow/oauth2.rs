@@ -20,7 +20,7 @@ use url::Url;
 
 /// A flow whose way back was checked, ready for its code to be exchanged.
 pub(super) struct Exchange<'a> {
-    pub(super) app: &'a App,
+    pub(super) app: &'a Arc<App>,
     pub(super) row: &'a OAuth2,
     pub(super) scheme: Scheme,
     pub(super) client: &'a OwnClient,
@@ -46,15 +46,15 @@ impl Inner {
     /// Begins a flow: the URL to which the customer's browser goes.
     pub(super) async fn begin_oauth2(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         mut context: Context,
     ) -> Result<Url, FlowError> {
-        let row = row_of(opened.app)?;
+        let row = row_of(&opened.app)?;
         let client = self.own_client(opened).await?;
         context.client = Some(client.row.id);
         context.asked = self.asked_for(opened, row, &client.row).await?;
         let new = self.new_flow(opened);
-        let url = self.authorization_url(opened.app, row, &client, &context, &new)?;
+        let url = self.authorization_url(&opened.app, row, &client, &context, &new)?;
         let until = self.clock.now().plus(LIFETIME);
         self.keep_flow(opened, Scheme::Oauth2, &new, &context, (until, None)).await?;
         Ok(url)
@@ -63,7 +63,7 @@ impl Inner {
     /// The scopes to ask for in a session.
     pub(super) async fn asked_for(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         row: &OAuth2,
         client: &OAuthClient,
     ) -> Result<Vec<String>, FlowError> {
@@ -116,7 +116,7 @@ impl Inner {
     /// Ends a flow: exchanges the code, tries the tokens, and makes or renews the connection.
     pub(super) async fn finish_oauth2(
         &self,
-        app: &App,
+        app: &Arc<App>,
         matched: Matched,
         callback: Callback,
     ) -> Result<Finished, FlowError> {

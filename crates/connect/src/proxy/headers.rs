@@ -124,7 +124,7 @@ mod tests {
         given.insert("x-custom", HeaderValue::from_static("1"));
         given.insert("accept", HeaderValue::from_static("text/plain"));
         let catalog = Catalog::load(None).unwrap();
-        let app = catalog.get("github").unwrap();
+        let app = &*catalog.get("github").unwrap();
         let sent = outward(&given, app, Values::of(&Stored::default())).unwrap();
         assert!(!sent.values().any(|value| value == "canary"));
         assert_eq!(sent["x-custom"], "1");

@@ -104,7 +104,7 @@ mod tests {
 
     fn resolved(target: &str) -> Result<String, TargetError> {
         let catalog = Catalog::load(None).unwrap();
-        let app = catalog.get("github").unwrap();
+        let app = &*catalog.get("github").unwrap();
         resolve(app, |_| None, target).map(|url| url.to_string())
     }
 
@@ -182,7 +182,7 @@ mod tests {
         )
         .unwrap();
         let catalog = Catalog::load(Some(folder.path())).unwrap();
-        let app = catalog.get("shop").unwrap();
+        let app = &*catalog.get("shop").unwrap();
         let mut stored = Stored::default();
         assert_eq!(resolve(app, |name| stored.value(name), "/x"), Err(TargetError::Base));
         stored.fields.insert("shop".into(), SecretString::new("acme".into()));

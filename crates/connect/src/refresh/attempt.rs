@@ -46,7 +46,8 @@ impl Inner {
         mut due: Open,
         why: Why,
     ) -> Result<Attempted, CredentialError> {
-        let renewal = self.renewal(&due.connection, &due.stored)?;
+        let app = self.row_for(&due.connection)?;
+        let renewal = Renewal::of(&app, &due.connection, &due.stored)?;
         if due.client.is_none() {
             due.client = self.client_of(tenant, &due.connection).await?;
         }

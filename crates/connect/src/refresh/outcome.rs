@@ -135,7 +135,8 @@ impl Inner {
         let opened = self.vault.open(tenant.workspace, &place, sealed).await?;
         let answer = RawAnswer::from_opened(&opened).ok_or_else(corrupt)?;
         let stored = self.open_stored(tenant, &connection, Purpose::Upkeep).await?;
-        let renewal = self.renewal(&connection, &stored)?;
+        let app = self.row_for(&connection)?;
+        let renewal = Renewal::of(&app, &connection, &stored)?;
         self.apply_answer(tenant, lease, connection, stored, &renewal, &answer).await
     }
 

@@ -13,6 +13,7 @@ use causeway_catalog::{App, Introspection, OAuth2, TokenAnswer};
 use causeway_store::db;
 use causeway_types::entity::{Connection, ConnectionRefresh, RefreshPhase, Scheme};
 use causeway_types::{Coded as _, Tenant};
+use std::sync::Arc;
 
 /// How a token is renewed.
 pub(crate) struct Renewal<'a> {
@@ -43,34 +44,13 @@ pub(crate) enum Next {
 }
 
 impl Inner {
-    /// How a connection's token is renewed.
+    /// The row by which a connection's token is renewed. It is the same until the renewal ends,
+    /// whatever is read meanwhile.
     ///
     /// # Errors
-    /// The catalogue no longer says it.
-    pub(crate) fn renewal(
-        &self,
-        connection: &Connection,
-        stored: &Stored,
-    ) -> Result<Renewal<'_>, CredentialError> {
-        let gone = || CredentialError::Unconfigured {
-            connection: connection.id,
-            what: format!(
-                "The catalogue no longer says how `{}` is connected by `{}`. Bring its row back.",
-                connection.app, connection.scheme
-            )
-            .into(),
-        };
-        let app = self.catalog.get(&connection.app).ok_or_else(gone)?;
-        let scheme = connection.scheme;
-        let how = match scheme {
-            Scheme::Oauth2 | Scheme::Device => {
-                How::Refresh(app.auth.oauth2.as_ref().ok_or_else(gone)?)
-            }
-            Scheme::Mcp => How::Described(Box::new(mcp::row_of(stored).ok_or_else(gone)?)),
-            _ if mint::is_minted(scheme) && mint::answer_of(app, scheme).is_some() => How::Mint,
-            _ => return Err(gone()),
-        };
-        Ok(Renewal { app, scheme, how })
+    /// The catalogue has none.
+    pub(crate) fn row_for(&self, connection: &Connection) -> Result<Arc<App>, CredentialError> {
+        self.catalog.get(&connection.app).ok_or_else(|| gone(connection))
     }
 
     /// The company's client as far as a connection's requests or its token need it.
@@ -85,7 +65,7 @@ impl Inner {
         let Some(app) = self.catalog.get(&connection.app) else { return Ok(None) };
         let scheme = connection.scheme;
         let by_id = connection.oauth_client_id;
-        if by_id.is_none() && !apply::needs_client(app, scheme) {
+        if by_id.is_none() && !apply::needs_client(&app, scheme) {
             return Ok(None);
         }
         let slug = connection.app.as_str();
@@ -103,6 +83,42 @@ impl Inner {
                 what: format!("The OAuth client of `{slug}`, with which this connection was made, is gone. Set it again.").into(),
             }),
         }
+    }
+}
+
+/// A row does not say how a connection is renewed, or is not there.
+fn gone(connection: &Connection) -> CredentialError {
+    CredentialError::Unconfigured {
+        connection: connection.id,
+        what: format!(
+            "The catalogue no longer says how `{}` is connected by `{}`. Bring its row back.",
+            connection.app, connection.scheme
+        )
+        .into(),
+    }
+}
+
+impl<'a> Renewal<'a> {
+    /// How a connection's token is renewed by this row.
+    ///
+    /// # Errors
+    /// The row does not say it.
+    pub(crate) fn of(
+        app: &'a App,
+        connection: &Connection,
+        stored: &Stored,
+    ) -> Result<Self, CredentialError> {
+        let gone = || gone(connection);
+        let scheme = connection.scheme;
+        let how = match scheme {
+            Scheme::Oauth2 | Scheme::Device => {
+                How::Refresh(app.auth.oauth2.as_ref().ok_or_else(gone)?)
+            }
+            Scheme::Mcp => How::Described(Box::new(mcp::row_of(stored).ok_or_else(gone)?)),
+            _ if mint::is_minted(scheme) && mint::answer_of(app, scheme).is_some() => How::Mint,
+            _ => return Err(gone()),
+        };
+        Ok(Self { app, scheme, how })
     }
 }
 

@@ -112,7 +112,7 @@ fn app(hosts: &str) -> App {
          url: https://api.example.com/me\napi:\n  base_url: https://api.example.com\n"
     );
     std::fs::write(folder.path().join("x/app.yaml"), &row).unwrap();
-    Catalog::load(Some(folder.path())).unwrap().get("x").unwrap().clone()
+    App::clone(&Catalog::load(Some(folder.path())).unwrap().get("x").unwrap())
 }
 
 #[test]
@@ -323,7 +323,7 @@ verify: { url: 'https://{subdomain}.example.com/me' }
 api: { base_url: 'https://{subdomain}.example.com' }
 ";
     std::fs::write(folder.path().join("x/app.yaml"), row).unwrap();
-    let app = Catalog::load(Some(folder.path())).unwrap().get("x").unwrap().clone();
+    let app = App::clone(&Catalog::load(Some(folder.path())).unwrap().get("x").unwrap());
     let oauth2 = app.auth.oauth2.as_ref().unwrap();
     let mut own = client("me", "s3cret");
     own.fields.insert("partner".into(), SecretString::new("p".into()));

@@ -66,7 +66,7 @@ impl Fleet {
         let catalog = Arc::new(Catalog::load(Some(folder.path())).unwrap());
         let mut apps = Vec::new();
         for (slug, listener, port, whole_hosts) in bound {
-            let app = Arc::new(catalog.get(slug).unwrap().clone());
+            let app = catalog.get(slug).unwrap();
             // Whole seconds, as tokens and answers have them.
             let now = Timestamp::from_micros(SystemClock.now().as_micros() / 1_000_000 * 1_000_000);
             let clock = Arc::new(ManualClock::at(now));

@@ -53,7 +53,8 @@ pub(crate) async fn list(
     let filter = filter(query)?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
     let fits = |app: &&App| Some(&app.slug) > after.as_ref() && filter.fits(app);
-    let found: Vec<&App> = api.catalog().list().filter(fits).take(most).collect();
+    let apps = api.catalog().list();
+    let found: Vec<&App> = apps.iter().map(|app| &**app).filter(fits).take(most).collect();
     Ok(Json(Page::of(found, limit, |app| app.slug.to_string(), AppBody::from)))
 }
 

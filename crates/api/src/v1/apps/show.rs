@@ -88,7 +88,7 @@ pub(crate) async fn show(
     PathId(slug): PathId<String>,
 ) -> Result<Json<AppDetail>, Problem> {
     match api.catalog().get(&slug) {
-        Some(app) => Ok(Json(app.into())),
+        Some(app) => Ok(Json((&*app).into())),
         None => Err(Problem::new(
             Code::NotFound,
             "The catalogue has no such app; `causeway apps list` shows all.",

@@ -2,10 +2,12 @@
 
 use super::ground::Ground;
 use super::parts::Parts;
+use super::rows;
 use anyhow::Context;
 use causeway_identity::SignIn;
 use causeway_types::Actor;
 use causeway_vault::Vault;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,7 @@ pub(super) struct Background {
     revoking: JoinHandle<()>,
     delivering: JoinHandle<()>,
     mailing: JoinHandle<()>,
+    reading: JoinHandle<anyhow::Result<()>>,
     rotating: JoinHandle<()>,
     pruning: JoinHandle<()>,
     last: Last,
@@ -62,12 +65,14 @@ impl Background {
             let (keeper, stopping) = (parts.keeper.clone(), stopping.clone());
             async move { keeper.run(stopping).await }
         });
+        let reading = tokio::spawn(rows::keep_up(Arc::clone(&parts.catalog), stopping.clone()));
         Self {
             stopping,
             refreshing,
             revoking,
             delivering,
             mailing,
+            reading,
             rotating: tokio::spawn(take_up_rotations(ground.vault.clone(), Actor::Node(node))),
             pruning: tokio::spawn(prune_sign_ins(parts.sign_in.clone())),
             last: Last { served, noting, keeping },
@@ -86,6 +91,7 @@ impl Background {
         self.revoking.await.context("ending the revocation of connections")?;
         self.delivering.await.context("ending the delivery of webhooks")?;
         self.mailing.await.context("ending the mailer")?;
+        self.reading.await.context("ending the watch over the catalogue")??;
         Ok(self.last)
     }
 }

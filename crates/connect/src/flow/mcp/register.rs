@@ -98,7 +98,7 @@ impl Inner {
     /// what is kept of the server.
     pub(super) async fn mcp_client(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         row: &Mcp,
         found: &Found,
     ) -> Result<(OwnClient, Server), FlowError> {
@@ -144,7 +144,7 @@ impl Inner {
 
     /// The client whose id is the URL of its own document. It is kept like others, so that a
     /// refresh finds it.
-    async fn by_document(&self, opened: &Opened<'_>, issuer: &str) -> Result<OwnClient, FlowError> {
+    async fn by_document(&self, opened: &Opened, issuer: &str) -> Result<OwnClient, FlowError> {
         let client_id = self.metadata_url(opened.tenant.environment).to_string();
         if let Some(known) = self.known(opened, issuer).await?
             && known.row.client_id == client_id
@@ -162,7 +162,7 @@ impl Inner {
     /// The client that was registered before, or a new one.
     async fn registered(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         metadata: &Metadata,
     ) -> Result<OwnClient, FlowError> {
         let callback = self.callback_url.as_str();
@@ -199,11 +199,7 @@ impl Inner {
     }
 
     /// The client that is kept for an authorization server.
-    async fn known(
-        &self,
-        opened: &Opened<'_>,
-        issuer: &str,
-    ) -> Result<Option<OwnClient>, FlowError> {
+    async fn known(&self, opened: &Opened, issuer: &str) -> Result<Option<OwnClient>, FlowError> {
         let slug = opened.app.slug.as_str();
         let mut conn = self.store.read().await?;
         let found = db!(conn, oauth_client::named(opened.tenant, slug, issuer))?;
@@ -221,7 +217,7 @@ impl Inner {
     /// its name up if connections were made with it, which work with it only.
     async fn keep_client(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         new: NewOAuthClient,
     ) -> Result<OwnClient, FlowError> {
         match self.write_client(opened, &new).await {
@@ -240,7 +236,7 @@ impl Inner {
 
     async fn write_client(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         new: &NewOAuthClient,
     ) -> Result<OAuthClient, FlowError> {
         let tenant = opened.tenant;
@@ -264,7 +260,7 @@ impl Inner {
     /// Registers a client (RFC 7591, section 3.1).
     async fn register(
         &self,
-        opened: &Opened<'_>,
+        opened: &Opened,
         metadata: &Metadata,
     ) -> Result<Registered, DiscoveryError> {
         let url = endpoint(metadata.registration_endpoint.as_ref(), "registration_endpoint")?;
@@ -329,7 +325,7 @@ impl Inner {
     }
 }
 
-fn named_after(opened: &Opened<'_>, issuer: &str) -> NewOAuthClient {
+fn named_after(opened: &Opened, issuer: &str) -> NewOAuthClient {
     NewOAuthClient {
         app: opened.app.slug.to_string(),
         name: issuer.to_owned(),
