@@ -275,7 +275,11 @@ async fn a_token_that_cannot_be_renewed_lives_until_its_end(database: TestDataba
     let row = world.connection(id).await.unwrap();
     assert_eq!(row.refresh_at, row.expires_at);
     world.clock.advance(Duration::from_secs(599));
-    assert_eq!(world.credential("crm").await.unwrap().secrets().len(), 1, "no refresh token is kept");
+    assert_eq!(
+        world.credential("crm").await.unwrap().secrets().len(),
+        1,
+        "no refresh token is kept"
+    );
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(world.connect.refresh_due().await.unwrap(), 1);
     let CredentialError::NeedsReauth { reason, .. } = failed(&world).await else {
