@@ -330,7 +330,11 @@ impl Run<'_> {
     /// What the step is linked to, or the record of why that cannot be had. What Causeway itself
     /// lacks for the moment is no failure of the step: it is tried again.
     async fn linked(&self, spec: &StepSpec) -> Result<Result<Linked, StepRecord>, Interrupted> {
-        let seed = self.session.as_ref().and_then(Session::seed).ok_or(Interrupted::Stopping)?;
+        let seed = self
+            .session
+            .as_ref()
+            .and_then(|(_, session)| session.seed())
+            .ok_or(Interrupted::Stopping)?;
         match self.inner.linked(self.claimed, spec, &seed).await {
             Ok(linked) => Ok(Ok(linked)),
             Err(LinkError::Step(record)) => Ok(Err(*record)),
