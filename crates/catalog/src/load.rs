@@ -185,6 +185,8 @@ struct Places {
     #[serde(default)]
     api: Option<Spanned<IgnoredAny>>,
     #[serde(default)]
+    looks_like: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
     webhooks: Option<Spanned<IgnoredAny>>,
 }
 
@@ -197,6 +199,7 @@ impl Places {
             Part::Fields => self.fields,
             Part::Auth => Some(self.auth),
             Part::Verify => Some(self.verify),
+            Part::LooksLike => self.looks_like,
             Part::Api => self.api,
             Part::Webhooks => self.webhooks,
         }

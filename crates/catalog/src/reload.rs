@@ -6,6 +6,7 @@
 
 use crate::load::{Apps, Catalog, CatalogError, read_row, read_text, row_files};
 use crate::row::App;
+use crate::values::HostTemplate;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -177,7 +178,7 @@ fn changes(before: &Apps, after: &Apps) -> Vec<Change> {
             Some(old) if Arc::ptr_eq(old, app) => {}
             Some(old) => {
                 let known = |host: &str| old.hosts.iter().any(|one| one.as_str() == host);
-                let hosts = app.hosts.iter().map(|host| host.as_str());
+                let hosts = app.hosts.iter().map(HostTemplate::as_str);
                 let new_hosts = hosts.filter(|host| !known(host)).map(str::to_owned).collect();
                 changes.push(Change::Changed { slug: slug.clone(), new_hosts });
             }

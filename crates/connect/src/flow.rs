@@ -202,8 +202,9 @@ impl Inner {
         if !opened.app.schemes().contains(&scheme.as_str()) {
             return Err(unsupported());
         }
-        let filled = self.filled_for(&opened.session, opened.app).await.map_err(LinkError::from)?;
-        let fields = fill::over(opened.app, scheme, choice.fields, &filled);
+        let filled =
+            self.filled_for(&opened.session, &opened.app).await.map_err(LinkError::from)?;
+        let fields = fill::over(&opened.app, scheme, choice.fields, &filled);
         let context = Context {
             fields: form::read(&opened.app, scheme, fields).map_err(|wrong| {
                 fill::unfit(&wrong, &filled)

@@ -203,7 +203,7 @@ impl Connect {
             (None, None) => None,
             (_, chosen) => Some(inner.app_of(&session, chosen)?),
         };
-        let filled = match app {
+        let filled = match &app {
             Some(app) => inner.filled_for(&session, app).await?,
             None => BTreeMap::new(),
         };
@@ -221,7 +221,7 @@ impl Connect {
         let company = company(&mut conn, tenant, own.company).await?;
         let has_client =
             |app: &App| session.oauth_client_id.is_some() || clients.contains(app.slug.as_str());
-        let apps = match app {
+        let apps = match &app {
             Some(_) => Vec::new(),
             None => inner.choices(has_client),
         };

@@ -37,7 +37,7 @@ fn every_row_of_the_repository_is_embedded_and_loads() {
     let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../apps");
     let folders: Vec<String> = row_files(&apps).unwrap().into_keys().collect();
     let catalog = Catalog::load(None).unwrap();
-    let listed: Vec<&str> = catalog.list().map(|app| app.slug.as_str()).collect();
+    let listed: Vec<String> = catalog.list().iter().map(|app| app.slug.to_string()).collect();
     assert_eq!(listed, folders);
     for app in catalog.list() {
         assert!(!app.name.is_empty() && app.description.ends_with('.'), "{}", app.slug);
@@ -162,7 +162,8 @@ fn oddities_of_oauth_can_be_said() {
   api_key:",
     );
     let catalog = outcome("acme", &text).unwrap();
-    let oauth2 = catalog.get("acme").unwrap().auth.oauth2.as_ref().unwrap();
+    let app = catalog.get("acme").unwrap();
+    let oauth2 = app.auth.oauth2.as_ref().unwrap();
     assert_eq!(oauth2.scopes.param, "user_scope");
     assert!(oauth2.refresh.as_ref().unwrap().may_repeat());
     let revoke = oauth2.revoke.as_ref().unwrap();
@@ -186,7 +187,8 @@ fn introspection_is_for_tokens_that_rotate_and_for_hosts_that_get_them() {
   api_key:",
     );
     let catalog = outcome("acme", &text).unwrap();
-    let oauth2 = catalog.get("acme").unwrap().auth.oauth2.as_ref().unwrap();
+    let app = catalog.get("acme").unwrap();
+    let oauth2 = app.auth.oauth2.as_ref().unwrap();
     let introspection = oauth2.introspection.as_ref().unwrap();
     assert_eq!(introspection.client_auth, crate::ClientAuth::Basic);
     assert_eq!(introspection.url.as_str(), "https://login.acme.example/introspect");

@@ -16,6 +16,7 @@ use crate::token_endpoint::{self, Asker, Grant};
 use causeway_catalog::{App, OAuth2, Pkce};
 use causeway_types::SecretString;
 use causeway_types::entity::{OAuthClient, Scheme};
+use std::sync::Arc;
 use url::Url;
 
 /// A flow whose way back was checked, ready for its code to be exchanged.
