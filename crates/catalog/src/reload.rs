@@ -65,8 +65,8 @@ pub(crate) struct Own {
 struct OwnRow {
     /// The file as it was when it was read last, also if it was wrong then.
     stamp: Option<Stamp>,
-    /// What it held then.
-    text: String,
+    /// What it held then; `None` if that was wrong.
+    text: Option<String>,
     /// The last row of this folder that was right.
     app: Option<Arc<App>>,
 }
@@ -96,7 +96,7 @@ impl Stamp {
 impl Own {
     /// Remembers a row that was read.
     pub(crate) fn keep(&mut self, slug: String, stamp: Option<Stamp>, text: String, app: Arc<App>) {
-        self.rows.insert(slug, OwnRow { stamp, text, app: Some(app) });
+        self.rows.insert(slug, OwnRow { stamp, text: Some(text), app: Some(app) });
     }
 
     /// The built-in rows, with these in their places.
@@ -115,20 +115,16 @@ impl Own {
         if look == Look::Changed && before.is_some_and(|row| row.stamp == stamp) {
             return None;
         }
-        let text = match read_text(path) {
-            Ok(text) => text,
-            Err(fault) => {
-                let app = before.and_then(|row| row.app.clone());
-                self.rows.insert(slug.to_owned(), OwnRow { stamp, text: String::new(), app });
-                return Some(fault);
+        let kept = before.and_then(|row| row.app.clone());
+        let (text, app, fault) = match read_text(path) {
+            Ok(text) if before.is_some_and(|row| row.text.as_ref() == Some(&text)) => {
+                (Some(text), kept, None)
             }
-        };
-        let is_right = before.is_some_and(|row| row.app.is_some() && row.text == text);
-        let read = if is_right { Ok(None) } else { read_row(path, slug, &text).map(Some) };
-        let (app, fault) = match read {
-            Ok(None) => (before.and_then(|row| row.app.clone()), None),
-            Ok(Some(app)) => (Some(Arc::new(app)), None),
-            Err(fault) => (before.and_then(|row| row.app.clone()), Some(fault)),
+            Ok(text) => match read_row(path, slug, &text) {
+                Ok(app) => (Some(text), Some(Arc::new(app)), None),
+                Err(fault) => (None, kept, Some(fault)),
+            },
+            Err(fault) => (None, kept, Some(fault)),
         };
         self.rows.insert(slug.to_owned(), OwnRow { stamp, text, app });
         fault
