@@ -150,7 +150,7 @@ async fn a_script_that_does_not_parse_is_refused_with_its_line() {
 
 #[tokio::test]
 async fn curl_takes_the_way_out() {
-    let server = serve().await;
+    let server = serve("app.test").await;
     let pool = guarded(&server).await;
     let code = format!(
         r#"set -eu

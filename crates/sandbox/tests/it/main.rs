@@ -14,6 +14,7 @@ mod check;
 mod contract;
 mod egress;
 mod escape;
+mod libraries;
 mod lifecycle;
 mod limits;
 mod pool;

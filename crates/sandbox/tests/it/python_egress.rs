@@ -23,7 +23,7 @@ async fn ask(pool: &Pool, server: &Server, code: &str, files: Vec<SourceFile>) -
 
 /// Packages of the tests' Python environment, where `pip install --target python_modules` would
 /// put them.
-fn packages(names: &[&str]) -> Vec<SourceFile> {
+pub(crate) fn packages(names: &[&str]) -> Vec<SourceFile> {
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testing-venv/lib");
     let python = std::fs::read_dir(&library)
         .unwrap_or_else(|error| panic!("{}: {error}: run `make deps`", library.display()));
@@ -52,7 +52,7 @@ fn packages(names: &[&str]) -> Vec<SourceFile> {
 
 #[tokio::test]
 async fn pythons_own_clients_reach_an_allowed_host() {
-    let server = serve().await;
+    let server = serve("app.test").await;
     let pool = guarded(&server).await;
     let code = r"
 import asyncio, http.client, json, socket, ssl, urllib.request
@@ -110,7 +110,7 @@ def handler(pd):
 
 #[tokio::test]
 async fn libraries_that_users_bring_work_unmodified() {
-    let server = serve().await;
+    let server = serve("app.test").await;
     let pool = guarded(&server).await;
     let code = r"
 import asyncio, httpx, requests, ssl
@@ -167,7 +167,7 @@ def handler(pd):
 
 #[tokio::test]
 async fn boto3_works_unmodified() {
-    let server = serve().await;
+    let server = serve("app.test").await;
     let pool = guarded(&server).await;
     let code = r#"
 import boto3
@@ -188,7 +188,7 @@ def handler(pd):
 
 #[tokio::test]
 async fn a_host_that_no_rule_names_is_refused_with_the_line_to_add() {
-    let server = serve().await;
+    let server = serve("app.test").await;
     let pool = guarded(&server).await;
     let code = r"
 import asyncio, os, socket, urllib.error, urllib.request
@@ -244,7 +244,7 @@ def handler(pd):
 
 #[tokio::test]
 async fn tls_is_from_end_to_end() {
-    let server = serve().await;
+    let server = serve("app.test").await;
     let pool = guarded(&server).await;
     let code = "import urllib.request\ndef handler(pd):\n    urllib.request.urlopen(f\"https://app.test:{pd.event['secure']}/\")";
     let failure = failed(ask(&pool, &server, code, Vec::new()).await, FailureCode::UserError);
