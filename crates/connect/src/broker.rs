@@ -28,16 +28,17 @@ use crate::proxy::{self, Attempt, Kept, Placement};
 use crate::refresh::Open;
 use crate::{Connect, Inner};
 use causeway_identity::{Permit, action};
-use causeway_net::{RequestBody, Upgrade};
+use causeway_net::{HttpClient, RequestBody, Upgrade};
 use causeway_types::entity::Scheme;
 use causeway_types::{InvocationId, Tenant};
 use causeway_vault::Masks;
 use find::{Finder, Sighting};
+use http::Version;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
 use place::Places;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use url::Url;
 
 /// Sends the requests of one step.
@@ -50,6 +51,8 @@ pub struct Broker {
     finder: Arc<Finder>,
     /// How many audit events were written.
     reported: AtomicUsize,
+    /// For requests of code that speaks HTTP/2 itself; its connections are this step's own.
+    http2: OnceLock<HttpClient>,
     /// The masks of the credentials in use, by link.
     masks: Mutex<HashMap<usize, KnownMasks>>,
 }
@@ -59,7 +62,7 @@ type KnownMasks = (Arc<Open>, Arc<Masks>);
 
 /// A request of a step's code.
 pub struct BrokeredCall {
-    /// The request; its URI is absolute.
+    /// The request; its URI is absolute, and its version the one that the code speaks.
     pub request: http::Request<RequestBody>,
     /// The protocol to go on with, like `websocket`.
     pub upgrade: Option<String>,
@@ -103,6 +106,7 @@ impl Connect {
             finder: Arc::new(Finder::new(&links)),
             links,
             reported: AtomicUsize::new(0),
+            http2: OnceLock::new(),
             masks: Mutex::default(),
         }
     }
@@ -156,6 +160,8 @@ impl Broker {
             body,
             placement: Placement::Nothing,
             upgrade: call.upgrade.map(Upgrade),
+            own: (head.version == Version::HTTP_2)
+                .then(|| self.http2.get_or_init(|| self.inner.http.with_http2()).clone()),
         };
         let sent = match link {
             None => {

@@ -32,7 +32,9 @@ use crate::{Connect, Inner};
 use bytes::Bytes;
 use causeway_catalog::App;
 use causeway_identity::{Permit, action};
-use causeway_net::{HttpError, RequestBody, ResponseBody, StreamLimits, StreamedResponse, Upgrade};
+use causeway_net::{
+    HttpClient, HttpError, RequestBody, ResponseBody, StreamLimits, StreamedResponse, Upgrade,
+};
 use causeway_types::entity::Connection;
 use causeway_types::{ConnectionId, SecretString, Tenant};
 use http::header::CONTENT_LENGTH;
@@ -83,6 +85,8 @@ pub(crate) struct Attempt {
     pub(crate) placement: Placement,
     /// The protocol to go on with.
     pub(crate) upgrade: Option<Upgrade>,
+    /// The caller's own client, if not everybody's.
+    pub(crate) own: Option<HttpClient>,
 }
 
 /// How the credential comes onto a call.
@@ -127,7 +131,15 @@ impl Connect {
         let is_signed = apply::needs_whole_body(app, open.connection.scheme, &headers);
         let body = keep(call.body, &call.headers, is_signed).await?;
         let placement = Placement::Row;
-        let attempt = Attempt { headers, method: call.method, url, body, placement, upgrade: None };
+        let attempt = Attempt {
+            headers,
+            method: call.method,
+            url,
+            body,
+            placement,
+            upgrade: None,
+            own: None,
+        };
         let (answer, _) = inner.call(tenant, open, attempt).await?;
         Ok(ProxyAnswer {
             connection: id,
@@ -228,7 +240,7 @@ impl Inner {
         app: &str,
         attempt: Attempt,
     ) -> Result<StreamedResponse, ProxyError> {
-        let Attempt { method, url, headers, body, upgrade, .. } = attempt;
+        let Attempt { method, url, headers, body, upgrade, own, .. } = attempt;
         let body = match body {
             Kept::Whole(bytes) => whole(bytes),
             Kept::Stream(stream) => stream.ok_or(ProxyError::BodyBroken)?,
@@ -236,7 +248,7 @@ impl Inner {
         let request = request(method, &url, headers, body, upgrade)
             .ok_or_else(|| ProxyError::Unsendable { app: app.to_owned() })?;
         let failed = |source| ProxyError::Http { app: app.to_owned(), source };
-        self.http.stream(request, STREAMED).await.map_err(failed)
+        own.as_ref().unwrap_or(&self.http).stream(request, STREAMED).await.map_err(failed)
     }
 
     /// Sends the call; once more if that is safe.
@@ -248,10 +260,12 @@ impl Inner {
     ) -> Result<StreamedResponse, ProxyError> {
         let failed = |source| ProxyError::Http { app: app.name.clone(), source };
         let request = self.dressed(app, open, attempt)?;
-        match self.http.stream(request, STREAMED).await {
+        let http = attempt.own.clone();
+        let http = http.as_ref().unwrap_or(&self.http);
+        match http.stream(request, STREAMED).await {
             Err(error) if attempt.may_repeat_after(&error) => {
                 let request = self.dressed(app, open, attempt)?;
-                self.http.stream(request, STREAMED).await.map_err(failed)
+                http.stream(request, STREAMED).await.map_err(failed)
             }
             done => done.map_err(failed),
         }

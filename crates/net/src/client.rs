@@ -23,6 +23,9 @@ const IDLE: Duration = Duration::from_secs(30);
 const IDLE_PER_HOST: usize = 8;
 /// The same for calls that stream, of which a proxy makes many at once.
 const IDLE_STREAMS_PER_HOST: usize = 64;
+/// A connection of HTTP/2 with requests under way is asked as often whether it lives, and given
+/// as long to answer.
+const PING: Duration = Duration::from_secs(15);
 /// The read buffer for an answer head, in bytes; a head that outgrows it is refused.
 const MOST_HEAD: usize = 64 * 1024;
 
@@ -53,6 +56,7 @@ impl Default for RequestLimits {
 /// The client. Cloning gives another handle to the same pool of connections.
 #[derive(Clone)]
 pub struct HttpClient {
+    connector: Connector,
     client: Client<Connector, Full<Bytes>>,
     streaming: Client<Connector, RequestBody>,
 }
@@ -65,7 +69,20 @@ impl HttpClient {
     /// since an installation may call nothing but its own networks.
     pub fn new(guard: Guard, config: &HttpConfig) -> Result<Self, RootsError> {
         let tls = roots::client_config(config.extra_roots_pem.as_deref())?;
-        let connector = Connector::new(guard, tls);
+        Ok(Self::over(Connector::new(guard, tls)))
+    }
+
+    /// A client with connections of its own, which speaks HTTP/2 to those who do.
+    ///
+    /// Requests of HTTP/2 share a connection, and with it the windows of RFC 9113, section 5.2, and
+    /// the server's limit of requests at once. One that is not read holds up the others, so such
+    /// a client is for one user only; everybody shares the one that speaks HTTP/1.1.
+    #[must_use]
+    pub fn with_http2(&self) -> Self {
+        Self::over(self.connector.with_http2())
+    }
+
+    fn over(connector: Connector) -> Self {
         let builder = |idle_per_host| {
             #[expect(
                 clippy::disallowed_methods,
@@ -76,12 +93,21 @@ impl HttpClient {
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE)
                 .pool_max_idle_per_host(idle_per_host)
-                .http1_max_buf_size(MOST_HEAD);
+                .http1_max_buf_size(MOST_HEAD)
+                .timer(TokioTimer::new())
+                .http2_max_header_list_size(u32::try_from(MOST_HEAD).unwrap_or(u32::MAX))
+                .http2_keep_alive_interval(PING)
+                .http2_keep_alive_timeout(PING);
             builder
         };
         let client = builder(IDLE_PER_HOST).build(connector.clone());
-        let streaming = builder(IDLE_STREAMS_PER_HOST).build(connector);
-        Ok(Self { client, streaming })
+        let streaming = builder(IDLE_STREAMS_PER_HOST).build(connector.clone());
+        Self { connector, client, streaming }
+    }
+
+    /// Whether it speaks HTTP/2 to those who do.
+    pub(crate) fn offers_http2(&self) -> bool {
+        self.connector.offers_http2()
     }
 
     /// The client for bodies that are streamed.

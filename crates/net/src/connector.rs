@@ -20,11 +20,14 @@ use tokio_rustls::TlsConnector;
 /// Time for the TLS handshake, after the guard's own time for connecting.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// The name of HTTP/2 over TLS (RFC 9113, section 3.1).
+const H2: &[u8] = b"h2";
+
 /// Connects for the HTTP client.
 #[derive(Clone)]
 pub(crate) struct Connector {
     guard: Guard,
-    tls: TlsConnector,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 /// Why there is no connection. Nothing of the request has been sent.
@@ -38,7 +41,19 @@ pub(crate) enum ConnectError {
 
 impl Connector {
     pub(crate) fn new(guard: Guard, tls: rustls::ClientConfig) -> Self {
-        Self { guard, tls: TlsConnector::from(Arc::new(tls)) }
+        Self { guard, tls: Arc::new(tls) }
+    }
+
+    /// The same, which offers HTTP/2 besides (ALPN, RFC 7301).
+    pub(crate) fn with_http2(&self) -> Self {
+        let mut tls = (*self.tls).clone();
+        tls.alpn_protocols.insert(0, H2.to_vec());
+        Self::new(self.guard.clone(), tls)
+    }
+
+    /// Whether it offers HTTP/2.
+    pub(crate) fn offers_http2(&self) -> bool {
+        self.tls.alpn_protocols.iter().any(|name| name == H2)
     }
 
     async fn connect(self, uri: Uri) -> Result<Stream, ConnectError> {
@@ -48,16 +63,17 @@ impl Connector {
         let wire = if secure { Wire::Any } else { Wire::Clear };
         let tcp = self.guard.connect_for(host, port, wire).await?;
         if !secure {
-            return Ok(Stream(TokioIo::new(Box::new(tcp))));
+            return Ok(Stream { io: TokioIo::new(Box::new(tcp)), is_http2: false });
         }
         let failed = |source| ConnectError::Tls { host: host.to_owned(), source: Arc::new(source) };
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
             .map_err(|refused| failed(io::Error::new(io::ErrorKind::InvalidInput, refused)))?;
-        let tls = timeout(HANDSHAKE, self.tls.connect(name, tcp))
+        let tls = timeout(HANDSHAKE, TlsConnector::from(self.tls).connect(name, tcp))
             .await
             .map_err(|_| GuardError::Timeout { host: host.to_owned(), port, within: HANDSHAKE })?
             .map_err(failed)?;
-        Ok(Stream(TokioIo::new(Box::new(tls))))
+        let is_http2 = tls.get_ref().1.alpn_protocol() == Some(H2);
+        Ok(Stream { io: TokioIo::new(Box::new(tls)), is_http2 })
     }
 }
 
@@ -79,11 +95,15 @@ trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A connection, with or without TLS.
-pub(crate) struct Stream(TokioIo<Box<dyn Duplex>>);
+pub(crate) struct Stream {
+    io: TokioIo<Box<dyn Duplex>>,
+    is_http2: bool,
+}
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        Connected::new()
+        let connected = Connected::new();
+        if self.is_http2 { connected.negotiated_h2() } else { connected }
     }
 }
 
@@ -93,7 +113,7 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
 
@@ -103,14 +123,14 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buffer)
+        Pin::new(&mut self.io).poll_write(cx, buffer)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -84,7 +84,12 @@ impl HttpClient {
             .ok()
             .filter(redirect::is_callable)
             .ok_or(HttpError::InvalidUrl)?;
+        // What HTTP/2 allows of it (RFC 9113, section 8.2.2); gRPC asks for it.
+        let trailers = head.headers.get(header::TE).filter(|te| *te == "trailers").cloned();
         remove_hop_by_hop(&mut head.headers);
+        if let Some(trailers) = trailers.filter(|_| self.offers_http2()) {
+            head.headers.insert(header::TE, trailers);
+        }
         head.headers.remove(header::HOST);
         let upgrade = head.extensions.remove::<Upgrade>();
         if let Some(Upgrade(protocol)) = &upgrade {

@@ -11,14 +11,20 @@ use causeway_net::{
     Guard, GuardConfig, HttpClient, HttpConfig, HttpError, RequestBody, StreamLimits,
     SystemResolver,
 };
-use http::header::{CONNECTION, HeaderValue};
+use http::HeaderMap;
+use http::header::{CONNECTION, HeaderValue, TE};
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::PrivateKeyDer;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 const LIMITS: StreamLimits =
     StreamLimits { idle: Duration::from_secs(20), max_response_bytes: None };
@@ -179,4 +185,82 @@ async fn floods_and_broken_bodies_are_named() {
     let answer = client().stream(request(&url, whole(b"body")), LIMITS).await.unwrap();
     let broken = answer.body.collect_within(100).await.err();
     assert!(matches!(broken, Some(HttpError::Exchange { .. })));
+}
+
+/// A server over TLS that offers these protocols, and tells each request's version and `TE`; its
+/// answers have a trailer where there can be one.
+async fn secure_server(protocols: &[&str]) -> (String, Vec<u8>) {
+    let key = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], private)
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/x", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = TokioIo::new(acceptor.accept(stream).await.unwrap());
+            tokio::spawn(async move {
+                // A client that goes away is no fault of the server.
+                let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
+                    .serve_connection(stream, service_fn(told))
+                    .await;
+            });
+        }
+    });
+    (url, key.cert.pem().into_bytes())
+}
+
+async fn told(request: http::Request<Incoming>) -> Result<http::Response<RequestBody>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let told = format!("{:?} te={:?} {}", head.version, head.headers.get("te"), body.len());
+    let trailers = HeaderMap::from_iter([("x-end".parse().unwrap(), "1".parse().unwrap())]);
+    let frames = [Frame::data(Bytes::from(told)), Frame::trailers(trailers)];
+    let body = StreamBody::new(tokio_stream::iter(frames.map(Ok::<_, Infallible>)));
+    Ok(http::Response::new(body.map_err(|never| match never {}).boxed_unsync()))
+}
+
+/// What the server told, and whether trailers came.
+async fn ask(client: &HttpClient, url: &str) -> (String, bool) {
+    let mut call = request(url, whole(b"four"));
+    call.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+    let answer = client.stream(call, LIMITS).await.unwrap();
+    let body = answer.body.collect().await.unwrap();
+    let has_trailers = body.trailers().is_some_and(|all| all["x-end"] == "1");
+    (String::from_utf8(body.to_bytes().to_vec()).unwrap(), has_trailers)
+}
+
+#[tokio::test]
+async fn http2_is_for_clients_with_connections_of_their_own() {
+    let (both, root) = secure_server(&["h2", "http/1.1"]).await;
+    let (one, other_root) = secure_server(&["http/1.1"]).await;
+    let (none, third_root) = secure_server(&[]).await;
+    let allow = vec!["127.0.0.0/8".parse().unwrap()];
+    let guard = Guard::new(GuardConfig { allow, ..GuardConfig::default() }, SystemResolver);
+    let extra_roots_pem = Some([root, other_root, third_root].concat());
+    let everybodys = HttpClient::new(guard, &HttpConfig { extra_roots_pem }).unwrap();
+    let own = everybodys.with_http2();
+    assert_eq!(ask(&everybodys, &both).await.0, "HTTP/1.1 te=None 4");
+    for _ in 0..2 {
+        let told = ask(&own, &both).await;
+        assert_eq!(told, ("HTTP/2.0 te=Some(\"trailers\") 4".to_owned(), true));
+    }
+    for url in [one, none] {
+        assert!(ask(&own, &url).await.0.starts_with("HTTP/1.1 "), "{url}");
+    }
+    let (clear, task) = server(|mut stream| async move {
+        read_until(&mut stream, "four").await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    })
+    .await;
+    assert_eq!(ask(&own, &clear).await.0, "ok");
+    task.await.unwrap();
 }

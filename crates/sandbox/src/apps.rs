@@ -40,7 +40,8 @@ pub trait Apps: Send + Sync {
 }
 
 /// A request that code sends to an app. Its URI is absolute and names the host that the code
-/// connected to; `Host` is not among its headers, nor is anything that concerns one hop only.
+/// connected to; `Host` is not among its headers, nor is anything that concerns one hop only. Its
+/// version is the one that the code speaks.
 pub struct AppRequest {
     /// The request.
     pub request: http::Request<RequestBody>,

@@ -7,7 +7,7 @@ use crate::apps::AppRefused;
 use crate::egress::canonical;
 use causeway_net::{BodyError, RequestBody};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
@@ -128,8 +128,14 @@ pub(super) fn outward(
             head.headers.remove(name);
         }
     }
+    let is_http2 = head.version == Version::HTTP_2;
+    // What HTTP/2 allows of it (RFC 9113, section 8.2.2); gRPC asks for it.
+    let trailers = head.headers.get(TE).filter(|te| is_http2 && *te == "trailers").cloned();
     for name in ONE_HOP {
         head.headers.remove(name);
+    }
+    if let Some(trailers) = trailers {
+        head.headers.insert(TE, trailers);
     }
     for own in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT] {
         head.headers.remove(own);
@@ -147,6 +153,7 @@ pub(super) fn outward(
     let body: RequestBody =
         Counted::boxed(body, Arc::clone(sent)).map_err(BodyError::new).boxed_unsync();
     let mut outward = Request::new(body);
+    *outward.version_mut() = head.version;
     *outward.method_mut() = head.method;
     *outward.uri_mut() = uri;
     *outward.headers_mut() = head.headers;
