@@ -7,7 +7,7 @@
 
 use causeway_sandbox::{
     Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
-    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall,
+    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall, Tier,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -67,6 +67,7 @@ fn program() -> Arc<Program> {
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
+        tier: Tier::Jail,
     })
 }
 
@@ -108,7 +109,7 @@ async fn measure() {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let without = Pool::new(config(0), Arc::new(Nothing)).await.unwrap();
     let with = Pool::new(config(1), Arc::new(Nothing)).await.unwrap();
-    with.prewarm(Runtime::Node);
+    with.prewarm(Runtime::Node, Tier::Jail);
     for _ in 0..30 {
         let begin = Instant::now();
         tokio::process::Command::new(node()).arg(&empty).status().await.unwrap();

@@ -48,6 +48,9 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
     let runner = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3)
         .attempt("duplicating the runner's socket")?;
     let root = root::build(start)?;
+    if start.guest.is_none() {
+        root::enter()?;
+    }
     control::send(control, &ToServer::Ready, &[]).attempt("telling the server")?;
     match control::receive::<ToJail>(control).attempt("waiting for the server")? {
         Some((ToJail::Go, _)) => {}
@@ -64,6 +67,11 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
         mapped: mapped.as_fd(),
     };
     let pid = clone_init(&handover)?;
+    if start.guest.is_some() {
+        // Only now: a file system that PID 1 mounts for gVisor can be had while the machine's own
+        // is in sight.
+        root::enter()?;
+    }
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())
         .attempt("opening a descriptor of PID 1")?;
     write_maps(root.proc.as_fd(), pid, start.ids)?;
@@ -80,7 +88,7 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
 }
 
 /// Descriptors that the server's other children or the operator's shell may have left open.
-fn close_all_but_stdio() {
+pub(super) fn close_all_but_stdio() {
     // SAFETY: this runs before anything in this process owns a descriptor above 2.
     #[expect(unsafe_code, reason = "no crate wraps close_range(2)")]
     unsafe {

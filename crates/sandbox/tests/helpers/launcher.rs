@@ -5,7 +5,7 @@
 
 use causeway_sandbox::{
     Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
-    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall,
+    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall, Tier,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -45,6 +45,7 @@ fn program(code: &str) -> Arc<Program> {
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
+        tier: Tier::Jail,
     })
 }
 

@@ -146,7 +146,7 @@ async fn a_busy_version_does_not_keep_another_waiting() {
 #[tokio::test]
 async fn a_spare_sandbox_is_there_before_it_is_needed() {
     let pool = pool_of(|config| config.spare = 1).await;
-    pool.prewarm(Runtime::Node);
+    pool.prewarm(Runtime::Node, tier());
     until(&pool, "one spare", |stats| stats.spare == 1).await;
     let started = pool.stats().started;
     let program = Arc::new(program(&[("step.mjs", COUNT)]));
@@ -159,7 +159,7 @@ async fn a_spare_sandbox_is_there_before_it_is_needed() {
 #[tokio::test]
 async fn a_program_of_another_shape_does_not_get_a_spare_sandbox() {
     let pool = pool_of(|config| config.spare = 1).await;
-    pool.prewarm(Runtime::Node);
+    pool.prewarm(Runtime::Node, tier());
     until(&pool, "one spare", |stats| stats.spare == 1).await;
     let code = "import v8 from 'node:v8'; export default () => v8.getHeapStatistics().heap_size_limit >> 20";
     let report =

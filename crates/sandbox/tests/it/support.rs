@@ -73,6 +73,7 @@ pub(crate) fn program(files: &[(&str, &str)]) -> Program {
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
+        tier: tier(),
     }
 }
 
@@ -162,6 +163,12 @@ pub(crate) fn logged(report: &StepReport) -> Vec<&str> {
 /// The pool still serves.
 pub(crate) async fn answers(pool: &Pool) {
     assert_eq!(value(&run(pool, "export default () => 42").await), 42);
+}
+
+/// The kind of sandbox that is tested: the module `tiers` runs tests again for another one.
+pub(crate) fn tier() -> Tier {
+    let named = std::env::var("CAUSEWAY_TEST_TIER");
+    named.map_or(Tier::Jail, |word| word.parse().expect("a tier"))
 }
 
 /// Whether sandboxes have identities and cgroups of their own in this run.
