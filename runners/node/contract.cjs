@@ -85,7 +85,13 @@ function success(step, value, limit) {
 
 /** The text of a result that failed. */
 function failure(step, error, discard = false) {
-  return JSON.stringify({ id: step.id, error, discard });
+  const text = JSON.stringify({ id: step.id, error });
+  return discard ? discarded(text) : text;
+}
+
+/** The same result, which also says that the sandbox cannot be used again. */
+function discarded(text) {
+  return text.endsWith(DISCARD) ? text : text.slice(0, -1) + DISCARD;
 }
 
 /** JSON of a value, or an error that names the place that JSON cannot hold. */
@@ -169,6 +175,7 @@ function pack(status, headers, kind, body, size) {
   return { size, text: JSON.stringify({ status, headers, body }) };
 }
 
+const DISCARD = ',"discard":true}';
 const NEVER_SETTLES = {
   code: 'user_error',
   message: 'the step never ends: it awaits a promise that nothing is left to settle',
@@ -178,4 +185,4 @@ const exited = (code) => ({
   message: `the step called process.exit(${String(code).slice(0, 20)}): return from the function, or throw, instead`,
 });
 
-module.exports = { StepError, stepFunction, members, success, failure, NEVER_SETTLES, exited };
+module.exports = { StepError, stepFunction, members, success, failure, discarded, NEVER_SETTLES, exited };

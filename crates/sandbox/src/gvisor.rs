@@ -10,9 +10,9 @@ use tokio::sync::OnceCell;
 
 /// Memory that gVisor takes itself, which the program's limit leaves out, in bytes.
 pub(crate) const OWN_MEMORY: u64 = 96 << 20;
-/// Threads of gVisor itself.
+/// Threads of gVisor itself, on a machine with one processor.
 const OWN_TASKS: u64 = 128;
-/// Tasks of the machine for a process under gVisor, at the most.
+/// Tasks of the machine for a process under gVisor, on a machine with one processor.
 const TASKS_EACH: u64 = 8;
 /// Where a process finds the name of the file that it runs,
 const SELF: &str = "/proc/self/exe";
@@ -61,9 +61,12 @@ impl Gvisor {
 }
 
 /// How many tasks of the machine may serve this many processes. gVisor bounds the processes; this
-/// is the second wall.
-pub(crate) const fn tasks(processes: u64) -> u64 {
-    processes * TASKS_EACH + OWN_TASKS
+/// is the second wall. Each of its threads, of which a processor has some, may have a task of the
+/// machine's in each process.
+pub(crate) fn tasks(processes: u64) -> u64 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processors = u64::try_from(processors).unwrap_or(1);
+    processes * (TASKS_EACH + processors) + OWN_TASKS + processors * 4
 }
 
 /// What the launcher's own program needs to run in an otherwise empty root.

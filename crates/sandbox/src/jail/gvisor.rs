@@ -76,6 +76,12 @@ pub(super) fn seal() -> Result<(), JailError> {
 fn config(guest: &Guest, launch: &Launch) -> serde_json::Value {
     // What PID 1 needs to make the program another user's, and to take the rest from it.
     let capabilities = json!(["CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"]);
+    let nothing = |place: &str| {
+        json!({
+            "destination": place, "type": "tmpfs", "source": "tmpfs",
+            "options": ["ro", "nosuid", "nodev", "noexec", "mode=0755", "size=4096"],
+        })
+    };
     let namespaces = ["pid", "network", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
     json!({
         "ociVersion": "1.0.2",
@@ -103,11 +109,11 @@ fn config(guest: &Guest, launch: &Launch) -> serde_json::Value {
                     "nosuid", "nodev", "noexec", "mode=1777", format!("size={}", launch.disk_bytes),
                 ],
             },
-            // The kernel makes this one by itself, for everybody to write and to execute.
-            {
-                "destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs",
-                "options": ["ro", "nosuid", "nodev", "noexec", "mode=0755", "size=4096"],
-            },
+            // What gVisor would put there by itself. A jail has none of it; the last is for
+            // everybody to write and to execute.
+            nothing("/proc"),
+            nothing("/sys"),
+            nothing("/dev/shm"),
         ],
         "linux": { "namespaces": namespaces },
     })

@@ -115,8 +115,10 @@ pub(super) fn spawn(
 }
 
 fn exec(command: &[CString], environment: &[CString]) -> JailError {
-    let attempt = "running the program".to_owned();
-    let Some(program) = command.first() else { return JailError { attempt, source: None } };
+    let Some(program) = command.first() else {
+        return JailError { attempt: "running nothing".to_owned(), source: None };
+    };
+    let attempt = format!("running {}", program.to_string_lossy());
     match nix::unistd::execve(program, command, environment) {
         Ok(never) => match never {},
         Err(source) => {

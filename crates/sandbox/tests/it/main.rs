@@ -21,3 +21,4 @@ mod python;
 mod python_egress;
 mod python_hostile;
 mod support;
+mod tiers;

@@ -230,7 +230,7 @@ async fn what_cannot_be_started_is_said() {
     )
     .await;
     assert_eq!(script.err().unwrap().to_string(), "/etc/passwd is not a 64-bit ELF program");
-    let program = Arc::new(program(&[("step.mjs", COUNT)]));
+    let program = Arc::new(Program { tier: Tier::Jail, ..program(&[("step.mjs", COUNT)]) });
     let no_launcher =
         pool_of(|config| config.launcher = vec!["/nonexistent/launcher".into()]).await;
     assert!(matches!(

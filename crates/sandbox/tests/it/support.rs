@@ -167,11 +167,25 @@ pub(crate) async fn answers(pool: &Pool) {
 
 /// The kind of sandbox that is tested: the module `tiers` runs tests again for another one.
 pub(crate) fn tier() -> Tier {
-    let named = std::env::var("CAUSEWAY_TEST_TIER");
-    named.map_or(Tier::Jail, |word| word.parse().expect("a tier"))
+    let named = std::env::var_os(TIER);
+    named.map_or(Tier::Jail, |word| word.to_str().unwrap().parse().unwrap())
 }
+
+/// The environment variable that names it.
+pub(crate) const TIER: &str = "CAUSEWAY_TEST_TIER";
 
 /// Whether sandboxes have identities and cgroups of their own in this run.
 pub(crate) fn privileged() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// What is in `/dev`. gVisor's are its own kernel's; none is the machine's.
+pub(crate) fn devices() -> serde_json::Value {
+    if tier() == Tier::Jail {
+        return serde_json::json!(["null", "random", "urandom", "zero"]);
+    }
+    serde_json::json!([
+        "fd", "full", "fuse", "net", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
+        "stdout", "tty", "urandom", "zero"
+    ])
 }
