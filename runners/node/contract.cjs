@@ -85,13 +85,12 @@ function success(step, value, limit) {
 
 /** The text of a result that failed. */
 function failure(step, error, discard = false) {
-  const text = JSON.stringify({ id: step.id, error });
-  return discard ? discarded(text) : text;
+  return JSON.stringify({ id: step.id, error, discard });
 }
 
-/** The same result, which also says that the sandbox cannot be used again. */
-function discarded(text) {
-  return text.endsWith(DISCARD) ? text : text.slice(0, -1) + DISCARD;
+/** The same result, which also says that processes of the step go on. */
+function withProcesses(text) {
+  return `${text.slice(0, -1)},"left":true}`;
 }
 
 /** JSON of a value, or an error that names the place that JSON cannot hold. */
@@ -175,7 +174,6 @@ function pack(status, headers, kind, body, size) {
   return { size, text: JSON.stringify({ status, headers, body }) };
 }
 
-const DISCARD = ',"discard":true}';
 const NEVER_SETTLES = {
   code: 'user_error',
   message: 'the step never ends: it awaits a promise that nothing is left to settle',
@@ -185,4 +183,4 @@ const exited = (code) => ({
   message: `the step called process.exit(${String(code).slice(0, 20)}): return from the function, or throw, instead`,
 });
 
-module.exports = { StepError, stepFunction, members, success, failure, discarded, NEVER_SETTLES, exited };
+module.exports = { StepError, stepFunction, members, success, failure, withProcesses, NEVER_SETTLES, exited };

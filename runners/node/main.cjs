@@ -132,7 +132,7 @@ function settle(step, answer) {
     }
     running = undefined;
     timers.clear();
-    if (leavesProcesses()) text = contract.discarded(text);
+    if (leavesProcesses()) text = contract.withProcesses(text);
     send('R', text);
     next();
   });

@@ -140,6 +140,8 @@ pub(crate) struct Sandbox {
     pub(crate) way: Way,
     /// Number of the next call.
     pub(crate) next_call: u64,
+    /// By the runner's word, no process of the last step goes on.
+    pub(crate) is_left_alone: bool,
     shape: Shape,
     pidfd: OwnedFd,
 }
@@ -359,6 +361,7 @@ impl Parked {
             account,
             way,
             next_call: 1,
+            is_left_alone: true,
             shape: self.shape,
             pidfd,
         })
@@ -373,8 +376,11 @@ impl Sandbox {
 
     /// Whether nothing runs in it but the runner.
     pub(crate) fn is_alone(&self) -> bool {
-        // What runs under gVisor is hidden from the machine: the runner itself looks.
-        self.tier() == Tier::Gvisor || self.account.only_own_processes()
+        match self.tier() {
+            // What runs under gVisor is hidden from the machine.
+            Tier::Gvisor => self.is_left_alone,
+            Tier::Jail | Tier::Vm => self.account.only_own_processes(),
+        }
     }
 
     /// Whether it was started for this.

@@ -341,6 +341,7 @@ async fn conclude(
 ) -> (Result<StepSuccess, StepFailure>, bool) {
     match end {
         End::Answered(outcome) => {
+            sandbox.is_left_alone = !outcome.left;
             let mut within = drain(sandbox, output);
             within &= output.within();
             if !within {
