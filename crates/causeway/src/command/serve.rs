@@ -15,6 +15,7 @@ use crate::wiring;
 use background::Background;
 use causeway_api::Routers;
 use ground::Ground;
+pub(crate) use parts::pool_config;
 use parts::Parts;
 use std::time::Duration;
 

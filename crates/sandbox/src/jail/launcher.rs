@@ -74,7 +74,9 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
     }
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())
         .attempt("opening a descriptor of PID 1")?;
-    write_maps(root.proc.as_fd(), pid, start.ids)?;
+    // `runsc` wants to be user 0; the program's identity is its kernel's affair.
+    let alone = if start.guest.is_some() { super::INIT_ID } else { super::PROGRAM_ID };
+    write_maps(root.proc.as_fd(), pid, start.ids, alone)?;
     control::send(control, &ToServer::Cloned, &[pidfd.as_fd()]).attempt("telling the server")?;
     rustix::io::write(&map, b"1").attempt("releasing PID 1")?;
     drop((map, mapped, runner, root));
@@ -130,13 +132,18 @@ fn clone_init(handover: &Handover<'_>) -> Result<Pid, JailError> {
     })
 }
 
-/// Writes the identities of PID 1's user namespace.
-fn write_maps(proc: BorrowedFd<'_>, pid: Pid, ids: Option<Ids>) -> Result<(), JailError> {
+/// Writes the identities of PID 1's user namespace; `alone` is the one where there is only one.
+fn write_maps(
+    proc: BorrowedFd<'_>,
+    pid: Pid,
+    ids: Option<Ids>,
+    alone: u32,
+) -> Result<(), JailError> {
     let map = match ids {
         Some(ids) => {
             format!("{} {} 1\n{} {} 1\n", super::INIT_ID, ids.init, super::PROGRAM_ID, ids.program)
         }
-        None => format!("{} 0 1\n", super::PROGRAM_ID),
+        None => format!("{alone} 0 1\n"),
     };
     let directory = pid.as_raw_nonzero().get();
     write_proc(
