@@ -23,7 +23,7 @@ const MOST_FDS: usize = 4;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToJail {
     /// To the launcher: build the root.
-    Start(Start),
+    Start(Box<Start>),
     /// To the launcher: make PID 1 and start the program.
     Go,
     /// To PID 1: put the files of the attached archive below `/code`.

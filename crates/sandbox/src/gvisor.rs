@@ -42,7 +42,8 @@ impl Gvisor {
     pub(crate) async fn parts(&self) -> Result<Parts, TierError> {
         std::fs::metadata(&self.runsc)
             .map_err(|source| TierError::NoRunsc(self.runsc.clone(), source))?;
-        let init = self.init.get_or_try_init(|| own(&self.launcher)).await.map_err(TierError::Own)?;
+        let init =
+            self.init.get_or_try_init(|| own(&self.launcher)).await.map_err(TierError::Own)?;
         let mut words = vec![jail::GUEST_INIT.to_owned()];
         words.extend(self.launcher.iter().skip(1).map(|word| word.to_string_lossy().into_owned()));
         words.push(jail::GUEST.to_owned());

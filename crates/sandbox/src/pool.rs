@@ -545,10 +545,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let clean = self.state == LeaseState::Clean;
-        let kept = self
-            .sandbox
-            .take()
-            .filter(|sandbox| clean && sandbox.is_quiet() && sandbox.is_alone());
+        let kept =
+            self.sandbox.take().filter(|sandbox| clean && sandbox.is_quiet() && sandbox.is_alone());
         let effects = {
             let mut lanes = self.inner.lanes();
             match kept {

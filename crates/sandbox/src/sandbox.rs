@@ -184,7 +184,7 @@ impl Factory {
         let pid = child.id();
         let stderr = child.stderr.take().ok_or(StartError::Ended { said: String::new() })?;
         let control = Control::new(control).map_err(prepare("watching a socket"))?;
-        let sent = control.send(&ToJail::Start(start), None);
+        let sent = control.send(&ToJail::Start(Box::new(start)), None);
         let begun = match (sent, &self.cgroups) {
             (Ok(()), Some(cgroups)) => {
                 enter_group(cgroups, bounds(tier, limits), pid).await.map(Some)

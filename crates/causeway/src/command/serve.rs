@@ -15,8 +15,8 @@ use crate::wiring;
 use background::Background;
 use causeway_api::Routers;
 use ground::Ground;
-pub(crate) use parts::pool_config;
 use parts::Parts;
+pub(crate) use parts::pool_config;
 use std::time::Duration;
 
 /// How long running steps may take after the server was told to stop.

@@ -12,8 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How `/code` is mounted.
-const FLAGS: MountFlags =
-    MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+const FLAGS: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 /// Directories and inodes beyond the files' own, in bytes.
 const OVERHEAD: u64 = 4 << 20;
 

@@ -212,11 +212,8 @@ fn live_inside() -> Result<init::End, JailError> {
     let runner = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3)
         .attempt("duplicating the runner's socket")?;
     let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
-    let streams = program::Streams {
-        runner: runner.as_fd(),
-        stdout: stdout.as_fd(),
-        stderr: stderr.as_fd(),
-    };
+    let streams =
+        program::Streams { runner: runner.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
     let child = program::start(&launch, program::Kernel::Guest, &streams)?;
     drop(runner);
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())

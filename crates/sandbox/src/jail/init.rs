@@ -100,22 +100,15 @@ struct Program {
 
 /// Starts the program, or gVisor with the program in it.
 fn begin(start: &Start, streams: &program::Streams<'_>) -> Result<program::Child, JailError> {
-    match &start.guest {
-        Some(_) => gvisor::start(streams),
-        None => {
-            let kernel =
-                program::Kernel::Machine { binds: &start.binds, own_id: start.ids.is_some() };
-            program::start(&start.launch, kernel, streams)
-        }
+    if start.guest.is_some() {
+        return gvisor::start(streams);
     }
+    let kernel = program::Kernel::Machine { binds: &start.binds, own_id: start.ids.is_some() };
+    program::start(&start.launch, kernel, streams)
 }
 
 /// Serves until the server closes the control socket or the program ends.
-fn attend(
-    control: BorrowedFd<'_>,
-    signals: &SignalFd,
-    program: &Program,
-) -> Result<(), JailError> {
+fn attend(control: BorrowedFd<'_>, signals: &SignalFd, program: &Program) -> Result<(), JailError> {
     loop {
         let mut ready = [
             PollFd::from_borrowed_fd(control, PollFlags::IN),
@@ -140,8 +133,7 @@ fn attend(
         if from_children {
             while let Ok(Some(_)) = signals.read_signal() {}
             if let Some(end) = reap(program.pid, Some(WaitPidFlag::WNOHANG)) {
-                let (code, signal) =
-                    if program.is_guest { gvisor::end_inside(end) } else { end };
+                let (code, signal) = if program.is_guest { gvisor::end_inside(end) } else { end };
                 let ended = ToServer::Ended { code, signal };
                 return control::send(control, &ended, &[]).attempt("telling the server");
             }

@@ -194,8 +194,8 @@ fn limit(launch: &Launch, kernel: Kernel<'_>) -> Result<(), JailError> {
         (Resource::RLIMIT_MEMLOCK, 0),
     ];
     // gVisor has neither message queues nor priorities of the machine's to give, nor limits of them.
-    let of_machine =
-        [Resource::RLIMIT_MSGQUEUE, Resource::RLIMIT_RTPRIO, Resource::RLIMIT_NICE].map(|one| (one, 0));
+    let of_machine = [Resource::RLIMIT_MSGQUEUE, Resource::RLIMIT_RTPRIO, Resource::RLIMIT_NICE]
+        .map(|one| (one, 0));
     let of_machine =
         if matches!(kernel, Kernel::Machine { .. }) { of_machine.as_slice() } else { &[] };
     let data = launch.data_bytes.map(|bytes| (Resource::RLIMIT_DATA, bytes));

@@ -82,7 +82,9 @@ pub(super) async fn equipment(path: &Path) -> Result<Equipment, RuntimeError> {
     equipment.bind(&found.library, &found.library, Purpose::Read);
     equipment.bind(&found.native, &found.native, Purpose::Map);
     let modules = native_modules(&found.native).map_err(&unreadable)?;
-    equipment.add(&super::unreadable(Runtime::Python, &program), &program, &program, &modules).await?;
+    equipment
+        .add(&super::unreadable(Runtime::Python, &program), &program, &program, &modules)
+        .await?;
     if let Some(roots) = ROOTS.iter().find(|path| Path::new(path).exists()) {
         equipment.bind(Path::new(roots), Path::new(ROOTS_INSIDE), Purpose::Read);
         equipment.roots = Some(ROOTS_INSIDE);

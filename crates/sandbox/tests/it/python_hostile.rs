@@ -170,7 +170,10 @@ def handler(pd):
     }
     assert_eq!(got["execute"], "Permission denied");
     if tier() == Tier::Jail {
-        assert_eq!(got["mapped"], "Operation not permitted", "nothing of the program is mapped to run");
+        assert_eq!(
+            got["mapped"], "Operation not permitted",
+            "nothing of the program is mapped to run"
+        );
     }
     for key in ["code", "library"] {
         assert!(

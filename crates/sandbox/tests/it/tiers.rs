@@ -24,8 +24,18 @@ mod gvisor {
     use super::assert_hold;
 
     hold!(
-        bash, broker, check, contract, egress, escape, lifecycle, limits, pool, python,
-        python_egress, python_hostile
+        bash,
+        broker,
+        check,
+        contract,
+        egress,
+        escape,
+        lifecycle,
+        limits,
+        pool,
+        python,
+        python_egress,
+        python_hostile
     );
 }
 
@@ -59,8 +69,7 @@ async fn one_pool_serves_each_program_in_its_tier() {
     // gVisor is another kernel, and says so.
     let code = "import os from 'node:os'; export default () => os.version()";
     let inside = Arc::new(in_gvisor(&[("step.mjs", code)]));
-    let beside =
-        Program { key: inside.key, tier: Tier::Jail, ..program(&[("step.mjs", code)]) };
+    let beside = Program { key: inside.key, tier: Tier::Jail, ..program(&[("step.mjs", code)]) };
     let beside = Arc::new(beside);
     let mut versions = Vec::new();
     for program in [&inside, &beside, &inside] {
@@ -146,7 +155,10 @@ async fn what_runsc_is_told_holds_no_secret() {
         // gVisor's kernel, and what opens files for it, may themselves make few system calls.
         if arguments.starts_with("runsc-") {
             let status = String::from_utf8(of("status")).unwrap();
-            assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{status}");
+            assert!(
+                status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"),
+                "{status}"
+            );
             filtered += 1;
         }
         if !arguments.contains("--bundle=/state") || !arguments.starts_with("/runsc") {
