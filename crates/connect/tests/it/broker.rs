@@ -3,7 +3,8 @@
 use crate::world::World;
 use bytes::Bytes;
 use causeway_connect::{
-    BodyError, Broker, BrokerError, BrokeredCall, CallPolicy, Exposure, HostClaim, NewConnection,
+    BodyError, Broker, BrokerError, BrokeredCall, CallPolicy, ConnectionFilter, Exposure,
+    HostClaim, NewConnection,
 };
 use causeway_identity::{Permit, ProxyRule, action};
 use causeway_store::on_both;
@@ -154,7 +155,7 @@ struct Step {
 impl Step {
     async fn new(database: TestDatabase, send: &str, base: &str) -> Self {
         let app = App::start().await;
-        let world = World::new(database, &app.row(send, base), ("client", "secret")).await;
+        let world = World::bare(database, &app.row(send, base)).await;
         Self::linked(app, world, Scheme::ApiKey, ("key", KEY)).await
     }
 
@@ -331,7 +332,7 @@ async fn policies_count_here_too(database: TestDatabase) {
     let connections = step
         .world
         .connect
-        .connections(&step.world.permit(), &Default::default(), None, 10)
+        .connections(&step.world.permit(), &ConnectionFilter::default(), None, 10)
         .await
         .unwrap();
     let rule = ProxyRule { methods: vec!["GET".into()], paths: vec!["/open/**".into()] };
@@ -345,12 +346,12 @@ async fn policies_count_here_too(database: TestDatabase) {
 
 async fn a_token_that_is_refused_is_renewed_once(database: TestDatabase) {
     let app = App::start().await;
-    let world = World::new(database, &app.row(BEARER, ""), ("client", "secret")).await;
+    let world = World::bare(database, &app.row(BEARER, "")).await;
     let step = Step::linked(app, world, Scheme::TokenExchange, ("pass", "a password")).await;
     step.send(step.bearer("/guarded"), "").await.unwrap();
     *step.app.token.lock().unwrap() = 1;
     // A token that is very young is not replaced.
-    step.world.clock.advance(std::time::Duration::from_secs(120));
+    step.world.clock.advance(std::time::Duration::from_mins(2));
     let answer = step.send(step.bearer("/guarded"), "").await.unwrap();
     assert!(!answer.contains("who?"), "{answer}");
     assert!(step.app.last().contains("Bearer token-number-1"), "{}", step.app.last());
