@@ -350,8 +350,12 @@ async fn conclude(
             if sandbox.account.refused_tasks() > before.refused_tasks {
                 return (Err(verdict::process_limit(limits)), false);
             }
-            // A child of the code can be killed for want of memory, and the code live to tell.
             let failed = outcome.error.is_some();
+            // Where the machine does not count refusals, bash itself tells of them.
+            if failed && runtime == Runtime::Bash && verdict::bash_was_refused(&output.tail()) {
+                return (Err(verdict::process_limit(limits)), false);
+            }
+            // A child of the code can be killed for want of memory, and the code live to tell.
             if failed && sandbox.account.memory_kills() > before.memory_kills {
                 return (Err(verdict::memory_limit(limits, runtime)), false);
             }
