@@ -88,6 +88,11 @@ function failure(step, error, discard = false) {
   return JSON.stringify({ id: step.id, error, discard });
 }
 
+/** The same result, which also says that processes of the step go on. */
+function withProcesses(text) {
+  return `${text.slice(0, -1)},"left":true}`;
+}
+
 /** JSON of a value, or an error that names the place that JSON cannot hold. */
 function toJson(name, value) {
   check(value, name, 0);
@@ -178,4 +183,4 @@ const exited = (code) => ({
   message: `the step called process.exit(${String(code).slice(0, 20)}): return from the function, or throw, instead`,
 });
 
-module.exports = { StepError, stepFunction, members, success, failure, NEVER_SETTLES, exited };
+module.exports = { StepError, stepFunction, members, success, failure, withProcesses, NEVER_SETTLES, exited };

@@ -52,6 +52,7 @@ function failureCode(error) {
   for (let each = error, count = 0; isError(each) && count < MOST_CAUSES; each = each.cause, count++) {
     if (each.code === 'ENOSPC' || each.code === 'EFBIG') return 'disk_limit';
     if (each.code === 'EAGAIN' && /^(spawn|fork|uv_)/.test(String(each.syscall))) return 'process_limit';
+    if (each.code === 'ERR_WORKER_INIT_FAILED' && /EAGAIN/.test(each.message)) return 'process_limit';
     if (each.code === 'ERR_MEMORY_ALLOCATION_FAILED' || each.code === 'ERR_WORKER_OUT_OF_MEMORY') return 'memory_limit';
     if (each instanceof RangeError && /allocation failed/i.test(each.message)) return 'memory_limit';
   }

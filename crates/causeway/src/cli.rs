@@ -18,6 +18,7 @@ pub(crate) use machine::{ApiKeysCommand, ClientsCommand, ScopeArgs};
 pub(crate) use members::{MembersCommand, ProjectsCommand, RoleArgs, RolesCommand};
 pub(crate) use webhooks::{EndpointArgs, PageArgs, SpanArgs, WebhooksCommand};
 
+use causeway_sandbox::Tier;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -137,6 +138,12 @@ pub(crate) struct ServerArgs {
     /// The bash that runs steps in bash. Default /bin/bash.
     #[arg(long, env = "CAUSEWAY_BASH")]
     pub(crate) bash: Option<PathBuf>,
+    /// gVisor's runsc, for sandboxes of that tier. Default /usr/bin/runsc.
+    #[arg(long, env = "CAUSEWAY_RUNSC")]
+    pub(crate) runsc: Option<PathBuf>,
+    /// The weakest isolation tier that steps run in: jail, gvisor or vm. Default jail.
+    #[arg(long, env = "CAUSEWAY_SANDBOX_MINIMUM_TIER", value_name = "TIER")]
+    pub(crate) sandbox_minimum_tier: Option<Tier>,
     /// A private network that may be reached, with a port if you like: 10.1.0.0/16 or
     /// 127.0.0.1/32:8401. May be given several times, or separated by commas.
     #[arg(long, env = "CAUSEWAY_NET_ALLOW", value_delimiter = ',', value_name = "RANGE")]

@@ -7,7 +7,7 @@ pub(crate) use edge::EdgeConfig;
 use crate::cli::ServerArgs;
 use anyhow::{Context, bail};
 use causeway_net::AllowedRange;
-use causeway_sandbox::RuntimePaths;
+use causeway_sandbox::{RuntimePaths, Tier};
 use causeway_store::StoreOptions;
 use causeway_vault::RootKeySpec;
 use edge::{EdgeFile, MailTable, RateLimitTable, SecurityTable, Top};
@@ -32,6 +32,7 @@ struct File {
     node: Option<PathBuf>,
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
+    runsc: Option<PathBuf>,
     concurrency: Option<usize>,
     spare_sandboxes: Option<usize>,
     listen_api: Option<String>,
@@ -44,6 +45,8 @@ struct File {
     trusted_proxy_header: Option<String>,
     #[serde(default)]
     net: Net,
+    #[serde(default)]
+    sandbox: SandboxTable,
     #[serde(default)]
     rate_limits: RateLimitTable,
     #[serde(default)]
@@ -60,6 +63,13 @@ struct Net {
     extra_roots: Option<PathBuf>,
 }
 
+/// `[sandbox]` of `causeway.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SandboxTable {
+    minimum_tier: Option<Tier>,
+}
+
 /// Everything that a server needs to know.
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
@@ -72,10 +82,13 @@ pub(crate) struct Config {
     node: Option<PathBuf>,
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
+    runsc: Option<PathBuf>,
     pub(crate) net_allow: Vec<AllowedRange>,
     pub(crate) net_extra_roots: Option<PathBuf>,
     pub(crate) concurrency: usize,
     pub(crate) spare_sandboxes: usize,
+    /// The weakest kind of sandbox that steps run in.
+    pub(crate) minimum_tier: Tier,
     /// What stands between the server and the world.
     pub(crate) edge: EdgeConfig,
 }
@@ -138,6 +151,11 @@ impl Config {
             node: args.node.or(file.node),
             python: args.python.or(file.python),
             bash: args.bash.or(file.bash),
+            runsc: args.runsc.or(file.runsc),
+            minimum_tier: args
+                .sandbox_minimum_tier
+                .or(file.sandbox.minimum_tier)
+                .unwrap_or_default(),
             net_allow: allow
                 .iter()
                 .map(|range| range.parse::<AllowedRange>())
@@ -153,7 +171,7 @@ impl Config {
 
 impl Config {
     /// The programs that run steps: those configured; else Node as found beside this program, and
-    /// Python and bash where Debian installs them.
+    /// the others where Debian installs them.
     pub(crate) fn runtimes(&self) -> anyhow::Result<RuntimePaths> {
         let node = match &self.node {
             Some(node) => node.clone(),
@@ -163,6 +181,7 @@ impl Config {
         Ok(RuntimePaths {
             python: self.python.clone().unwrap_or(found.python),
             bash: self.bash.clone().unwrap_or(found.bash),
+            runsc: self.runsc.clone().unwrap_or(found.runsc),
             node: found.node,
         })
     }

@@ -63,6 +63,9 @@ impl Inner {
             egress: EgressRules::default(),
             limits: Limits { wall: CHECK_WALL, cpu: CHECK_CPU, ..Limits::default() },
             runtime,
+            // Nothing of the code runs. A version that asks for more than this server has can be
+            // deployed all the same.
+            tier: self.config.minimum_tier,
         });
         let mut session = self.pool.checkout(&program).await.map_err(FlowError::NoSandbox)?;
         let read = session.check(entries).await;

@@ -179,8 +179,9 @@ impl Flow {
             if let Some(old) = workflow.active_version_id {
                 inner.pool.evict(old).await;
             }
+            let tier = bundle.manifest.tier(inner.config.minimum_tier);
             for runtime in bundle.manifest.runtimes() {
-                inner.pool.prewarm(runtime);
+                inner.pool.prewarm(runtime, tier);
             }
         }
         let trigger_token = match trigger {

@@ -9,7 +9,9 @@ use crate::record::StepRecord;
 use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner, Manifest};
 use causeway_connect::CredentialError;
-use causeway_sandbox::{Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport};
+use causeway_sandbox::{
+    Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport, Tier,
+};
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
 use causeway_types::place::Sealed;
@@ -24,6 +26,9 @@ use tokio::sync::OwnedSemaphorePermit;
 /// How long an invocation waits before it is tried again, when this node had no sandbox or no
 /// database for it.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The code of a step whose workflow asks for a stronger sandbox than this machine makes.
+const TIER_UNAVAILABLE: &str = "tier_unavailable";
 
 /// Why an invocation did not come to an end here.
 #[derive(Debug, thiserror::Error)]
@@ -246,17 +251,8 @@ impl Run<'_> {
         last: bool,
     ) -> Result<bool, Interrupted> {
         let started_at = self.inner.clock.now();
-        // Before the credentials, which are to be fresh.
-        self.take_sandbox(spec).await?;
-        let (record, mut report) = match self.linked(spec).await? {
-            Ok(linked) => {
-                let call = self.call(position, spec, linked.json, linked.apps)?;
-                let Some((_, session)) = &mut self.session else {
-                    return Err(Interrupted::Stopping);
-                };
-                let report = session.step(call).await;
-                (StepRecord::from_report(&report, &linked.redactor), Some(report))
-            }
+        let (record, mut report) = match self.run_step(position, spec).await? {
+            Ok((record, report)) => (record, Some(report)),
             Err(refused) => (refused, None),
         };
         let respond = report.as_mut().and_then(take_respond);
@@ -306,18 +302,56 @@ impl Run<'_> {
         Ok(end.is_some())
     }
 
-    /// Takes a sandbox for a step, unless that of the step before serves.
-    async fn take_sandbox(&mut self, spec: &StepSpec) -> Result<(), Interrupted> {
+    /// Runs a step's code, or gives the record of why it could not begin.
+    async fn run_step(
+        &mut self,
+        position: usize,
+        spec: &StepSpec,
+    ) -> Result<Result<(StepRecord, StepReport), StepRecord>, Interrupted> {
+        // Before the credentials, which are to be fresh.
+        if let Err(refused) = self.take_sandbox(spec).await? {
+            return Ok(Err(refused));
+        }
+        let linked = match self.linked(spec).await? {
+            Ok(linked) => linked,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let call = self.call(position, spec, linked.json, linked.apps)?;
+        let Some((_, session)) = &mut self.session else {
+            return Err(Interrupted::Stopping);
+        };
+        let report = session.step(call).await;
+        Ok(Ok((StepRecord::from_report(&report, &linked.redactor), report)))
+    }
+
+    /// Takes a sandbox for a step, unless that of the step before serves; or gives the record of why
+    /// this machine has none that is strong enough.
+    async fn take_sandbox(
+        &mut self,
+        spec: &StepSpec,
+    ) -> Result<Result<(), StepRecord>, Interrupted> {
         let runtime = Manifest::runtime(spec);
         let serves = |(of, session): &(Runtime, Session)| *of == runtime && !session.is_spent();
         if self.session.as_ref().is_some_and(serves) {
-            return Ok(());
+            return Ok(Ok(()));
         }
         self.session = None;
-        if let Some(program) = self.loaded.program(spec) {
-            self.session = Some((runtime, self.inner.pool.checkout(program).await?));
+        let Some(program) = self.loaded.program(spec) else { return Ok(Ok(())) };
+        match self.inner.pool.checkout(program).await {
+            Ok(session) => self.session = Some((runtime, session)),
+            Err(error @ CheckoutError::Tier { tier, .. }) => {
+                tracing::warn!(
+                    invocation.id = %self.claimed.id,
+                    error = chain(&error),
+                    "a step needs a kind of sandbox that this machine does not make"
+                );
+                let floor = self.inner.config.minimum_tier;
+                let record = StepRecord::from_error(TIER_UNAVAILABLE, no_tier(tier, floor));
+                return Ok(Err(record));
+            }
+            Err(other) => return Err(other.into()),
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn respond(&mut self, answer: Answer) {
@@ -414,6 +448,19 @@ impl Run<'_> {
             .map_err(|source| FlowError::Stored { what: "response", source })?;
         Ok(Some(self.inner.vault.seal(self.claimed.workspace_id, &place, &json).await?))
     }
+}
+
+/// Why a step cannot begin for want of a tier, for the author of the workflow.
+fn no_tier(tier: Tier, floor: Tier) -> String {
+    let wanted = if tier > floor {
+        format!("the workflow asks for sandboxes of the tier {tier} (`minimum_tier`)")
+    } else {
+        format!("this server runs steps in sandboxes of the tier {tier} and none weaker")
+    };
+    format!(
+        "{wanted}, and the server's machine does not make them: `causeway doctor` on the server says \
+         what is missing. Nothing of the step has run; replay the invocation when it is there"
+    )
 }
 
 fn take_respond(report: &mut StepReport) -> Option<Respond> {

@@ -25,11 +25,11 @@ pub use deploy::{Change, Deployment, Plan, PlanAction, PlannedConnection};
 pub use error::FlowError;
 pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
 pub use invocations::{InvocationFilter, StepView};
-pub use manifest::{ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestError};
+pub use manifest::{ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestError, TierSpec};
 pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
 
 use causeway_connect::Connect;
-use causeway_sandbox::{Pool, PoolStats, Runtime};
+use causeway_sandbox::{Pool, PoolStats, Runtime, Tier};
 use causeway_store::{Journal, Store};
 use causeway_types::{
     Clock, EnvironmentId, InvocationId, NodeId, Randomness, Tenant, VersionId, WorkflowId,
@@ -51,11 +51,13 @@ pub struct FlowConfig {
     pub concurrency: usize,
     /// Events that may wait for one workflow before more are refused with `queue_full`.
     pub queue_limit: i64,
+    /// The kind of sandbox that code runs in, unless its workflow asks for a stronger one.
+    pub minimum_tier: Tier,
 }
 
 impl Default for FlowConfig {
     fn default() -> Self {
-        Self { concurrency: 8, queue_limit: QUEUE_LIMIT }
+        Self { concurrency: 8, queue_limit: QUEUE_LIMIT, minimum_tier: Tier::Jail }
     }
 }
 

@@ -40,6 +40,7 @@ impl Inner {
         let egress = EgressRules::parse(&manifest.egress).map_err(|error| {
             crate::ManifestError::Rule { at: "egress".to_owned(), rule: error.to_string() }
         })?;
+        let tier = manifest.tier(self.config.minimum_tier);
         let program = |runtime| {
             Arc::new(Program {
                 key: ProgramKey { workspace: tenant.workspace, version: id },
@@ -47,6 +48,7 @@ impl Inner {
                 egress: egress.clone(),
                 limits: manifest.sandbox_limits(),
                 runtime,
+                tier,
             })
         };
         let programs =

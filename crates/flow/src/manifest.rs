@@ -4,10 +4,12 @@
 //! `/schemas/workflow.json`.
 
 mod connection;
+mod tier;
 
 pub use connection::ConnectionSpec;
+pub use tier::TierSpec;
 
-use causeway_sandbox::{EgressRules, Limits, Runtime};
+use causeway_sandbox::{EgressRules, Limits, Runtime, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,10 @@ pub struct Manifest {
     /// What each of its sandboxes may use.
     #[serde(default, skip_serializing_if = "LimitsSpec::is_empty")]
     pub limits: LimitsSpec,
+    /// The weakest kind of sandbox that its code may run in: `jail`, `gvisor` or `vm`. Default: the
+    /// server's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_tier: Option<TierSpec>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
 }
@@ -258,6 +264,11 @@ impl Manifest {
             output_bytes: spec.output_kib.map_or(default.output_bytes, |kib| kib << 10),
             log_bytes: spec.log_kib.map_or(default.log_bytes, |kib| kib << 10),
         }
+    }
+
+    /// The kind of sandbox that its code runs in, where none weaker than `floor` is used.
+    pub fn tier(&self, floor: Tier) -> Tier {
+        self.minimum_tier.map_or(floor, |own| Tier::from(own).max(floor))
     }
 
     /// The JSON Schema of the form.

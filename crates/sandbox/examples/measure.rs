@@ -1,4 +1,5 @@
-//! Measures a sandbox on this machine: `cargo run --release -p causeway-sandbox --example measure`.
+//! Measures a sandbox on this machine: `cargo run --release -p causeway-sandbox --example measure`,
+//! or `... measure gvisor` for another tier than the jail.
 //!
 //! Prints steps per second through warm sandboxes, the time from checkout to the end of a first
 //! step with and without spare sandboxes, and bare Node's own start, for comparison.
@@ -7,7 +8,7 @@
 
 use causeway_sandbox::{
     Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
-    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall,
+    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall, Tier,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -33,7 +34,9 @@ fn main() -> std::process::ExitCode {
     if std::env::args().nth(1).as_deref() == Some("__jail") {
         return causeway_sandbox::jail_main();
     }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(measure());
+    let tier = std::env::args().nth(1).map_or(Tier::Jail, |word| word.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(measure(tier));
     std::process::ExitCode::SUCCESS
 }
 
@@ -56,7 +59,7 @@ fn config(spare: usize) -> PoolConfig {
     }
 }
 
-fn program() -> Arc<Program> {
+fn program(tier: Tier) -> Arc<Program> {
     let now = SystemClock.now();
     Arc::new(Program {
         key: ProgramKey {
@@ -67,6 +70,7 @@ fn program() -> Arc<Program> {
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
+        tier,
     })
 }
 
@@ -85,10 +89,11 @@ fn call(event: &Arc<RawValue>) -> StepCall {
     }
 }
 
-async fn one(pool: &Pool, program: &Arc<Program>, event: &Arc<RawValue>) {
+async fn one(pool: &Pool, program: &Arc<Program>, event: &Arc<RawValue>) -> u64 {
     let mut session = pool.checkout(program).await.unwrap();
     let report = session.step(call(event)).await;
     assert!(report.outcome.is_ok(), "{:?}", report.outcome);
+    report.usage.peak_memory_bytes
 }
 
 fn summary(name: &str, mut times: Vec<Duration>) {
@@ -99,7 +104,7 @@ fn summary(name: &str, mut times: Vec<Duration>) {
     println!("{name:<44} min {:>9.2?}  median {:>9.2?}  p90 {:>9.2?}", at(0), at(50), at(90));
 }
 
-async fn measure() {
+async fn measure(tier: Tier) {
     let event: Arc<RawValue> = Arc::from(RawValue::from_string(EVENT.to_owned()).unwrap());
 
     let empty = std::env::temp_dir().join(format!("causeway-measure-{}.cjs", std::process::id()));
@@ -108,15 +113,16 @@ async fn measure() {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let without = Pool::new(config(0), Arc::new(Nothing)).await.unwrap();
     let with = Pool::new(config(1), Arc::new(Nothing)).await.unwrap();
-    with.prewarm(Runtime::Node);
+    with.prewarm(Runtime::Node, tier);
+    let mut peak = 0;
     for _ in 0..30 {
         let begin = Instant::now();
         tokio::process::Command::new(node()).arg(&empty).status().await.unwrap();
         bare.push(begin.elapsed());
 
-        let other = program();
+        let other = program(tier);
         let begin = Instant::now();
-        one(&without, &other, &event).await;
+        peak = one(&without, &other, &event).await;
         cold.push(begin.elapsed());
         without.evict(other.key.version).await;
         tokio::time::sleep(Duration::from_millis(60)).await; // the next launcher prepares
@@ -124,19 +130,20 @@ async fn measure() {
         while with.stats().spare == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let other = program();
+        let other = program(tier);
         let begin = Instant::now();
         one(&with, &other, &event).await;
         spare.push(begin.elapsed());
         with.evict(other.key.version).await;
     }
+    println!("tier {tier}; peak memory of a sandbox after its first step: {} MiB", peak >> 20);
     summary("bare node, empty script", bare);
     summary("first step without spare sandboxes", cold);
     summary("first step over a spare sandbox", spare);
     std::fs::remove_file(&empty).unwrap();
 
     let pool = Arc::new(Pool::new(config(0), Arc::new(Nothing)).await.unwrap());
-    let same = program();
+    let same = program(tier);
     for _ in 0..2000 {
         let begin = Instant::now();
         one(&pool, &same, &event).await;
@@ -146,7 +153,7 @@ async fn measure() {
     for lanes in [1_usize, 2, 4] {
         let begin = Instant::now();
         let before = cpu();
-        let each = 4000;
+        let each = if tier == Tier::Jail { 4000 } else { 1000 };
         let tasks: Vec<_> = (0..lanes)
             .map(|_| {
                 let (pool, same, event) =

@@ -23,7 +23,7 @@ const MOST_FDS: usize = 4;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToJail {
     /// To the launcher: build the root.
-    Start(Start),
+    Start(Box<Start>),
     /// To the launcher: make PID 1 and start the program.
     Go,
     /// To PID 1: put the files of the attached archive below `/code`.
@@ -79,6 +79,15 @@ pub(crate) struct Start {
     /// The machine's roots of TLS inside the jail, which stand before that certificate for programs
     /// that read one file only.
     pub(crate) roots: Option<PathBuf>,
+    /// The program.
+    pub(crate) launch: Launch,
+    /// The kernel between the program and the machine's, if it gets one of its own.
+    pub(crate) guest: Option<Guest>,
+}
+
+/// How to run the program, once there is a place for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Launch {
     /// The program inside the jail, and its arguments.
     pub(crate) command: Vec<String>,
     /// Its whole environment.
@@ -89,6 +98,17 @@ pub(crate) struct Start {
     pub(crate) processes: u64,
     /// `RLIMIT_DATA` in bytes, where no cgroup bounds the memory.
     pub(crate) data_bytes: Option<u64>,
+}
+
+/// gVisor, which is run in the program's place, and runs the program.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Guest {
+    /// `runsc`, on the machine.
+    pub(crate) runsc: PathBuf,
+    /// The command line of PID 1 under gVisor: the launcher's own program, as it is bound there.
+    pub(crate) init: Vec<String>,
+    /// Its whole environment.
+    pub(crate) environment: Vec<String>,
 }
 
 /// A pair of unprivileged identities, used as user and as group.

@@ -8,8 +8,12 @@
 //!   control socket closes, whatever the reason;
 //! - the **program** (the runtime with the runner) has no capability, no new privileges, a Landlock
 //!   ruleset and a seccomp filter before its first instruction.
+//!
+//! For the tier `gvisor` the third process is `runsc`, and the program runs on the kernel that it
+//! brings: see the module `gvisor`.
 
 mod code;
+mod gvisor;
 mod init;
 mod launcher;
 mod program;
@@ -35,6 +39,10 @@ pub(crate) const TMP: &str = "/tmp";
 pub(crate) const EGRESS_SOCKET: &str = "/run/egress.sock";
 /// Where the runner is.
 pub(crate) const RUNNER: &str = "/runner";
+/// Where the launcher's own program is under gVisor, as PID 1.
+pub(crate) const GUEST_INIT: &str = "/runner/init";
+/// The last argument of the launcher's own program where it is PID 1 under gVisor.
+pub(crate) const GUEST: &str = "guest";
 
 /// A step of making a jail that failed.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +94,9 @@ impl<T> Attempt<T> for std::io::Result<T> {
 /// It expects the control socket as standard input and the runner's socket as standard output,
 /// as [`crate::Pool`] starts it, and does not return before the jail has ended.
 pub fn jail_main() -> ExitCode {
+    if std::env::args_os().next_back().is_some_and(|last| last == GUEST) {
+        return gvisor::guest_main();
+    }
     launcher::run()
 }
 

@@ -9,8 +9,9 @@
 //! - The way out of a sandbox is an [`Egress`]: it decides about each connection and dials it.
 //! - Hosts of the accounts that a step is linked to are the *broker's*: it ends their TLS, reads
 //!   the requests, and hands them to the step's [`Apps`], which know the credentials.
-//! - The **jail** is the tier that this crate has: see the module `jail` for its walls, and
-//!   [`probe`] for what of them this machine has.
+//! - A [`Tier`] is a kind of sandbox. The **jail** is the one that all others build on: see the module
+//!   `jail` for its walls, and [`probe`] for what of them this machine has. With **gVisor** in it
+//!   (`jail::gvisor`) the code has another kernel than the machine's.
 
 mod account;
 mod apps;
@@ -19,6 +20,7 @@ mod broker;
 mod cgroup;
 mod control;
 mod egress;
+mod gvisor;
 mod host;
 mod jail;
 mod output;
@@ -31,6 +33,7 @@ mod runtimes;
 mod sandbox;
 mod session;
 mod step;
+mod tier;
 
 pub use apps::{AnswerBody, AppAnswer, AppFuture, AppRefused, AppRequest, Apps, Claim};
 pub use archive::ArchiveError;
@@ -39,13 +42,13 @@ pub use egress::{
     EgressRules, GuardedEgress,
 };
 pub use jail::jail_main;
-pub use pool::{CheckoutError, Pool, PoolConfig, PoolError, PoolStats};
+pub use pool::{CheckoutError, Pool, PoolConfig, PoolError, PoolStats, TrialError, try_tier};
 pub use probe::{Check, Standing, probe};
 pub use program::{Limits, Program, ProgramKey, Runtime, SourceFile};
 pub use runtimes::{RuntimeError, RuntimePaths, describe_runtime};
 pub use sandbox::StartError;
 pub use session::Session;
 pub use step::{
-    FailureCode, LogLine, LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Tier,
-    Usage,
+    FailureCode, LogLine, LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Usage,
 };
+pub use tier::{Tier, TierError, UnknownTier};

@@ -3,14 +3,16 @@
 use crate::archive::{Archive, ArchiveError};
 use crate::cgroup::Cgroups;
 use crate::egress::Egress;
+use crate::gvisor::Gvisor;
 use crate::host::Identities;
 use crate::program::{Limits, Program, ProgramKey, Runtime};
 use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes};
 use crate::sandbox::{Factory, Parked, Sandbox, Shape, StartError};
 use crate::session::Session;
+use crate::tier::Tier;
 use causeway_types::{Clock, VersionId};
 use lanes::{Answer, Caps, Count, Effects, Grant, Kinded, Lanes};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -21,6 +23,9 @@ use tokio_util::task::TaskTracker;
 
 mod keeper;
 mod lanes;
+mod trial;
+
+pub use trial::{TrialError, try_tier};
 
 /// How sandboxes are started and how many there may be.
 #[derive(Clone)]
@@ -80,6 +85,15 @@ pub enum CheckoutError {
     /// No sandbox could be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// This machine makes no sandboxes of the tier that the program needs.
+    #[error("making a sandbox of the tier `{tier}`, which this machine has not made yet")]
+    Tier {
+        /// What is needed.
+        tier: Tier,
+        /// What came of it.
+        #[source]
+        source: StartError,
+    },
 }
 
 /// Figures of a pool, or of one runtime's part in it, for metrics.
@@ -103,22 +117,41 @@ pub struct PoolStats {
 type Archives = HashMap<ProgramKey, (Weak<Program>, Arc<Archive>)>;
 type Waiter = oneshot::Sender<Result<Place, CheckoutError>>;
 
+/// What a spare sandbox is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Kind {
+    runtime: Runtime,
+    tier: Tier,
+}
+
+impl Kind {
+    /// Every kind.
+    fn all() -> impl Iterator<Item = Self> {
+        let tiers = |runtime| Tier::ALL.into_iter().map(move |tier| Self { runtime, tier });
+        Runtime::ALL.into_iter().flat_map(tiers)
+    }
+
+    const fn of(program: &Program) -> Self {
+        Self { runtime: program.runtime, tier: program.tier }
+    }
+}
+
 /// Who shares sandboxes: one version's steps of one runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct LaneKey {
     program: ProgramKey,
-    runtime: Runtime,
+    kind: Kind,
 }
 
 impl Kinded for LaneKey {
-    type Kind = Runtime;
+    type Kind = Kind;
 
-    fn kind(&self) -> Runtime {
-        self.runtime
+    fn kind(&self) -> Kind {
+        self.kind
     }
 }
 
-/// What is kept for each runtime beside its sandboxes.
+/// What is kept for each kind beside its sandboxes.
 #[derive(Default)]
 struct Station {
     /// A launcher that is ready to go, for the spare sandboxes' limits.
@@ -142,7 +175,9 @@ pub(crate) struct Inner {
     factory: Factory,
     lanes: Mutex<Lanes<LaneKey, Box<Sandbox>, Waiter>>,
     archives: Mutex<Archives>,
-    stations: BTreeMap<Runtime, Station>,
+    stations: BTreeMap<Kind, Station>,
+    /// The tiers that a sandbox has been made of.
+    proven: Mutex<BTreeSet<Tier>>,
     keeper: Notify,
     closed: AtomicBool,
 }
@@ -166,6 +201,7 @@ impl Pool {
         let factory = Factory {
             launcher: config.launcher.clone(),
             runtimes: Runtimes::new(config.runtimes.clone()).await?,
+            gvisor: Gvisor::new(config.runtimes.runsc.clone(), config.launcher.clone()),
             identities: Identities::detect(),
             cgroups: cgroups.ok(),
             tasks: TaskTracker::new(),
@@ -181,7 +217,8 @@ impl Pool {
             factory,
             lanes: Mutex::new(Lanes::new(caps)),
             archives: Mutex::new(HashMap::new()),
-            stations: Runtime::ALL.map(|runtime| (runtime, Station::default())).into(),
+            stations: Kind::all().map(|kind| (kind, Station::default())).collect(),
+            proven: Mutex::new([Tier::Jail].into()),
             keeper: Notify::new(),
             closed: AtomicBool::new(false),
         });
@@ -189,9 +226,9 @@ impl Pool {
         Ok(Self(inner))
     }
 
-    /// Begins to start a runtime's spare sandboxes; its first checkout does the same.
-    pub fn prewarm(&self, runtime: Runtime) {
-        let news = self.0.stations.get(&runtime);
+    /// Begins to start spare sandboxes for a runtime in a tier; the first checkout does the same.
+    pub fn prewarm(&self, runtime: Runtime, tier: Tier) {
+        let news = self.0.stations.get(&Kind { runtime, tier });
         if news.is_some_and(|station| !station.active.swap(true, Ordering::Relaxed)) {
             self.0.keeper.notify_one();
         }
@@ -202,13 +239,14 @@ impl Pool {
         self.0.factory.runtimes.equipment(runtime).await.map(drop)
     }
 
-    /// A sandbox for the program: a warm one of this version, else a new one. Waits, in fair turns with other versions, while there is no room.
+    /// A sandbox for the program: a warm one of this version, else a new one. Waits, in fair turns
+    /// with other versions, while there is no room.
     pub async fn checkout(&self, program: &Arc<Program>) -> Result<Session, CheckoutError> {
         let inner = &self.0;
-        let key = LaneKey { program: program.key, runtime: program.runtime };
+        let key = LaneKey { program: program.key, kind: Kind::of(program) };
         let lease = match inner.place(key).await? {
             Place { lease, start: None } => {
-                inner.count(program.runtime, |station| &station.warm_hits);
+                inner.count(key.kind, |station| &station.warm_hits);
                 lease
             }
             Place { mut lease, start: Some(Begin { spare }) } => {
@@ -217,30 +255,36 @@ impl Pool {
                 lease
             }
         };
-        self.prewarm(program.runtime);
+        self.prewarm(program.runtime, program.tier);
         Ok(Session::new(lease, Arc::clone(program), Arc::clone(&inner.config.clock)))
     }
 
     /// Figures of the whole pool.
     pub fn stats(&self) -> PoolStats {
-        Runtime::ALL.into_iter().map(|runtime| self.stats_of(runtime)).fold(
-            PoolStats::default(),
-            |sum, one| PoolStats {
-                live: sum.live + one.live,
-                idle: sum.idle + one.idle,
-                spare: sum.spare + one.spare,
-                waiting: sum.waiting + one.waiting,
-                started: sum.started + one.started,
-                warm_hits: sum.warm_hits + one.warm_hits,
-            },
-        )
+        self.sum(|_| true)
     }
 
     /// Figures of one runtime.
     pub fn stats_of(&self, runtime: Runtime) -> PoolStats {
-        let Count { live, idle, spare, waiting } = self.0.lanes().count(runtime);
+        self.sum(|kind| kind.runtime == runtime)
+    }
+
+    fn sum(&self, counts: impl Fn(Kind) -> bool) -> PoolStats {
+        let kinds = Kind::all().filter(|kind| counts(*kind)).map(|kind| self.stats_of_kind(kind));
+        kinds.fold(PoolStats::default(), |sum, one| PoolStats {
+            live: sum.live + one.live,
+            idle: sum.idle + one.idle,
+            spare: sum.spare + one.spare,
+            waiting: sum.waiting + one.waiting,
+            started: sum.started + one.started,
+            warm_hits: sum.warm_hits + one.warm_hits,
+        })
+    }
+
+    fn stats_of_kind(&self, kind: Kind) -> PoolStats {
+        let Count { live, idle, spare, waiting } = self.0.lanes().count(kind);
         let read = |pick: fn(&Station) -> &AtomicU64| {
-            self.0.stations.get(&runtime).map_or(0, |one| pick(one).load(Ordering::Relaxed))
+            self.0.stations.get(&kind).map_or(0, |one| pick(one).load(Ordering::Relaxed))
         };
         PoolStats {
             live,
@@ -296,14 +340,14 @@ impl Inner {
         self.archives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, runtime: Runtime, pick: impl Fn(&Station) -> &AtomicU64) {
-        if let Some(station) = self.stations.get(&runtime) {
+    fn count(&self, kind: Kind, pick: impl Fn(&Station) -> &AtomicU64) {
+        if let Some(station) = self.stations.get(&kind) {
             pick(station).fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn take_parked(&self, runtime: Runtime) -> Option<Parked> {
-        self.stations.get(&runtime)?.take_parked()
+    fn take_parked(&self, kind: Kind) -> Option<Parked> {
+        self.stations.get(&kind)?.take_parked()
     }
 
     /// Waits for a place.
@@ -350,8 +394,8 @@ impl Inner {
         spare: Option<Box<Sandbox>>,
     ) -> Result<Box<Sandbox>, CheckoutError> {
         let archive = self.archive(program)?;
-        let (runtime, limits) = (program.runtime, &program.limits);
-        let shape = Shape::new(runtime, limits);
+        let (kind, limits) = (Kind::of(program), &program.limits);
+        let shape = Shape::new(kind.tier, kind.runtime, limits);
         let sandbox = match spare {
             Some(mut spare) if spare.fits(shape) => {
                 self.keeper.notify_one();
@@ -359,18 +403,52 @@ impl Inner {
                 spare
             }
             _ => {
-                let parked = match self.take_parked(runtime) {
-                    Some(parked) if parked.fits(shape) => parked,
-                    _ => self.factory.park(runtime, limits).await?,
-                };
-                let sandbox = parked.go(Some(&archive), Arc::clone(&self.egress)).await?;
-                self.count(runtime, |station| &station.started);
+                let begun = self.begin(kind, limits, shape, &archive).await;
+                let sandbox = begun.map_err(|source| {
+                    let tier = kind.tier;
+                    if self.is_lasting(tier, &source) {
+                        CheckoutError::Tier { tier, source }
+                    } else {
+                        source.into()
+                    }
+                })?;
+                self.count(kind, |station| &station.started);
                 self.keeper.notify_one();
                 Box::new(sandbox)
             }
         };
         sandbox.way.belongs_to(program);
         Ok(sandbox)
+    }
+
+    /// Starts a sandbox with a program's files.
+    async fn begin(
+        &self,
+        kind: Kind,
+        limits: &Limits,
+        shape: Shape,
+        archive: &Archive,
+    ) -> Result<Sandbox, StartError> {
+        let parked = match self.take_parked(kind) {
+            Some(parked) if parked.fits(shape) => parked,
+            _ => self.factory.park(kind.tier, kind.runtime, limits).await?,
+        };
+        let sandbox = parked.go(Some(archive), Arc::clone(&self.egress)).await?;
+        self.proven().insert(kind.tier);
+        Ok(sandbox)
+    }
+
+    fn proven(&self) -> MutexGuard<'_, BTreeSet<Tier>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this machine makes no sandboxes of a tier, rather than not this one, just now.
+    fn is_lasting(&self, tier: Tier, error: &StartError) -> bool {
+        match error {
+            StartError::Tier(_) => true,
+            StartError::Jail { .. } | StartError::Ended { .. } => !self.proven().contains(&tier),
+            _ => false,
+        }
     }
 
     /// The archive of a program's files, made once as long as somebody holds the program.
@@ -450,10 +528,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let clean = self.state == LeaseState::Clean;
-        let kept = self
-            .sandbox
-            .take()
-            .filter(|sandbox| clean && sandbox.is_quiet() && sandbox.account.only_own_processes());
+        let kept =
+            self.sandbox.take().filter(|sandbox| clean && sandbox.is_quiet() && sandbox.is_alone());
         let effects = {
             let mut lanes = self.inner.lanes();
             match kept {

@@ -1,6 +1,7 @@
 //! What runs in a sandbox: a program, its limits, and the hosts that it may reach.
 
 use crate::egress::EgressRules;
+use crate::tier::Tier;
 use causeway_types::{VersionId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct Program {
     pub limits: Limits,
     /// What runs the code.
     pub runtime: Runtime,
+    /// The kind of sandbox that it runs in.
+    pub tier: Tier,
 }
 
 /// The unit of isolation: one version in one workspace.

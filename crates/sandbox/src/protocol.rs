@@ -86,6 +86,9 @@ pub(crate) struct Outcome {
     /// The runner cannot go on after this.
     #[serde(default)]
     pub(crate) discard: bool,
+    /// Processes that the step has started go on.
+    #[serde(default)]
+    pub(crate) left: bool,
 }
 
 /// What a step gave.

@@ -13,7 +13,7 @@ use crate::runner;
 use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
 
-/// Where the programs of the runtimes are.
+/// Where the programs are that run steps.
 #[derive(Debug, Clone)]
 pub struct RuntimePaths {
     /// Node 24.
@@ -22,12 +22,19 @@ pub struct RuntimePaths {
     pub python: PathBuf,
     /// bash.
     pub bash: PathBuf,
+    /// gVisor's `runsc`, for sandboxes of that tier.
+    pub runsc: PathBuf,
 }
 
 impl RuntimePaths {
-    /// This Node, and Python and bash where Debian installs them.
+    /// This Node, and the others where Debian installs them.
     pub fn with_node(node: PathBuf) -> Self {
-        Self { node, python: "/usr/bin/python3".into(), bash: "/bin/bash".into() }
+        Self {
+            node,
+            python: "/usr/bin/python3".into(),
+            bash: "/bin/bash".into(),
+            runsc: "/usr/bin/runsc".into(),
+        }
     }
 }
 
@@ -43,6 +50,15 @@ pub enum RuntimeError {
         path: PathBuf,
         /// What to do.
         advice: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server's own program cannot be read.
+    #[error("reading {path}, which is this program itself")]
+    Own {
+        /// Where it is.
+        path: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -82,21 +98,34 @@ pub(crate) struct Equipment {
     pub(crate) roots: Option<&'static str>,
 }
 
+/// What is said of a program of a runtime that cannot be read.
+fn unreadable(
+    runtime: Runtime,
+    path: &Path,
+) -> impl Fn(std::io::Error) -> RuntimeError + Sync + use<> {
+    let path = path.to_owned();
+    move |source| RuntimeError::Read {
+        runtime,
+        path: path.clone(),
+        advice: advice(runtime),
+        source,
+    }
+}
+
 impl Equipment {
+    /// Nothing yet, for a program at this place in the jail.
+    pub(crate) fn of(program: PathBuf) -> Self {
+        Self { program, binds: Vec::new(), library_path: Vec::new(), roots: None }
+    }
+
     /// Adds a program, its loader and its libraries; `more` are libraries that it loads itself.
-    async fn add(
+    pub(crate) async fn add(
         &mut self,
-        runtime: Runtime,
+        read: &(dyn Fn(std::io::Error) -> RuntimeError + Sync),
         path: &Path,
         target: &Path,
         more: &[PathBuf],
     ) -> Result<(), RuntimeError> {
-        let read = |source| RuntimeError::Read {
-            runtime,
-            path: path.to_owned(),
-            advice: advice(runtime),
-            source,
-        };
         let file = std::fs::canonicalize(path).map_err(read)?;
         let loader = elf::loader_of(&file)
             .map_err(read)?
@@ -163,13 +192,8 @@ impl Runtimes {
 
 async fn node(path: &Path) -> Result<Equipment, RuntimeError> {
     let program = PathBuf::from(runner::NODE);
-    let mut equipment = Equipment {
-        program: program.clone(),
-        binds: Vec::new(),
-        library_path: Vec::new(),
-        roots: None,
-    };
-    equipment.add(Runtime::Node, path, &program, &[]).await?;
+    let mut equipment = Equipment::of(program.clone());
+    equipment.add(&unreadable(Runtime::Node, path), path, &program, &[]).await?;
     Ok(equipment)
 }
 

@@ -4,11 +4,13 @@ use crate::account::Account;
 use crate::archive::Archive;
 use crate::broker::Authority;
 use crate::cgroup::{Bounds, Cgroups, Group};
-use crate::control::{self, Start, ToJail, ToServer};
+use crate::control::{self, Launch, Start, ToJail, ToServer};
 use crate::egress::{Egress, Way};
+use crate::gvisor::{self, Gvisor};
 use crate::host::Identities;
 use crate::program::{Limits, Runtime};
 use crate::runtimes::{RuntimeError, Runtimes};
+use crate::tier::{Tier, TierError};
 use crate::{protocol, runner};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -17,7 +19,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, Interest};
 use tokio::net::{UnixDatagram, UnixListener, UnixStream, unix::pipe};
 use tokio::process::ChildStderr;
 use tokio_util::task::TaskTracker;
@@ -42,6 +44,9 @@ pub enum StartError {
     /// This machine has not what runs the code.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// This machine has not what the tier takes.
+    #[error(transparent)]
+    Tier(#[from] TierError),
     /// The launcher cannot be run.
     #[error("running the jail launcher {launcher}")]
     Launcher {
@@ -87,6 +92,7 @@ pub enum StartError {
 pub(crate) struct Factory {
     pub(crate) launcher: Vec<PathBuf>,
     pub(crate) runtimes: Runtimes,
+    pub(crate) gvisor: Gvisor,
     pub(crate) identities: Identities,
     pub(crate) cgroups: Option<Cgroups>,
     /// Where the ends of sandboxes are awaited.
@@ -96,6 +102,7 @@ pub(crate) struct Factory {
 /// What is set when a sandbox starts and cannot be changed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
+    tier: Tier,
     runtime: Runtime,
     memory_bytes: u64,
     processes: u32,
@@ -103,9 +110,9 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(crate) fn new(runtime: Runtime, limits: &Limits) -> Self {
+    pub(crate) fn new(tier: Tier, runtime: Runtime, limits: &Limits) -> Self {
         let Limits { memory_bytes, processes, disk_bytes, .. } = *limits;
-        Self { runtime, memory_bytes, processes, disk_bytes }
+        Self { tier, runtime, memory_bytes, processes, disk_bytes }
     }
 }
 
@@ -133,6 +140,8 @@ pub(crate) struct Sandbox {
     pub(crate) way: Way,
     /// Number of the next call.
     pub(crate) next_call: u64,
+    /// By the runner's word, no process of the last step goes on.
+    pub(crate) is_left_alone: bool,
     shape: Shape,
     pidfd: OwnedFd,
 }
@@ -141,20 +150,22 @@ impl Factory {
     /// Starts a launcher and lets it prepare.
     pub(crate) async fn park(
         &self,
+        tier: Tier,
         runtime: Runtime,
         limits: &Limits,
     ) -> Result<Parked, StartError> {
-        within(self.park_unbounded(runtime, limits)).await
+        within(self.park_unbounded(tier, runtime, limits)).await
     }
 
     async fn park_unbounded(
         &self,
+        tier: Tier,
         runtime: Runtime,
         limits: &Limits,
     ) -> Result<Parked, StartError> {
         let prepare = |attempt| move |source| StartError::Prepare { attempt, source };
         let authority = Authority::generate().map_err(StartError::Authority)?;
-        let start = self.start(runtime, limits, authority.certificate()).await?;
+        let start = self.start(tier, runtime, limits, authority.certificate()).await?;
         let (control, control_inside) =
             pair(SocketType::SEQPACKET).map_err(prepare("making a socket"))?;
         let (runner, runner_inside) =
@@ -173,9 +184,11 @@ impl Factory {
         let pid = child.id();
         let stderr = child.stderr.take().ok_or(StartError::Ended { said: String::new() })?;
         let control = Control::new(control).map_err(prepare("watching a socket"))?;
-        let sent = control.send(&ToJail::Start(start), None);
+        let sent = control.send(&ToJail::Start(Box::new(start)), None);
         let begun = match (sent, &self.cgroups) {
-            (Ok(()), Some(cgroups)) => enter_group(cgroups, limits, pid).await.map(Some),
+            (Ok(()), Some(cgroups)) => {
+                enter_group(cgroups, bounds(tier, limits), pid).await.map(Some)
+            }
             (Ok(()), None) => Ok(None),
             (Err(error), _) => Err(error),
         };
@@ -199,35 +212,57 @@ impl Factory {
             runner: stream(runner).map_err(prepare("watching a socket"))?,
             stderr,
             group,
-            shape: Shape::new(runtime, limits),
+            shape: Shape::new(tier, runtime, limits),
             authority,
         })
     }
 
     async fn start(
         &self,
+        tier: Tier,
         runtime: Runtime,
         limits: &Limits,
         certificate: &str,
-    ) -> Result<Start, RuntimeError> {
+    ) -> Result<Start, StartError> {
         let equipment = self.runtimes.equipment(runtime).await?;
+        let mut binds = equipment.binds.clone();
+        let guest = match tier {
+            Tier::Jail => None,
+            Tier::Gvisor if self.cgroups.is_none() => return Err(TierError::NoCgroups.into()),
+            Tier::Gvisor => {
+                let gvisor::Parts { binds: more, guest } = self.gvisor.parts().await?;
+                let absent = |bind: &control::Bind| binds.iter().all(|b| b.target != bind.target);
+                let more: Vec<_> = more.into_iter().filter(absent).collect();
+                binds.extend(more);
+                Some(guest)
+            }
+            Tier::Vm => return Err(TierError::Unwritten(tier).into()),
+        };
         let processes = u64::from(limits.processes);
-        Ok(Start {
-            runtime,
-            ids: self.identities.next(),
-            binds: equipment.binds.clone(),
-            certificate: certificate.to_owned(),
-            roots: equipment.roots.map(Into::into),
+        let launch = Launch {
             command: runner::command(runtime, equipment, limits),
             environment: runner::environment(runtime, equipment),
             disk_bytes: limits.disk_bytes,
             // PID 1 counts where it has the program's identity. With a cgroup, that one bounds
-            // the number, and tells when it has; this is the second wall.
-            processes: if self.cgroups.is_some() { processes * 2 } else { processes } + 1,
+            // the number, and tells when it has; this is the second wall. Under gVisor the
+            // machine's cgroup counts other things.
+            processes: match tier {
+                Tier::Jail if self.cgroups.is_some() => processes * 2,
+                Tier::Jail | Tier::Gvisor | Tier::Vm => processes,
+            } + 1,
             data_bytes: match self.cgroups {
                 Some(_) => None,
                 None => Some(limits.memory_bytes.saturating_add(mapped_before(runtime))),
             },
+        };
+        Ok(Start {
+            runtime,
+            ids: self.identities.next(),
+            binds,
+            certificate: certificate.to_owned(),
+            roots: equipment.roots.map(Into::into),
+            launch,
+            guest,
         })
     }
 }
@@ -246,9 +281,14 @@ impl Parked {
     ) -> Result<Sandbox, StartError> {
         match within(self.begin(archive)).await {
             Ok((pidfd, listener, stdout, stderr)) => {
-                self.finish(pidfd, listener, stdout, stderr, egress)
+                let mut sandbox = self.finish(pidfd, listener, stdout, stderr, egress)?;
+                // gVisor can still find something missing; the runner's word says it has not.
+                if sandbox.tier() != Tier::Jail {
+                    sandbox.ready().await?;
+                }
+                Ok(sandbox)
             }
-            Err(StartError::Ended { .. }) => {
+            Err(StartError::Ended { said }) if said.is_empty() => {
                 Err(StartError::Ended { said: read_out(self.stderr).await })
             }
             Err(other) => Err(other),
@@ -273,7 +313,11 @@ impl Parked {
                 (ToServer::Up { .. }, fds) => up = <[OwnedFd; 3]>::try_from(fds).ok(),
                 (ToServer::Loaded, _) => loaded = true,
                 (ToServer::Ended { .. }, _) => {
-                    return Err(StartError::Ended { said: String::new() });
+                    let said = match up {
+                        Some([_, _, stderr]) => printed(stderr).await,
+                        None => String::new(),
+                    };
+                    return Err(StartError::Ended { said });
                 }
                 (ToServer::Failed(failure), _) => {
                     return Err(StartError::Jail {
@@ -317,6 +361,7 @@ impl Parked {
             account,
             way,
             next_call: 1,
+            is_left_alone: true,
             shape: self.shape,
             pidfd,
         })
@@ -324,6 +369,20 @@ impl Parked {
 }
 
 impl Sandbox {
+    /// The kind of sandbox.
+    pub(crate) fn tier(&self) -> Tier {
+        self.shape.tier
+    }
+
+    /// Whether nothing runs in it but the runner.
+    pub(crate) fn is_alone(&self) -> bool {
+        match self.tier() {
+            // What runs under gVisor is hidden from the machine.
+            Tier::Gvisor => self.is_left_alone,
+            Tier::Jail | Tier::Vm => self.account.only_own_processes(),
+        }
+    }
+
     /// Whether it was started for this.
     pub(crate) fn fits(&self, shape: Shape) -> bool {
         self.shape == shape
@@ -334,7 +393,9 @@ impl Sandbox {
         let hello = async {
             while self.inbox.len() < protocol::HEADER {
                 match self.runner.read_buf(&mut self.inbox).await {
-                    Ok(0) | Err(_) => return Err(StartError::Ended { said: String::new() }),
+                    Ok(0) | Err(_) => {
+                        return Err(StartError::Ended { said: last_words(&mut self.stderr).await });
+                    }
                     Ok(_) => {}
                 }
             }
@@ -419,9 +480,23 @@ async fn within<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<
 
 /// What a launcher that has ended has printed, as the end of a sentence.
 async fn read_out(mut stderr: ChildStderr) -> String {
-    let mut said = String::new();
-    let read = stderr.read_to_string(&mut said);
+    last_words(&mut stderr).await
+}
+
+/// The same, of a program whose pipe nobody has read yet.
+async fn printed(stderr: OwnedFd) -> String {
+    match pipe::Receiver::from_owned_fd(stderr) {
+        Ok(mut stderr) => last_words(&mut stderr).await,
+        Err(_) => String::new(),
+    }
+}
+
+/// What something that has ended has printed, as the end of a sentence.
+async fn last_words(stderr: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut said = Vec::new();
+    let read = stderr.read_to_end(&mut said);
     let _ = tokio::time::timeout(END_PATIENCE, read).await;
+    let said = String::from_utf8_lossy(&said);
     let said: String = said.trim().chars().take(500).collect();
     if said.is_empty() { said } else { format!(": {said}") }
 }
@@ -436,15 +511,23 @@ fn stream(socket: OwnedFd) -> std::io::Result<UnixStream> {
     UnixStream::from_std(socket)
 }
 
+/// What the cgroup of a sandbox allows.
+fn bounds(tier: Tier, limits: &Limits) -> Bounds {
+    let (memory, processes) = (limits.memory_bytes, u64::from(limits.processes));
+    match tier {
+        Tier::Jail | Tier::Vm => Bounds { memory_bytes: memory, tasks: processes + OWN_TASKS },
+        Tier::Gvisor => Bounds {
+            memory_bytes: memory.saturating_add(gvisor::OWN_MEMORY),
+            tasks: gvisor::tasks(processes) + OWN_TASKS,
+        },
+    }
+}
+
 async fn enter_group(
     cgroups: &Cgroups,
-    limits: &Limits,
+    bounds: Bounds,
     pid: Option<u32>,
 ) -> std::io::Result<Arc<Group>> {
-    let bounds = Bounds {
-        memory_bytes: limits.memory_bytes,
-        tasks: u64::from(limits.processes) + OWN_TASKS,
-    };
     let (cgroups, pid) = (cgroups.clone(), pid.ok_or(std::io::ErrorKind::NotFound)?);
     let work = move || {
         let group = cgroups.create(bounds)?;

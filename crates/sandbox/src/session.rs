@@ -5,9 +5,8 @@ use crate::pool::Lease;
 use crate::program::{Limits, Program, Runtime};
 use crate::protocol::{self, Body, EncodeError, Frame, Outcome, Violation};
 use crate::sandbox::Sandbox;
-use crate::step::{
-    LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Tier, Usage,
-};
+use crate::step::{LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Usage};
+use crate::tier::Tier;
 use crate::{control::ToServer, output::Output};
 use causeway_types::{Clock, InvocationId};
 use std::sync::Arc;
@@ -93,11 +92,11 @@ impl Session {
         runs: Option<(InvocationId, Option<Arc<dyn Apps>>)>,
         frame: impl FnOnce(u64) -> Result<Zeroizing<Vec<u8>>, EncodeError>,
     ) -> StepReport {
-        let Program { limits, runtime, .. } = *self.program;
+        let Program { limits, runtime, tier, .. } = *self.program;
         let mut output = Output::new(Arc::clone(&self.clock), limits.log_bytes);
         let started = Instant::now();
         let Some(sandbox) = self.lease.begin() else {
-            return refused(started, verdict::ended_before());
+            return refused(tier, started, verdict::ended_before());
         };
         let before = Before {
             started,
@@ -116,7 +115,7 @@ impl Session {
             Ok(frame) => frame,
             Err(error) => {
                 self.lease.clean();
-                return refused(started, verdict::bad_call(error));
+                return refused(tier, started, verdict::bad_call(error));
             }
         };
         let end = converse(sandbox, frame, id, &limits, &before, &mut output).await;
@@ -137,11 +136,11 @@ impl Session {
             sandbox.kill();
         }
         let (logs, logs_truncated) = output.finish();
-        StepReport { outcome, logs, logs_truncated, egress, egress_more, usage, tier: Tier::Jail }
+        StepReport { outcome, logs, logs_truncated, egress, egress_more, usage, tier }
     }
 }
 
-fn refused(started: Instant, failure: StepFailure) -> StepReport {
+fn refused(tier: Tier, started: Instant, failure: StepFailure) -> StepReport {
     StepReport {
         outcome: Err(failure),
         logs: Vec::new(),
@@ -149,7 +148,7 @@ fn refused(started: Instant, failure: StepFailure) -> StepReport {
         egress: Vec::new(),
         egress_more: 0,
         usage: Usage { wall: started.elapsed(), ..Usage::default() },
-        tier: Tier::Jail,
+        tier,
     }
 }
 
@@ -342,6 +341,7 @@ async fn conclude(
 ) -> (Result<StepSuccess, StepFailure>, bool) {
     match end {
         End::Answered(outcome) => {
+            sandbox.is_left_alone = !outcome.left;
             let mut within = drain(sandbox, output);
             within &= output.within();
             if !within {
@@ -350,8 +350,12 @@ async fn conclude(
             if sandbox.account.refused_tasks() > before.refused_tasks {
                 return (Err(verdict::process_limit(limits)), false);
             }
-            // A child of the code can be killed for want of memory, and the code live to tell.
             let failed = outcome.error.is_some();
+            // Where the machine does not count refusals, bash itself tells of them.
+            if failed && runtime == Runtime::Bash && verdict::bash_was_refused(&output.tail()) {
+                return (Err(verdict::process_limit(limits)), false);
+            }
+            // A child of the code can be killed for want of memory, and the code live to tell.
             if failed && sandbox.account.memory_kills() > before.memory_kills {
                 return (Err(verdict::memory_limit(limits, runtime)), false);
             }

@@ -2,6 +2,7 @@
 
 use crate::apps::Apps;
 use crate::egress::EgressRecord;
+use crate::tier::Tier;
 use causeway_types::{InvocationId, SecretBytes, Timestamp};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -209,20 +210,4 @@ pub struct Usage {
     pub cpu: Duration,
     /// The most memory that the sandbox has held since it started, in bytes.
     pub peak_memory_bytes: u64,
-}
-
-/// The kinds of sandbox, strongest last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tier {
-    /// Namespaces, cgroup, seccomp, Landlock, no capabilities.
-    Jail,
-}
-
-impl Tier {
-    /// The word that stands for it everywhere.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Jail => "jail",
-        }
-    }
 }

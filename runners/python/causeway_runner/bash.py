@@ -68,7 +68,9 @@ class Bash:
 def ended(entry, code):
     """Why a step that failed did."""
     disk = os.statvfs("/tmp")
-    if code in TOO_LARGE or disk.f_bavail == 0 or disk.f_favail == 0:
+    # A disk that counts no files has none left, and lacks none.
+    no_file_left = disk.f_files and disk.f_favail == 0
+    if code in TOO_LARGE or disk.f_bavail == 0 or no_file_left:
         return contract.StepError("disk_limit", "the temporary disk is full")
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return contract.StepError("user_error", f"{entry} {how}; its log has what it printed")

@@ -214,6 +214,7 @@ fn every_setting_is_in_the_table() {
     let mut fields = members(&config, "struct File {");
     for (table, of) in [
         ("net", "Net"),
+        ("sandbox", "SandboxTable"),
         ("rate_limits", "RateLimitTable"),
         ("security", "SecurityTable"),
         ("mail", "MailTable"),

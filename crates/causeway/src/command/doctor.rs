@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::wiring;
 use anyhow::bail;
 use causeway_catalog::Catalog;
-use causeway_sandbox::{Runtime, Standing};
+use causeway_sandbox::{Runtime, Standing, Tier};
 use causeway_store::{Store, db};
 use causeway_types::chain;
 use causeway_vault::Vault;
@@ -56,6 +56,7 @@ pub(crate) async fn run(args: ServerArgs, output: Output) -> anyhow::Result<()> 
     }) {
         report.runtimes(&config).await;
         report.sandbox();
+        report.tiers(&config).await;
         report.catalogue(&config);
         report.data(&config).await;
     }
@@ -101,6 +102,35 @@ impl Report {
                 Standing::Missing => "error",
             };
             self.add(&format!("sandbox: {}", check.name), outcome, check.detail);
+        }
+    }
+
+    /// Makes a sandbox of each tier, which alone proves it. None stronger than the configured one
+    /// has to be there.
+    async fn tiers(&mut self, config: &Config) {
+        // A tier that nobody has written yet is missed only where it is asked for.
+        let written = |tier: &Tier| *tier != Tier::Vm || config.minimum_tier == Tier::Vm;
+        for tier in Tier::ALL.into_iter().filter(written) {
+            let check = format!("tier: {tier}");
+            let tried = async {
+                let pool = super::serve::pool_config(config)?;
+                anyhow::Ok(causeway_sandbox::try_tier(pool, tier).await?)
+            };
+            match tried.await {
+                Ok(took) => {
+                    let floor = if tier == config.minimum_tier {
+                        ", and the weakest that steps run in"
+                    } else {
+                        ""
+                    };
+                    let found = format!("works: a sandbox took {} ms{floor}", took.as_millis());
+                    self.add(&check, "ok", found);
+                }
+                Err(error) if tier <= config.minimum_tier => {
+                    self.add(&check, "error", format!("{error:#}"));
+                }
+                Err(error) => self.add(&check, "warning", format!("{error:#}")),
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use background::Background;
 use causeway_api::Routers;
 use ground::Ground;
 use parts::Parts;
+pub(crate) use parts::pool_config;
 use std::time::Duration;
 
 /// How long running steps may take after the server was told to stop.

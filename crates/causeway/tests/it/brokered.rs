@@ -16,12 +16,16 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-on_both!(code_uses_a_credential_that_it_never_has);
+on_both!(
+    code_uses_a_credential_that_it_never_has,
+    code_under_gvisor_uses_a_credential_that_it_never_has,
+);
 
 /// The real key. Nothing that code can read may hold it.
 const KEY: &str = "sk_live_9fQ2mX7vT4bL8nR1wZ6cK3pD5hJ0gYs";
 
 const MANIFEST: &str = "egress: [localhost]
+minimum_tier: TIER
 limits: { memory_mib: 1024, cpu_seconds: 300, wall_seconds: 300 }
 steps:
   - name: uses
@@ -122,6 +126,15 @@ export default async ({ event, connections }) => ({ places: await rob(event.body
 ";
 
 async fn code_uses_a_credential_that_it_never_has(database: TestDatabase) {
+    assert_is_kept(database, "jail").await;
+}
+
+async fn code_under_gvisor_uses_a_credential_that_it_never_has(database: TestDatabase) {
+    assert_is_kept(database, "gvisor").await;
+}
+
+async fn assert_is_kept(database: TestDatabase, tier: &str) {
+    let manifest = MANIFEST.replace("TIER", tier);
     let app = Arc::new(App::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -160,8 +173,9 @@ async fn code_uses_a_credential_that_it_never_has(database: TestDatabase) {
         ("node_modules/helpful/package.json", package),
         ("node_modules/helpful/index.js", THIEF),
     ];
-    let brokered = MANIFEST.replace("LINK", "acme");
+    let brokered = manifest.replace("LINK", "acme");
     let shown = run(&home, &server, "brokered", &brokered, &files).await;
+    assert_eq!(shown["tier"], tier, "{shown:#}");
     let [uses, robbed] = shown["steps"].as_array().unwrap().as_slice() else { panic!("{shown:#}") };
     let got = &uses["return_value"];
     let key = got["key"].as_str().unwrap_or_else(|| panic!("{shown:#}"));
@@ -198,7 +212,7 @@ async fn code_uses_a_credential_that_it_never_has(database: TestDatabase) {
     assert!(!json!(refused).to_string().contains(key));
 
     // The thief would have found it.
-    let (head, rest) = MANIFEST.split_once("  - name: uses").unwrap();
+    let (head, rest) = manifest.split_once("  - name: uses").unwrap();
     let (_, rest) = rest.split_once("  - name: robs").unwrap();
     let exposed = format!("{head}  - name: robs{rest}").replace("LINK", EXPOSED);
     let folder = home.write_workflow("exposed", &exposed, &files);

@@ -65,3 +65,36 @@ async fn the_doctor_names_what_a_runtime_lacks() {
     assert_eq!(outcome, "\"warning\"");
     assert!(detail.contains("answers what no Python does"), "{detail}");
 }
+
+#[tokio::test]
+async fn the_doctor_makes_a_sandbox_of_each_tier_and_says_what_is_missing() {
+    let home = Home::new(TestDatabase::sqlite().await);
+    let doctor = |flags: &[&str]| {
+        let ran = run(Home::bare().args(["doctor", "--json"]).args(home.place()).args(flags));
+        let findings: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
+        let found = |tier: &str| {
+            let check = format!("tier: {tier}");
+            findings.iter().find(|finding| finding["check"] == check).cloned().unwrap_or_default()
+        };
+        (ran.code, found("jail"), found("gvisor"), found("vm"))
+    };
+    let (code, jail, gvisor, vm) = doctor(&[]);
+    assert_eq!((code, &jail["outcome"], &gvisor["outcome"]), (Some(0), &json!("ok"), &json!("ok")));
+    assert!(jail["detail"].as_str().unwrap().ends_with("the weakest that steps run in"), "{jail}");
+    assert_eq!(vm, Value::Null, "nobody has asked for it");
+
+    let without = ["--runsc", "/nonexistent/runsc"];
+    let (code, _, gvisor, _) = doctor(&without);
+    assert_eq!((code, &gvisor["outcome"]), (Some(0), &json!("warning")));
+    let detail = gvisor["detail"].as_str().unwrap();
+    assert!(detail.contains("reading /nonexistent/runsc"), "{detail}");
+    assert!(detail.contains("install Debian's `runsc`"), "{detail}");
+
+    for tier in ["gvisor", "vm"] {
+        let flags = [&without[..], &["--sandbox-minimum-tier", tier]].concat();
+        let (code, _, gvisor, vm) = doctor(&flags);
+        assert_ne!(code, Some(0), "the server is to run nothing weaker");
+        let found = if tier == "vm" { vm } else { gvisor };
+        assert_eq!(found["outcome"], "error", "{tier}: {found}");
+    }
+}

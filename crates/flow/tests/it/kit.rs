@@ -13,7 +13,7 @@ use causeway_sandbox::{
 };
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
-use causeway_types::entity::{EnvironmentKind, Scheme};
+use causeway_types::entity::{EnvironmentKind, Invocation, Scheme};
 use causeway_types::{Actor, Clock, OsRandom, SecretBytes, SecretString, SystemClock, WorkflowId};
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
@@ -53,6 +53,17 @@ impl World {
 
     /// The same with sandboxes of another make.
     pub(crate) async fn with_pool(database: TestDatabase, apps: &[&str], pool: PoolConfig) -> Self {
+        let config = FlowConfig { concurrency: 2, ..FlowConfig::default() };
+        Self::with(database, apps, pool, config).await
+    }
+
+    /// The same with workers of another make, too.
+    pub(crate) async fn with(
+        database: TestDatabase,
+        apps: &[&str],
+        pool: PoolConfig,
+        config: FlowConfig,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (catalog, demos) = catalog(&folder.path().join("apps"), apps).await;
         let catalog = Arc::new(catalog);
@@ -100,7 +111,6 @@ impl World {
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),
         };
-        let config = FlowConfig { concurrency: 2, ..FlowConfig::default() };
         let flow = Flow::start(parts, config).await.unwrap();
 
         let wanted = Bootstrap {
@@ -154,8 +164,13 @@ impl World {
         self.connect.delete_connection(&permit, id).await.unwrap();
     }
 
-    /// Runs a workflow to its end.
+    /// Runs a workflow to its end; its steps.
     pub(crate) async fn run(&self, workflow: WorkflowId) -> Vec<StepView> {
+        self.run_whole(workflow).await.1
+    }
+
+    /// Runs a workflow to its end.
+    pub(crate) async fn run_whole(&self, workflow: WorkflowId) -> (Invocation, Vec<StepView>) {
         let mut notices = self.flow.notices();
         let event = RawValue::from_string("{}".into()).unwrap();
         let accepted = self.flow.run(&self.permit(), workflow, event).await.unwrap();
@@ -164,7 +179,7 @@ impl World {
             loop {
                 let (invocation, steps) = self.flow.invocation(&self.permit(), id).await.unwrap();
                 if invocation.state.is_final() {
-                    return steps;
+                    return (invocation, steps);
                 }
                 notices.recv().await.unwrap();
             }

@@ -11,3 +11,4 @@ mod deploy;
 mod kit;
 mod reach;
 mod runtimes;
+mod tiers;

@@ -1,8 +1,8 @@
 //! PID 1 of a jail.
 
 use super::launcher::{Handover, die_with_parent};
-use super::{Attempt, INIT_ID, JailError, TMP, code, program};
-use crate::control::{self, ToJail, ToServer};
+use super::{Attempt, CODE, INIT_ID, JailError, TMP, code, gvisor, program};
+use crate::control::{self, Start, ToJail, ToServer};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::mount::MountFlags;
 use rustix::pipe::PipeFlags;
+use std::path::PathBuf;
 
 /// The body of PID 1; its end is the end of everything in the jail.
 pub(super) fn run(handover: &Handover<'_>) -> isize {
@@ -50,7 +51,13 @@ fn live(handover: &Handover<'_>) -> Result<(), JailError> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .attempt("hiding PID 1's memory")?;
     rustix::system::sethostname(b"sandbox").attempt("naming the sandbox")?;
-    mount_tmp(handover.start.disk_bytes)?;
+    let code = if handover.start.guest.is_some() {
+        gvisor::enter()?
+    } else {
+        mount_tmp(handover.start.launch.disk_bytes)?;
+        PathBuf::from(CODE)
+    };
+    code::mount(&code)?;
 
     let (stdout, stdout_inside) =
         rustix::pipe::pipe_with(PipeFlags::CLOEXEC).attempt("making standard output")?;
@@ -68,18 +75,40 @@ fn live(handover: &Handover<'_>) -> Result<(), JailError> {
         stdout: stdout_inside.as_fd(),
         stderr: stderr_inside.as_fd(),
     };
-    let child = program::start(handover.start, &streams)?;
+    let child = begin(handover.start, &streams)?;
     let up = ToServer::Up { missing: child.missing };
     let fds = [handover.egress.as_fd(), stdout.as_fd(), stderr.as_fd()];
     control::send(handover.control, &up, &fds).attempt("telling the server")?;
     drop((stdout, stderr, stdout_inside, stderr_inside));
     // What only the server and the program should hold from here on.
     close_all_but(&[handover.control, signals.as_fd()]);
-    attend(handover.control, &signals, child.pid)
+    let program = Program { pid: child.pid, code, is_guest: handover.start.guest.is_some() };
+    attend(handover.control, &signals, &program)
+}
+
+/// A process's exit code, or the signal that killed it.
+pub(super) type End = (Option<i32>, Option<i32>);
+
+/// What PID 1 looks after.
+struct Program {
+    pid: Pid,
+    /// Where its files belong, as PID 1 sees it.
+    code: PathBuf,
+    /// Whether it is gVisor.
+    is_guest: bool,
+}
+
+/// Starts the program, or gVisor with the program in it.
+fn begin(start: &Start, streams: &program::Streams<'_>) -> Result<program::Child, JailError> {
+    if start.guest.is_some() {
+        return gvisor::start(streams);
+    }
+    let kernel = program::Kernel::Machine { binds: &start.binds, own_id: start.ids.is_some() };
+    program::start(&start.launch, kernel, streams)
 }
 
 /// Serves until the server closes the control socket or the program ends.
-fn attend(control: BorrowedFd<'_>, signals: &SignalFd, program: Pid) -> Result<(), JailError> {
+fn attend(control: BorrowedFd<'_>, signals: &SignalFd, program: &Program) -> Result<(), JailError> {
     loop {
         let mut ready = [
             PollFd::from_borrowed_fd(control, PollFlags::IN),
@@ -93,7 +122,7 @@ fn attend(control: BorrowedFd<'_>, signals: &SignalFd, program: Pid) -> Result<(
         if from_server {
             match control::receive::<ToJail>(control).attempt("hearing the server")? {
                 Some((ToJail::Load, archive)) => {
-                    code::load(archive)?;
+                    code::load(&program.code, archive)?;
                     drop_capabilities()?;
                     control::send(control, &ToServer::Loaded, &[]).attempt("telling the server")?;
                 }
@@ -103,24 +132,26 @@ fn attend(control: BorrowedFd<'_>, signals: &SignalFd, program: Pid) -> Result<(
         }
         if from_children {
             while let Ok(Some(_)) = signals.read_signal() {}
-            if let Some(ended) = reap(program) {
+            if let Some(end) = reap(program.pid, Some(WaitPidFlag::WNOHANG)) {
+                let (code, signal) = if program.is_guest { gvisor::end_inside(end) } else { end };
+                let ended = ToServer::Ended { code, signal };
                 return control::send(control, &ended, &[]).attempt("telling the server");
             }
         }
     }
 }
 
-/// Collects whatever has ended; says so if the program has.
-fn reap(program: Pid) -> Option<ToServer> {
+/// Collects whatever has ended; how the program has, if it has. With `WNOHANG` it does not wait.
+pub(super) fn reap(program: Pid, how: Option<WaitPidFlag>) -> Option<End> {
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        match waitpid(None, how) {
             Ok(WaitStatus::Exited(pid, code)) if pid == program => {
-                return Some(ToServer::Ended { code: Some(code), signal: None });
+                return Some((Some(code), None));
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => {
                 #[expect(clippy::as_conversions, reason = "a signal is its number")]
                 let signal = signal as i32;
-                return Some(ToServer::Ended { code: None, signal: Some(signal) });
+                return Some((None, Some(signal)));
             }
             Ok(WaitStatus::StillAlive) | Err(_) => return None,
             Ok(_) => {}
@@ -159,7 +190,7 @@ fn mount_tmp(bytes: u64) -> Result<(), JailError> {
 }
 
 /// PID 1 needs none once the files are in place.
-fn drop_capabilities() -> Result<(), JailError> {
+pub(super) fn drop_capabilities() -> Result<(), JailError> {
     program::drop_capabilities()?;
     rustix::thread::set_no_new_privs(true).attempt("setting no_new_privs")
 }

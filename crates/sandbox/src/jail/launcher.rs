@@ -48,6 +48,9 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
     let runner = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3)
         .attempt("duplicating the runner's socket")?;
     let root = root::build(start)?;
+    if start.guest.is_none() {
+        root::enter()?;
+    }
     control::send(control, &ToServer::Ready, &[]).attempt("telling the server")?;
     match control::receive::<ToJail>(control).attempt("waiting for the server")? {
         Some((ToJail::Go, _)) => {}
@@ -64,9 +67,16 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
         mapped: mapped.as_fd(),
     };
     let pid = clone_init(&handover)?;
+    if start.guest.is_some() {
+        // Only now: a file system that PID 1 mounts for gVisor can be had while the machine's own
+        // is in sight.
+        root::enter()?;
+    }
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())
         .attempt("opening a descriptor of PID 1")?;
-    write_maps(root.proc.as_fd(), pid, start.ids)?;
+    // `runsc` wants to be user 0; the program's identity is its kernel's affair.
+    let alone = if start.guest.is_some() { super::INIT_ID } else { super::PROGRAM_ID };
+    write_maps(root.proc.as_fd(), pid, start.ids, alone)?;
     control::send(control, &ToServer::Cloned, &[pidfd.as_fd()]).attempt("telling the server")?;
     rustix::io::write(&map, b"1").attempt("releasing PID 1")?;
     drop((map, mapped, runner, root));
@@ -80,7 +90,7 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
 }
 
 /// Descriptors that the server's other children or the operator's shell may have left open.
-fn close_all_but_stdio() {
+pub(super) fn close_all_but_stdio() {
     // SAFETY: this runs before anything in this process owns a descriptor above 2.
     #[expect(unsafe_code, reason = "no crate wraps close_range(2)")]
     unsafe {
@@ -122,13 +132,18 @@ fn clone_init(handover: &Handover<'_>) -> Result<Pid, JailError> {
     })
 }
 
-/// Writes the identities of PID 1's user namespace.
-fn write_maps(proc: BorrowedFd<'_>, pid: Pid, ids: Option<Ids>) -> Result<(), JailError> {
+/// Writes the identities of PID 1's user namespace; `alone` is the one where there is only one.
+fn write_maps(
+    proc: BorrowedFd<'_>,
+    pid: Pid,
+    ids: Option<Ids>,
+    alone: u32,
+) -> Result<(), JailError> {
     let map = match ids {
         Some(ids) => {
             format!("{} {} 1\n{} {} 1\n", super::INIT_ID, ids.init, super::PROGRAM_ID, ids.program)
         }
-        None => format!("{} 0 1\n", super::PROGRAM_ID),
+        None => format!("{alone} 0 1\n"),
     };
     let directory = pid.as_raw_nonzero().get();
     write_proc(

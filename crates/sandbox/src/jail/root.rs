@@ -1,8 +1,10 @@
 //! The root that a jail sees: a small read-only file system with the files that the program
 //! needs and nothing else. No `/proc`, no `/sys`, no device but four.
+//!
+//! For gVisor the program's root is a folder of the jail's, beside what `runsc` needs itself.
 
 use super::launcher::write_proc;
-use super::{Attempt, CODE, EGRESS_SOCKET, JailError, RUNNER, TMP};
+use super::{Attempt, CODE, EGRESS_SOCKET, JailError, RUNNER, TMP, gvisor};
 use crate::control::{Bind, Purpose, Start};
 use crate::runner;
 use rustix::fd::{AsFd, OwnedFd};
@@ -16,7 +18,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 /// Where the root is built, in the launcher's own mount namespace.
-const STAGE: &str = "/tmp";
+pub(super) const STAGE: &str = "/tmp";
 /// The devices that the program may open.
 const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
 /// What libraries expect to find, so that they do not fail on a missing file.
@@ -34,7 +36,7 @@ pub(super) struct Root {
     pub(super) proc: OwnedFd,
 }
 
-/// Builds the root and makes it this process's.
+/// Builds the root.
 pub(super) fn build(start: &Start) -> Result<Root, JailError> {
     let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .attempt("opening /proc")?;
@@ -44,15 +46,22 @@ pub(super) fn build(start: &Start) -> Result<Root, JailError> {
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
 
     // Opened before the stage may hide them.
-    let sources = start.binds.iter().map(open_source).collect::<Result<Vec<_>, _>>()?;
-    let devices = DEVICES.map(|path| {
-        let bind = Bind { source: path.into(), target: path.into(), purpose: Purpose::Read };
-        open_source(&bind).map(|fd| (path, fd))
-    });
+    let open = |bind: &Bind| open_source(&bind.source);
+    let sources = start.binds.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let devices = DEVICES.map(|path| open_source(Path::new(path)).map(|fd| (path, fd)));
+    let runsc = start.guest.as_ref().map(|guest| open_source(&guest.runsc)).transpose()?;
 
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount("tmpfs", STAGE, "tmpfs", flags, Some(c"size=2m,nr_inodes=512,mode=0755"))
+    rustix::mount::mount("tmpfs", STAGE, "tmpfs", flags, Some(c"size=2m,nr_inodes=640,mode=0755"))
         .attempt("mounting the sandbox's root")?;
+    let base = match &runsc {
+        Some(runsc) => {
+            gvisor::furnish(runsc)?;
+            Path::new(STAGE).join(gvisor::ROOT)
+        }
+        None => PathBuf::from(STAGE),
+    };
+    let inside = |path: &Path| base.join(path.strip_prefix("/").unwrap_or(path));
     for directory in [CODE, TMP, RUNNER, "/run", "/dev", "/etc"] {
         make_directory(&inside(Path::new(directory)))?;
     }
@@ -64,11 +73,12 @@ pub(super) fn build(start: &Start) -> Result<Root, JailError> {
         fs::write(place, text).attempt(format!("writing {path}"))?;
     }
     for (bind, source) in start.binds.iter().zip(&sources) {
-        attach(source, &bind.target)?;
+        let place = inside(&bind.target);
+        attach(source, &place)?;
         let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
         // The loader cannot map what is not executable.
         let only_read = bind.purpose == Purpose::Read;
-        restrict(&bind.target, if only_read { flags | MountFlags::NOEXEC } else { flags })?;
+        restrict(&place, if only_read { flags | MountFlags::NOEXEC } else { flags })?;
     }
     let mut trusted = match &start.roots {
         Some(roots) => fs::read_to_string(inside(roots)).attempt("reading the machine's roots")?,
@@ -77,29 +87,40 @@ pub(super) fn build(start: &Start) -> Result<Root, JailError> {
     trusted.push_str(&start.certificate);
     fs::write(inside(Path::new(runner::AUTHORITY)), trusted)
         .attempt("writing the sandbox's authority")?;
+    // gVisor's kernel has devices of its own; the machine's are for `runsc`.
     for device in devices {
         let (path, source) = device?;
-        attach(&source, Path::new(path))?;
-        let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NOEXEC;
-        restrict(Path::new(path), flags)?;
+        let place = Path::new(STAGE).join(path.trim_start_matches('/'));
+        attach(&source, &place)?;
+        restrict(&place, MountFlags::BIND | MountFlags::NOSUID | MountFlags::NOEXEC)?;
+    }
+    if runsc.is_some() {
+        gvisor::describe(start, &base)?;
     }
     let socket = inside(Path::new(EGRESS_SOCKET));
     let egress = UnixListener::bind(&socket).attempt("making the egress socket")?;
     fs::set_permissions(&socket, Permissions::from_mode(0o666))
         .attempt("opening the egress socket")?;
 
+    if runsc.is_some() {
+        gvisor::seal()?;
+    }
     let flags = MountFlags::BIND
         | MountFlags::RDONLY
         | MountFlags::NOSUID
         | MountFlags::NODEV
         | MountFlags::NOEXEC;
     rustix::mount::mount_remount(STAGE, flags, c"").attempt("making the root read-only")?;
+    Ok(Root { egress, proc })
+}
+
+/// Makes the root this process's, and lets go of the machine's.
+pub(super) fn enter() -> Result<(), JailError> {
     rustix::process::chdir(STAGE).attempt("entering the root")?;
     rustix::process::pivot_root(".", ".").attempt("making the root the root")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH)
         .attempt("letting go of the machine's root")?;
-    rustix::process::chdir("/").attempt("entering the root")?;
-    Ok(Root { egress, proc })
+    rustix::process::chdir("/").attempt("entering the root")
 }
 
 /// A mount namespace, and the right to mount: root has it, others get it in a user namespace.
@@ -118,39 +139,32 @@ fn enter_namespace(proc: &OwnedFd, start: &Start) -> Result<(), JailError> {
     write_proc(proc.as_fd(), "self/uid_map", &format!("0 {} 1\n", user.as_raw()))
 }
 
-fn open_source(bind: &Bind) -> Result<OwnedFd, JailError> {
+fn open_source(source: &Path) -> Result<OwnedFd, JailError> {
     let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::OPEN_TREE_CLONE;
-    rustix::mount::open_tree(CWD, &bind.source, flags)
-        .attempt(format!("opening {}", bind.source.display()))
+    rustix::mount::open_tree(CWD, source, flags).attempt(format!("opening {}", source.display()))
 }
 
-/// Shows a file or folder at a place in the root.
-fn attach(source: &OwnedFd, target: &Path) -> Result<(), JailError> {
-    let what = || format!("mounting {}", target.display());
-    let place = inside(target);
+/// Shows a file or folder at a place on the stage.
+pub(super) fn attach(source: &OwnedFd, place: &Path) -> Result<(), JailError> {
+    let what = || format!("mounting {}", place.display());
     let kind = rustix::fs::fstat(source).attempt(what())?.st_mode;
     if rustix::fs::FileType::from_raw_mode(kind).is_dir() {
-        make_directory(&place)?;
+        make_directory(place)?;
     } else {
         if let Some(parent) = place.parent() {
             make_directory(parent)?;
         }
-        fs::write(&place, "").attempt(what())?;
+        fs::write(place, "").attempt(what())?;
     }
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    rustix::mount::move_mount(source, "", CWD, &place, flags).attempt(what())
+    rustix::mount::move_mount(source, "", CWD, place, flags).attempt(what())
 }
 
-fn restrict(target: &Path, flags: MountFlags) -> Result<(), JailError> {
-    rustix::mount::mount_remount(inside(target), flags, c"")
-        .attempt(format!("restricting {}", target.display()))
+pub(super) fn restrict(place: &Path, flags: MountFlags) -> Result<(), JailError> {
+    rustix::mount::mount_remount(place, flags, c"")
+        .attempt(format!("restricting {}", place.display()))
 }
 
-fn make_directory(path: &Path) -> Result<(), JailError> {
+pub(super) fn make_directory(path: &Path) -> Result<(), JailError> {
     fs::create_dir_all(path).attempt(format!("making {}", path.display()))
-}
-
-/// A path of the jail, on the stage.
-fn inside(path: &Path) -> PathBuf {
-    Path::new(STAGE).join(path.strip_prefix("/").unwrap_or(path))
 }

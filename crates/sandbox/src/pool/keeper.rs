@@ -1,7 +1,6 @@
 //! The pool's housekeeping: spare sandboxes, and the end of idle ones.
 
-use super::{Inner, Station};
-use crate::program::Runtime;
+use super::{Inner, Kind, Station};
 use crate::sandbox::{Sandbox, StartError};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
@@ -43,41 +42,55 @@ impl Inner {
     }
 
     async fn keep_spares(self: &Arc<Self>) -> Result<(), StartError> {
-        for (runtime, station) in &self.stations {
-            while station.active.load(Ordering::Relaxed) && !self.closed.load(Ordering::Relaxed) {
-                let wanted = {
-                    let lanes = self.lanes();
-                    lanes.count(*runtime).spare < self.config.spare && lanes.room_for_spare()
-                };
-                if !wanted {
-                    self.keep_parked(*runtime, station).await?;
-                    break;
+        for (kind, station) in &self.stations {
+            match self.keep_spares_of(*kind, station).await {
+                // Whoever needs one is told; there is nothing to try again before that.
+                Err(error) if self.is_lasting(kind.tier, &error) => {
+                    station.active.store(false, Ordering::Relaxed);
                 }
-                let spare = Box::new(self.start_spare(*runtime).await?);
-                let surplus = {
-                    // Looked at under the lock under which a shutdown takes everything out: what
-                    // is put in afterwards would never be ended.
-                    let mut lanes = self.lanes();
-                    if self.closed.load(Ordering::Relaxed) {
-                        Some(spare)
-                    } else {
-                        lanes.add_spare(*runtime, spare)
-                    }
-                };
-                drop(surplus);
+                other => other?,
             }
         }
         Ok(())
     }
 
-    async fn start_spare(self: &Arc<Self>, runtime: Runtime) -> Result<Sandbox, StartError> {
+    async fn keep_spares_of(
+        self: &Arc<Self>,
+        kind: Kind,
+        station: &Station,
+    ) -> Result<(), StartError> {
+        while station.active.load(Ordering::Relaxed) && !self.closed.load(Ordering::Relaxed) {
+            let wanted = {
+                let lanes = self.lanes();
+                lanes.count(kind).spare < self.config.spare && lanes.room_for_spare()
+            };
+            if !wanted {
+                return self.keep_parked(kind, station).await;
+            }
+            let spare = Box::new(self.start_spare(kind).await?);
+            let surplus = {
+                // Looked at under the lock under which a shutdown takes everything out: what
+                // is put in afterwards would never be ended.
+                let mut lanes = self.lanes();
+                if self.closed.load(Ordering::Relaxed) {
+                    Some(spare)
+                } else {
+                    lanes.add_spare(kind, spare)
+                }
+            };
+            drop(surplus);
+        }
+        Ok(())
+    }
+
+    async fn start_spare(self: &Arc<Self>, kind: Kind) -> Result<Sandbox, StartError> {
         let limits = &self.config.spare_limits;
-        let parked = match self.take_parked(runtime) {
+        let parked = match self.take_parked(kind) {
             Some(parked) => parked,
-            None => self.factory.park(runtime, limits).await?,
+            None => self.factory.park(kind.tier, kind.runtime, limits).await?,
         };
         let mut sandbox = parked.go(None, Arc::clone(&self.egress)).await?;
-        self.count(runtime, |station| &station.started);
+        self.count(kind, |station| &station.started);
         sandbox.ready().await?;
         Ok(sandbox)
     }
@@ -86,14 +99,14 @@ impl Inner {
     /// cgroups and mounts take.
     async fn keep_parked(
         self: &Arc<Self>,
-        runtime: Runtime,
+        kind: Kind,
         station: &Station,
     ) -> Result<(), StartError> {
         let absent = || station.parked.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if !absent() {
             return Ok(());
         }
-        let parked = self.factory.park(runtime, &self.config.spare_limits).await?;
+        let parked = self.factory.park(kind.tier, kind.runtime, &self.config.spare_limits).await?;
         let mut place = station.parked.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.closed.load(Ordering::Relaxed) {
             *place = Some(parked);

@@ -1,6 +1,6 @@
 //! Python: its program, its standard library, and the libraries that this one loads.
 
-use super::{Equipment, RuntimeError, advice};
+use super::{Equipment, RuntimeError};
 use crate::control::Purpose;
 use crate::program::Runtime;
 use serde::Deserialize;
@@ -55,12 +55,7 @@ pub(super) async fn ask(path: &Path) -> Result<Found, RuntimeError> {
         .stdin(std::process::Stdio::null())
         .output()
         .await
-        .map_err(|source| RuntimeError::Read {
-            runtime: Runtime::Python,
-            path: path.to_owned(),
-            advice: advice(Runtime::Python),
-            source,
-        })?;
+        .map_err(super::unreadable(Runtime::Python, path))?;
     if !output.status.success() {
         return Err(unsuitable(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
@@ -81,23 +76,15 @@ pub(super) async fn ask(path: &Path) -> Result<Found, RuntimeError> {
 /// them as it always does.
 pub(super) async fn equipment(path: &Path) -> Result<Equipment, RuntimeError> {
     let found = ask(path).await?;
-    let unreadable = |source| RuntimeError::Read {
-        runtime: Runtime::Python,
-        path: found.native.clone(),
-        advice: advice(Runtime::Python),
-        source,
-    };
-    let program = std::fs::canonicalize(&found.program).map_err(unreadable)?;
-    let mut equipment = Equipment {
-        program: program.clone(),
-        binds: Vec::new(),
-        library_path: Vec::new(),
-        roots: None,
-    };
+    let unreadable = super::unreadable(Runtime::Python, &found.native);
+    let program = std::fs::canonicalize(&found.program).map_err(&unreadable)?;
+    let mut equipment = Equipment::of(program.clone());
     equipment.bind(&found.library, &found.library, Purpose::Read);
     equipment.bind(&found.native, &found.native, Purpose::Map);
-    let modules = native_modules(&found.native).map_err(unreadable)?;
-    equipment.add(Runtime::Python, &program, &program, &modules).await?;
+    let modules = native_modules(&found.native).map_err(&unreadable)?;
+    equipment
+        .add(&super::unreadable(Runtime::Python, &program), &program, &program, &modules)
+        .await?;
     if let Some(roots) = ROOTS.iter().find(|path| Path::new(path).exists()) {
         equipment.bind(Path::new(roots), Path::new(ROOTS_INSIDE), Purpose::Read);
         equipment.roots = Some(ROOTS_INSIDE);

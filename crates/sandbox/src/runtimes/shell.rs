@@ -23,13 +23,14 @@ const OFFERED: [&str; 47] = [
 /// What bash needs in a sandbox: all that Python does, because the runner is Python's, and itself.
 pub(super) async fn equipment(paths: &RuntimePaths) -> Result<Equipment, RuntimeError> {
     let mut equipment = python::equipment(&paths.python).await?;
-    equipment.add(Runtime::Bash, &paths.bash, Path::new(BASH), &[]).await?;
+    let unreadable = |path: &Path| super::unreadable(Runtime::Bash, path);
+    equipment.add(&unreadable(&paths.bash), &paths.bash, Path::new(BASH), &[]).await?;
     for tool in OFFERED {
         let path = Path::new(TOOLS).join(tool);
         if !path.exists() {
             continue;
         }
-        match equipment.add(Runtime::Bash, &path, &path, &[]).await {
+        match equipment.add(&unreadable(&path), &path, &path, &[]).await {
             // A script of the machine, which needs what is not here.
             Ok(()) | Err(RuntimeError::NotElf(_)) => {}
             Err(error) => return Err(error),

@@ -162,6 +162,12 @@ pub(super) fn leaves_clean(code: FailureCode) -> bool {
     )
 }
 
+/// Whether bash has printed that it may not start a process.
+pub(super) fn bash_was_refused(printed: &str) -> bool {
+    let refusals = ["fork: retry: Resource temporarily", "fork: Resource temporarily"];
+    refusals.iter().any(|words| printed.contains(words))
+}
+
 /// Why a program ended during a step.
 pub(super) fn crash(evidence: &Evidence, limits: &Limits, runtime: Runtime) -> StepFailure {
     // V8 says so before it aborts.

@@ -5,7 +5,7 @@
 
 use causeway_sandbox::{
     Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
-    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall,
+    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall, Tier,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -45,6 +45,8 @@ fn program(code: &str) -> Arc<Program> {
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
+        tier: std::env::var_os("CAUSEWAY_TEST_TIER")
+            .map_or(Tier::Jail, |word| word.to_str().unwrap().parse().unwrap()),
     })
 }
 

@@ -256,7 +256,8 @@ fn files() -> Value {
             .find(|path| std::path::Path::new(path).exists())
             .unwrap_or("/no-libc");
     json!({
-        "root": list("/"), "dev": list("/dev"), "etc": list("/etc"), "run": list("/run"), "tmp_up": list("/tmp/../.."),
+        "root": list("/"), "dev": list("/dev"), "etc": list("/etc"), "run": list("/run"),
+        "empty": { "proc": list("/proc"), "sys": list("/sys") }, "tmp_up": list("/tmp/../.."),
         "read": {
             "/etc/shadow": open("/etc/shadow", false), "/proc/1/environ": open("/proc/1/environ", false),
             "/proc/self/maps": open("/proc/self/maps", false), "/sys/kernel": open("/sys/kernel", false),

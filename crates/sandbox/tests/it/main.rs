@@ -22,3 +22,4 @@ mod python;
 mod python_egress;
 mod python_hostile;
 mod support;
+mod tiers;

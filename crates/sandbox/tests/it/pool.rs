@@ -127,7 +127,7 @@ async fn a_busy_version_does_not_keep_another_waiting() {
 #[tokio::test]
 async fn a_spare_sandbox_is_there_before_it_is_needed() {
     let pool = pool_of(|config| config.spare = 1).await;
-    pool.prewarm(Runtime::Node);
+    pool.prewarm(Runtime::Node, tier());
     until(&pool, "one spare", |stats| stats.spare == 1).await;
     let started = pool.stats().started;
     let program = Arc::new(program(&[("step.mjs", COUNT)]));
@@ -140,7 +140,7 @@ async fn a_spare_sandbox_is_there_before_it_is_needed() {
 #[tokio::test]
 async fn a_program_of_another_shape_does_not_get_a_spare_sandbox() {
     let pool = pool_of(|config| config.spare = 1).await;
-    pool.prewarm(Runtime::Node);
+    pool.prewarm(Runtime::Node, tier());
     until(&pool, "one spare", |stats| stats.spare == 1).await;
     let code = "import v8 from 'node:v8'; export default () => v8.getHeapStatistics().heap_size_limit >> 20";
     let report =
@@ -211,7 +211,7 @@ async fn what_cannot_be_started_is_said() {
     )
     .await;
     assert_eq!(script.err().unwrap().to_string(), "/etc/passwd is not a 64-bit ELF program");
-    let program = Arc::new(program(&[("step.mjs", COUNT)]));
+    let program = Arc::new(Program { tier: Tier::Jail, ..program(&[("step.mjs", COUNT)]) });
     let no_launcher =
         pool_of(|config| config.launcher = vec!["/nonexistent/launcher".into()]).await;
     assert!(matches!(

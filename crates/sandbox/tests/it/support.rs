@@ -73,6 +73,7 @@ pub(crate) fn program(files: &[(&str, &str)]) -> Program {
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,
+        tier: tier(),
     }
 }
 
@@ -164,7 +165,27 @@ pub(crate) async fn answers(pool: &Pool) {
     assert_eq!(value(&run(pool, "export default () => 42").await), 42);
 }
 
+/// The kind of sandbox that is tested: the module `tiers` runs tests again for another one.
+pub(crate) fn tier() -> Tier {
+    let named = std::env::var_os(TIER);
+    named.map_or(Tier::Jail, |word| word.to_str().unwrap().parse().unwrap())
+}
+
+/// The environment variable that names it.
+pub(crate) const TIER: &str = "CAUSEWAY_TEST_TIER";
+
 /// Whether sandboxes have identities and cgroups of their own in this run.
 pub(crate) fn privileged() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// What is in `/dev`. gVisor's are its own kernel's; none is the machine's.
+pub(crate) fn devices() -> serde_json::Value {
+    if tier() == Tier::Jail {
+        return serde_json::json!(["null", "random", "urandom", "zero"]);
+    }
+    serde_json::json!([
+        "fd", "full", "fuse", "net", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
+        "stdout", "tty", "urandom", "zero"
+    ])
 }

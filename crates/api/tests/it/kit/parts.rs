@@ -135,7 +135,11 @@ impl Ground {
             clock: self.clock.clone(),
             random: self.random.clone(),
         };
-        let config = FlowConfig { concurrency: setup.concurrency, queue_limit: setup.queue_limit };
+        let config = FlowConfig {
+            concurrency: setup.concurrency,
+            queue_limit: setup.queue_limit,
+            ..FlowConfig::default()
+        };
         Flow::start(parts, config).await.unwrap()
     }
 

@@ -179,11 +179,15 @@ async fn flow(
         clock: Arc::clone(&ground.clock),
         random: Arc::clone(&ground.random),
     };
-    let config = FlowConfig { concurrency: config.concurrency, ..FlowConfig::default() };
+    let config = FlowConfig {
+        concurrency: config.concurrency,
+        minimum_tier: config.minimum_tier,
+        ..FlowConfig::default()
+    };
     Flow::start(parts, config).await.context("starting the workers")
 }
 
-fn pool_config(config: &Config) -> anyhow::Result<PoolConfig> {
+pub(crate) fn pool_config(config: &Config) -> anyhow::Result<PoolConfig> {
     Ok(PoolConfig {
         launcher: vec!["/proc/self/exe".into(), JAIL.into()],
         runtimes: config.runtimes()?,
