@@ -30,6 +30,7 @@ mod gvisor {
         contract,
         egress,
         escape,
+        libraries,
         lifecycle,
         limits,
         pool,
