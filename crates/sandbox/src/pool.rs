@@ -5,7 +5,7 @@ use crate::cgroup::Cgroups;
 use crate::egress::{Egress, EgressRules};
 use crate::host::Identities;
 use crate::program::{Limits, Program, ProgramKey, Runtime};
-use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes};
+use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes, Tool, Toolbox};
 use crate::sandbox::{Factory, Parked, Sandbox, Shape, StartError};
 use crate::session::Session;
 use causeway_types::{Clock, VersionId};
@@ -202,6 +202,11 @@ impl Pool {
         self.0.factory.runtimes.equipment(runtime).await.map(drop)
     }
 
+    /// What a tool of this machine needs in a sandbox.
+    pub async fn tool(&self, tool: Tool) -> Result<Toolbox, RuntimeError> {
+        self.0.factory.runtimes.tool(tool).await
+    }
+
     /// A sandbox for the program: a warm one of this version that may reach the same, else a new
     /// one. Waits, in fair turns with other versions, while there is no room.
     pub async fn checkout(&self, program: &Arc<Program>) -> Result<Session, CheckoutError> {
@@ -359,16 +364,21 @@ impl Inner {
         let archive = self.archive(program)?;
         let (runtime, limits) = (program.runtime, &program.limits);
         let shape = Shape::new(runtime, limits);
+        let plain = program.binds.is_empty();
         let sandbox = match spare {
-            Some(mut spare) if spare.fits(shape) => {
+            Some(mut spare) if plain && spare.fits(shape) => {
                 self.keeper.notify_one();
                 spare.load(&archive).await?;
                 spare
             }
-            _ => {
-                let parked = match self.take_parked(runtime) {
+            other => {
+                if let Some(spare) = other {
+                    // It serves another program, if there is room for it.
+                    drop(self.lanes().add_spare(runtime, spare));
+                }
+                let parked = match if plain { self.take_parked(runtime) } else { None } {
                     Some(parked) if parked.fits(shape) => parked,
-                    _ => self.factory.park(runtime, limits).await?,
+                    _ => self.factory.park(runtime, limits, &program.binds).await?,
                 };
                 let sandbox = parked.go(Some(&archive), Arc::clone(&self.egress)).await?;
                 self.count(runtime, |station| &station.started);

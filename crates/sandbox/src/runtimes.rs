@@ -6,12 +6,16 @@
 mod elf;
 mod python;
 mod shell;
+mod tools;
 
 use crate::control::{Bind, Purpose};
 use crate::program::Runtime;
 use crate::runner;
 use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
+
+pub use python::roots as machine_roots;
+pub use tools::{Tool, Toolbox, describe as describe_tool};
 
 /// Where the programs of the runtimes are.
 #[derive(Debug, Clone)]
@@ -22,12 +26,19 @@ pub struct RuntimePaths {
     pub python: PathBuf,
     /// bash.
     pub bash: PathBuf,
+    /// npm, which chooses packages for Node where a workflow has no lock. Nothing else needs it.
+    pub npm: PathBuf,
 }
 
 impl RuntimePaths {
-    /// This Node, and Python and bash where Debian installs them.
+    /// This Node, and Python, bash and npm where Debian installs them.
     pub fn with_node(node: PathBuf) -> Self {
-        Self { node, python: "/usr/bin/python3".into(), bash: "/bin/bash".into() }
+        Self {
+            node,
+            python: "/usr/bin/python3".into(),
+            bash: "/bin/bash".into(),
+            npm: "/usr/bin/npm".into(),
+        }
     }
 }
 
@@ -59,6 +70,14 @@ pub enum RuntimeError {
         loader: PathBuf,
         /// What the loader said.
         detail: String,
+    },
+    /// There is no such tool.
+    #[error("looking for {tool}, {advice}")]
+    NoTool {
+        /// Its name.
+        tool: &'static str,
+        /// What to do.
+        advice: &'static str,
     },
     /// It does not say what it is, or is too old.
     #[error("asking {path} what it is: {detail}")]

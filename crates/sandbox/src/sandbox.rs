@@ -4,7 +4,7 @@ use crate::account::Account;
 use crate::archive::Archive;
 use crate::broker::Authority;
 use crate::cgroup::{Bounds, Cgroups, Group};
-use crate::control::{self, Start, ToJail, ToServer};
+use crate::control::{self, Bind, Start, ToJail, ToServer};
 use crate::egress::{Egress, Way};
 use crate::host::Identities;
 use crate::program::{Limits, Runtime};
@@ -143,18 +143,21 @@ impl Factory {
         &self,
         runtime: Runtime,
         limits: &Limits,
+        more: &[Bind],
     ) -> Result<Parked, StartError> {
-        within(self.park_unbounded(runtime, limits)).await
+        within(self.park_unbounded(runtime, limits, more)).await
     }
 
     async fn park_unbounded(
         &self,
         runtime: Runtime,
         limits: &Limits,
+        more: &[Bind],
     ) -> Result<Parked, StartError> {
         let prepare = |attempt| move |source| StartError::Prepare { attempt, source };
         let authority = Authority::generate().map_err(StartError::Authority)?;
-        let start = self.start(runtime, limits, authority.certificate()).await?;
+        let mut start = self.start(runtime, limits, authority.certificate()).await?;
+        start.binds.extend_from_slice(more);
         let (control, control_inside) =
             pair(SocketType::SEQPACKET).map_err(prepare("making a socket"))?;
         let (runner, runner_inside) =

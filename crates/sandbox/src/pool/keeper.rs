@@ -74,7 +74,7 @@ impl Inner {
         let limits = &self.config.spare_limits;
         let parked = match self.take_parked(runtime) {
             Some(parked) => parked,
-            None => self.factory.park(runtime, limits).await?,
+            None => self.factory.park(runtime, limits, &[]).await?,
         };
         let mut sandbox = parked.go(None, Arc::clone(&self.egress)).await?;
         self.count(runtime, |station| &station.started);
@@ -93,7 +93,7 @@ impl Inner {
         if !absent() {
             return Ok(());
         }
-        let parked = self.factory.park(runtime, &self.config.spare_limits).await?;
+        let parked = self.factory.park(runtime, &self.config.spare_limits, &[]).await?;
         let mut place = station.parked.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.closed.load(Ordering::Relaxed) {
             *place = Some(parked);
