@@ -1,8 +1,10 @@
 //! Configuration: flags and `CAUSEWAY_*` variables before `causeway.toml` before defaults.
 
 mod edge;
+mod packages;
 
 pub(crate) use edge::EdgeConfig;
+pub(crate) use packages::PackageSources;
 
 use crate::cli::ServerArgs;
 use anyhow::{Context, bail};
@@ -11,6 +13,7 @@ use causeway_sandbox::RuntimePaths;
 use causeway_store::StoreOptions;
 use causeway_vault::RootKeySpec;
 use edge::{EdgeFile, MailTable, RateLimitTable, SecurityTable, Top};
+use packages::PackagesTable;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,7 @@ struct File {
     node: Option<PathBuf>,
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
+    npm: Option<PathBuf>,
     concurrency: Option<usize>,
     spare_sandboxes: Option<usize>,
     listen_api: Option<String>,
@@ -50,6 +54,8 @@ struct File {
     security: SecurityTable,
     #[serde(default)]
     mail: MailTable,
+    #[serde(default)]
+    packages: PackagesTable,
 }
 
 /// `[net]` of `causeway.toml`.
@@ -72,6 +78,8 @@ pub(crate) struct Config {
     node: Option<PathBuf>,
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
+    npm: Option<PathBuf>,
+    pub(crate) packages: PackageSources,
     pub(crate) net_allow: Vec<AllowedRange>,
     pub(crate) net_extra_roots: Option<PathBuf>,
     pub(crate) concurrency: usize,
@@ -138,6 +146,8 @@ impl Config {
             node: args.node.or(file.node),
             python: args.python.or(file.python),
             bash: args.bash.or(file.bash),
+            npm: args.packages.npm.clone().or(file.npm),
+            packages: PackageSources::read(args.packages, file.packages)?,
             net_allow: allow
                 .iter()
                 .map(|range| range.parse::<AllowedRange>())
@@ -153,7 +163,7 @@ impl Config {
 
 impl Config {
     /// The programs that run steps: those configured; else Node as found beside this program, and
-    /// Python and bash where Debian installs them.
+    /// Python, bash and npm where Debian installs them.
     pub(crate) fn runtimes(&self) -> anyhow::Result<RuntimePaths> {
         let node = match &self.node {
             Some(node) => node.clone(),
@@ -163,6 +173,7 @@ impl Config {
         Ok(RuntimePaths {
             python: self.python.clone().unwrap_or(found.python),
             bash: self.bash.clone().unwrap_or(found.bash),
+            npm: self.npm.clone().unwrap_or(found.npm),
             node: found.node,
         })
     }

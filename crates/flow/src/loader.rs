@@ -40,17 +40,21 @@ impl Inner {
         let egress = EgressRules::parse(&manifest.egress).map_err(|error| {
             crate::ManifestError::Rule { at: "egress".to_owned(), rule: error.to_string() }
         })?;
-        let program = |runtime| {
+        let program = |runtime, binds| {
             Arc::new(Program {
                 key: ProgramKey { workspace: tenant.workspace, version: id },
                 files: Arc::clone(&files),
+                binds,
                 egress: egress.clone(),
                 limits: manifest.sandbox_limits(),
                 runtime,
             })
         };
-        let programs =
-            manifest.runtimes().into_iter().map(|runtime| (runtime, program(runtime))).collect();
+        let mut programs = BTreeMap::new();
+        for runtime in manifest.runtimes() {
+            let binds = self.binds(&bundle.dependencies, runtime).await?;
+            programs.insert(runtime, program(runtime, binds));
+        }
         let loaded = Arc::new(Loaded { manifest, programs });
         self.versions.insert(id, Arc::clone(&loaded)).await;
         Ok(loaded)

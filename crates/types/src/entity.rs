@@ -36,7 +36,7 @@ pub use member::{
     AccessRequest, AccessState, Group, HeldRole, IdentityProvider, Invitation, Member,
     MemberOrigin, MemberState, ProviderKind, Role, RoleGrant, User,
 };
-pub use package::{Ecosystem, PackageFilter, PackageUse, VersionPackage};
+pub use package::{ActiveLayer, Ecosystem, PackageFilter, PackageUse, VersionPackage};
 pub use session::{ClaimLink, Session, SignInFlow, SignInPurpose, VulnerabilityReport};
 pub use usage::{RateBudget, UsageCount, UsageKind};
 pub use webhook::{

@@ -1,7 +1,9 @@
 //! The packages of versions.
 
 use crate::column::words;
-use crate::{EnvironmentId, VersionId, WorkflowId, WorkspaceId};
+use crate::{
+    EnvironmentId, ProjectId, Tenant, VersionId, VersionPackageId, WorkflowId, WorkspaceId,
+};
 
 words! {
     /// Where a package comes from.
@@ -16,6 +18,8 @@ words! {
 /// A package that a version's code can import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionPackage {
+    /// Its id.
+    pub id: VersionPackageId,
     /// The version.
     pub version_id: VersionId,
     /// The workspace.
@@ -39,6 +43,8 @@ pub struct VersionPackage {
 /// A package and the version of a workflow that has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageUse {
+    /// Its id: of this package in this version.
+    pub id: VersionPackageId,
     /// The workflow.
     pub workflow_id: WorkflowId,
     /// Its name.
@@ -68,4 +74,30 @@ pub struct PackageFilter {
     pub name: Option<String>,
     /// Its version.
     pub version: Option<String>,
+}
+
+/// A layer that an active version needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveLayer {
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// The version.
+    pub version_id: VersionId,
+    /// Its digest.
+    pub layer: String,
+}
+
+impl ActiveLayer {
+    /// Whose it is.
+    pub fn tenant(&self) -> Tenant {
+        Tenant {
+            workspace: self.workspace_id,
+            project: self.project_id,
+            environment: self.environment_id,
+        }
+    }
 }
