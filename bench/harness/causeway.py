@@ -55,6 +55,16 @@ class Causeway:
         command = [CAUSEWAY, "serve", *self.place(), "--listen", f"127.0.0.1:{self.port}", *more]
         return Server("causeway", command, self.folder / "causeway.log", self.env)
 
+    def connect(self, app, fields):
+        """Connects an account by its key; the connection is named like the app."""
+        body = {"customer": "acme", "app": app, "name": app, "scheme": "api_key", "fields": fields}
+        status, answer = http(
+            f"{self.url}/api/v1/connections", json.dumps(body).encode(),
+            {"content-type": "application/json",
+             "authorization": f"Bearer {self.env['CAUSEWAY_API_KEY']}"})
+        if status not in (200, 201):
+            raise BenchError(f"making the connection answers {status}: {answer[:300]!r}")
+
     def deploy(self, folder):
         """Deploys a workflow's folder; returns its trigger's URL."""
         output = run([CAUSEWAY, "deploy", folder, "--json"], env=self.env)

@@ -5,7 +5,6 @@ The app is nginx, too, and answers only calls that carry the key. Causeway opens
 for each call, checks the key of the caller and the target, and counts; nginx adds a line of text.
 """
 
-import json
 import os
 import re
 import socket
@@ -15,7 +14,7 @@ import time
 from . import load
 from .causeway import Causeway
 from .paths import BENCH
-from .processes import BenchError, Server, free_port, http, rss_mib, run
+from .processes import Server, free_port, rss_mib, run
 from .report import Row
 from .stats import median
 
@@ -73,13 +72,7 @@ class World:
         self.server.await_http(f"{self.causeway.url}/healthz")
         key = self.causeway.env["CAUSEWAY_API_KEY"]
         self.header = f"authorization: Bearer {key}"
-        body = {"customer": "acme", "app": "bench", "name": "bench", "scheme": "api_key",
-                "fields": {"api_key": "bench-key"}}
-        status, answer = http(
-            f"{self.causeway.url}/api/v1/connections", json.dumps(body).encode(),
-            {"content-type": "application/json", "authorization": f"Bearer {key}"})
-        if status not in (200, 201):
-            raise BenchError(f"making the connection answers {status}: {answer[:300]!r}")
+        self.causeway.connect("bench", {"api_key": "bench-key"})
         self.ours = f"{self.causeway.url}/api/v1/proxy/bench"
         self.limit = f"http://127.0.0.1:{ports['proxy']}"
         self.sink = f"causeway-proxy-url: http://127.0.0.1:{sink.port}/"

@@ -154,7 +154,7 @@ struct Step {
 impl Step {
     async fn new(database: TestDatabase, send: &str, base: &str) -> Self {
         let app = App::start().await;
-        let world = World::new(database, &app.row(send, base), ("client", "secret")).await;
+        let world = World::bare(database, &app.row(send, base)).await;
         Self::linked(app, world, Scheme::ApiKey, ("key", KEY)).await
     }
 
@@ -345,7 +345,7 @@ async fn policies_count_here_too(database: TestDatabase) {
 
 async fn a_token_that_is_refused_is_renewed_once(database: TestDatabase) {
     let app = App::start().await;
-    let world = World::new(database, &app.row(BEARER, ""), ("client", "secret")).await;
+    let world = World::bare(database, &app.row(BEARER, "")).await;
     let step = Step::linked(app, world, Scheme::TokenExchange, ("pass", "a password")).await;
     step.send(step.bearer("/guarded"), "").await.unwrap();
     *step.app.token.lock().unwrap() = 1;

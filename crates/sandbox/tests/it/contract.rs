@@ -361,7 +361,7 @@ async fn what_libraries_expect_of_the_machine_is_there() {
         value(&report),
         json!({
             "user": "sandbox", "home": "/tmp", "tmp": "/tmp", "host": "sandbox", "rss": true, "fast": true, "cpus": true,
-            "exec": "/bin/node", "own": true, "env": ["HOME", "LANG", "PATH", "TMPDIR", "TZ", "USER"], "argv": 2, "intl": "1.1.1970",
+            "exec": "/bin/node", "own": true, "env": ["HOME", "LANG", "NODE_EXTRA_CA_CERTS", "PATH", "TMPDIR", "TZ", "USER"], "argv": 2, "intl": "1.1.1970",
         })
     );
 }

@@ -422,7 +422,10 @@ def handler(pd):
             "sqlite": 42, "sha": "e3b0c442", "zone": "2026-07-01T00:00:00+02:00", "roots": true,
             "decimal": "0.333", "packed": true, "ctypes": 8, "uuid": 36, "cwd": "/code",
             "home": "/tmp", "path": ["/code", "/code/python_modules"],
-            "env": ["HOME", "LANG", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER"],
+            "env": [
+                "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "HOME", "LANG", "PATH", "REQUESTS_CA_BUNDLE",
+                "SSL_CERT_FILE", "TMPDIR", "TZ", "USER",
+            ],
         })
     );
 }
