@@ -56,6 +56,10 @@ pub(crate) async fn run(command: WorkflowsCommand, output: Output) -> anyhow::Re
                     break;
                 }
             }
+            found.sort_by_key(|one| {
+                ["workflow", "ecosystem", "name", "version"]
+                    .map(|field| text(one, field).to_owned())
+            });
             output.result(&found, |found| {
                 let line = |one: &Value| {
                     let of = |field| text(one, field).to_owned();

@@ -7,7 +7,7 @@ use causeway_identity::action;
 use causeway_packages::PackagesError;
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
-use causeway_types::entity::{Ecosystem, PackageFilter};
+use causeway_types::entity::{Ecosystem, PackageFilter, PackageUse};
 use causeway_types::{Code, Coded, VersionPackageId};
 use serde_json::{Value, json};
 
@@ -108,10 +108,10 @@ async fn versions_keep_their_packages_and_say_which(database: TestDatabase) {
     let uses = async |filter: PackageFilter| {
         let lowest = VersionPackageId::lowest();
         let found = world.flow.packages(&permit_read, &filter, lowest, 10).await.unwrap();
-        found
-            .into_iter()
-            .map(|one| (one.workflow, one.number, one.name, one.version))
-            .collect::<Vec<_>>()
+        let row = |one: PackageUse| (one.workflow, one.number, one.name, one.version);
+        let mut rows: Vec<_> = found.into_iter().map(row).collect();
+        rows.sort();
+        rows
     };
     let npm = PackageFilter { name: Some("@acme/greet".into()), ..PackageFilter::default() };
     let hello = |name: &str| ("hello".to_owned(), 2, name.to_owned(), "1.1.0".to_owned());
