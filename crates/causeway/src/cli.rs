@@ -350,12 +350,9 @@ pub(crate) enum WorkflowsCommand {
         client: ClientArgs,
         /// Those of this workflow alone: its name or id.
         workflow: Option<String>,
-        /// Those of this name alone, to see which workflows have it.
-        #[arg(long)]
-        name: Option<String>,
-        /// Those of this version alone.
-        #[arg(long)]
-        version: Option<String>,
+        /// This package alone, to see which workflows have it.
+        #[arg(long, value_name = "NAME[@VERSION]")]
+        package: Option<String>,
     },
 }
 

@@ -9,9 +9,9 @@ mod zip;
 
 use crate::Package;
 use serde::Deserialize;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The most files that a layer may have.
@@ -59,6 +59,17 @@ impl<'a> Tree<'a> {
         Self { root, files: 0, bytes: 0 }
     }
 
+    /// Makes a folder and those above it.
+    fn folder(&self, path: &Path) -> io::Result<()> {
+        if path == self.root || path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.folder(parent)?;
+        }
+        make_folder(path)
+    }
+
     /// Writes a file; one of the same path is replaced.
     pub(crate) fn file(&mut self, path: &str, from: &mut impl Read) -> Result<(), UnpackError> {
         if !is_plain(path) {
@@ -80,18 +91,16 @@ impl<'a> Tree<'a> {
             _ => UnpackError::Folder(error),
         };
         if let Some(parent) = place.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(conflict)?;
+            self.folder(parent).map_err(conflict)?;
         }
         match fs::remove_file(&place) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(conflict(error)),
             _ => {}
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o444)
-            .open(&place)
-            .map_err(conflict)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(&place).map_err(conflict)?;
+        // Sandboxes read it as other users, whatever the server's umask is.
+        file.set_permissions(Permissions::from_mode(0o444)).map_err(UnpackError::Folder)?;
         let mut buffer = vec![0; 64 << 10];
         loop {
             let count = from.read(&mut buffer).map_err(UnpackError::Broken)?;
@@ -108,6 +117,12 @@ impl<'a> Tree<'a> {
             file.write_all(buffer.get(..count).unwrap_or_default()).map_err(UnpackError::Folder)?;
         }
     }
+}
+
+/// Makes a folder that sandboxes can look into.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
 /// What a package says of itself.
@@ -170,7 +185,7 @@ pub(crate) fn wheel(
     zip::unpack(archive, tree, |path| {
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
         says_so |= rest == "METADATA" && named(first);
-        if !first.ends_with(".data") {
+        if first.strip_suffix(".data").is_none() {
             return Some(path.to_owned());
         }
         // Of what an installer would spread over the machine, only modules have a place here.

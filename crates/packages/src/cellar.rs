@@ -13,7 +13,6 @@ use data_encoding::BASE64;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -33,7 +32,7 @@ impl Cellar {
                 _ => {}
             }
             for folder in [new, cellar.folder.join("archives"), cellar.folder.join("layers")] {
-                fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+                fs::create_dir_all(folder)?;
             }
             Ok(())
         };
@@ -89,9 +88,7 @@ impl Cellar {
     }
 
     fn unpack_into(&self, layer: &Layer, unfinished: &Path) -> Result<PathBuf, PackagesError> {
-        fs::DirBuilder::new()
-            .mode(0o755)
-            .create(unfinished)
+        archive::make_folder(unfinished)
             .map_err(PackagesError::folder("making a layer's folder"))?;
         let mut tree = Tree::new(unfinished);
         for package in &layer.packages {
@@ -180,6 +177,8 @@ impl Cellar {
         let archive = |name: &str| archives.contains(name.trim_end_matches(".published"));
         sweep("layers", &|name| layers.contains(name))
             .and_then(|()| sweep("archives", &archive))
+            // Of deploys that somebody broke off.
+            .and_then(|()| sweep("new", &|_| false))
             .map_err(PackagesError::folder("deleting what no version uses"))?;
         Ok(gone)
     }

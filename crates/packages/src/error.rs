@@ -160,12 +160,11 @@ impl Coded for PackagesError {
                 Code::InvalidLock
             }
             Self::Unresolved { .. } | Self::Run { .. } => Code::PackagesUnresolved,
-            Self::Foreign { .. } => Code::ForeignRegistry,
             Self::Integrity { .. } => Code::IntegrityMismatch,
             Self::Young { .. } => Code::ReleaseTooYoung,
             Self::Unsafe { .. } => Code::UnsafePackage,
             Self::Script { .. } | Self::Stray { run: "a shell", .. } => Code::InstallScriptFailed,
-            Self::Stray { .. } => Code::ForeignRegistry,
+            Self::Stray { .. } | Self::Foreign { .. } => Code::ForeignRegistry,
             Self::Unreachable { .. } | Self::Answer { .. } => Code::RegistryUnavailable,
             Self::NoTool { .. } => Code::InstallerUnavailable,
             Self::NoSandbox(CheckoutError::Closed) | Self::Stopped => Code::ShuttingDown,

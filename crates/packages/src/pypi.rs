@@ -140,7 +140,9 @@ impl Inner {
             .ok()
             .and_then(|url| url.path_segments()?.next_back().map(str::to_owned))
             .map(|name| name.replace("%2B", "+").replace("%2b", "+"))
-            .filter(|name| name.ends_with(".whl") && name.len() <= 255 && !name.contains('%'))
+            .filter(|name| {
+                name.strip_suffix(".whl").is_some() && name.len() <= 255 && !name.contains('%')
+            })
             .ok_or_else(|| {
                 refuse(format!("`{}` comes as something else than a wheel", file.name))
             })?;

@@ -170,7 +170,7 @@ impl Registry {
         }
         let url = self.npm.join(&format!("./{}", name.replace('/', "%2f")));
         let bytes = self.describe(Ecosystem::Npm, name, url, "application/json").await?;
-        let description: Description = self.read(Ecosystem::Npm, name, &bytes)?;
+        let description: Description = read(Ecosystem::Npm, name, &bytes)?;
         let times = description.time.into_iter();
         Ok(times.filter_map(|(version, at)| Some((version, time(at.as_str()?)?))).collect())
     }
@@ -187,7 +187,7 @@ impl Registry {
         if bytes.trim_ascii_start().starts_with(b"<") {
             return Ok(Vec::new()); // an index that speaks HTML only
         }
-        Ok(self.read::<Listing>(Ecosystem::Pypi, name, &bytes)?.files)
+        Ok(read::<Listing>(Ecosystem::Pypi, name, &bytes)?.files)
     }
 
     async fn describe(
@@ -209,19 +209,6 @@ impl Registry {
         };
         let answer = self.ask(ecosystem, &url, kind, limits).await?;
         answer.bytes().await.map_err(|source| PackagesError::Unreachable { ecosystem, source })
-    }
-
-    fn read<T: serde::de::DeserializeOwned>(
-        &self,
-        ecosystem: Ecosystem,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<T, PackagesError> {
-        serde_json::from_slice(bytes).map_err(|_| PackagesError::Answer {
-            ecosystem,
-            what: format!("`{name}`"),
-            answer: "what does not read as a registry's answer".to_owned(),
-        })
     }
 
     async fn ask(
@@ -257,6 +244,18 @@ impl IndexFile {
     pub(crate) fn uploaded(&self) -> Option<Timestamp> {
         time(self.uploaded.as_deref()?)
     }
+}
+
+fn read<T: serde::de::DeserializeOwned>(
+    ecosystem: Ecosystem,
+    name: &str,
+    bytes: &[u8],
+) -> Result<T, PackagesError> {
+    serde_json::from_slice(bytes).map_err(|_| PackagesError::Answer {
+        ecosystem,
+        what: format!("`{name}`"),
+        answer: "what does not read as a registry's answer".to_owned(),
+    })
 }
 
 /// A URL of a place alone.

@@ -33,11 +33,18 @@ pub(crate) async fn run(command: WorkflowsCommand, output: Output) -> anyhow::Re
                 )
             });
         }
-        WorkflowsCommand::Packages { client, workflow, name, version } => {
+        WorkflowsCommand::Packages { client, workflow, package } => {
             let client = Client::new(&client).await?;
             let workflow = match workflow {
                 Some(workflow) => Some(client.workflow_id(&workflow).await?),
                 None => None,
+            };
+            // A scope begins with the same sign.
+            let (name, version) = match package.as_deref().and_then(|text| text.rsplit_once('@')) {
+                Some((name, version)) if !name.is_empty() => {
+                    (Some(name.to_owned()), Some(version.to_owned()))
+                }
+                _ => (package, None),
             };
             let mut found = Vec::new();
             let mut cursor = None;

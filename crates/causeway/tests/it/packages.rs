@@ -61,14 +61,15 @@ async fn packages_are_planned_deployed_listed_and_there_after_a_loss(database: T
     let ended = server.finish(trigger, &event).await;
     assert_eq!(ended["steps"][0]["return_value"], "hello Ada", "{ended:#}");
 
-    let listed = home.cli(&server, &["workflows", "packages", "--name", "greet", "--json"]).json();
+    let listed =
+        home.cli(&server, &["workflows", "packages", "--package", "greet", "--json"]).json();
     let one = &listed[0];
     assert_eq!(
         (&one["workflow"], &one["version"], &one["version_number"], &one["ecosystem"]),
         (&json!("hello"), &json!("1.0.0"), &json!(1), &json!("npm"))
     );
     assert!(one["integrity"].as_str().unwrap().starts_with("sha512-"));
-    let none = ["workflows", "packages", "hello", "--version", "2.0.0", "--json"];
+    let none = ["workflows", "packages", "hello", "--package=greet@2.0.0", "--json"];
     assert_eq!(home.cli(&server, &none).json(), json!([]));
 
     // Lost with the machine, or never there, as on another node: it is made again, by digest.

@@ -16,9 +16,8 @@ pub(super) fn unpack(
     let mut given = Extended::default();
     loop {
         let mut block = [0_u8; BLOCK];
-        match read_block(&mut from, &mut block)? {
-            true if block.iter().any(|byte| *byte != 0) => {}
-            _ => return Ok(()),
+        if !read_block(&mut from, &mut block)? || block.iter().all(|byte| *byte == 0) {
+            return Ok(());
         }
         let header = Header::read(&block)?;
         let describes_next = matches!(header.kind, b'x' | b'g' | b'L' | b'K');

@@ -18,6 +18,7 @@ struct Lock {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "npm's own form")]
 struct Entry {
     name: Option<String>,
     version: Option<String>,

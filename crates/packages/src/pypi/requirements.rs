@@ -51,10 +51,8 @@ pub(super) fn read(file: &'static str, text: &[u8]) -> Result<Vec<Requirement>, 
             requirements.push(one);
         }
     }
-    match parse(line.trim()).map_err(|what| refuse(format!("the last line: {what}")))? {
-        Some(one) => requirements.push(one),
-        None => {}
-    }
+    let last = parse(line.trim()).map_err(|what| refuse(format!("the last line: {what}")))?;
+    requirements.extend(last);
     Ok(requirements)
 }
 

@@ -136,6 +136,18 @@ impl World {
         runtime: Runtime,
         code: &str,
     ) -> StepReport {
+        self.run_on(&Value::Null, packages, found, runtime, code).await
+    }
+
+    /// The same on an event.
+    pub(crate) async fn run_on(
+        &self,
+        event: &Value,
+        packages: &Packages,
+        found: &Dependencies,
+        runtime: Runtime,
+        code: &str,
+    ) -> StepReport {
         let mut binds: Vec<Bind> = Vec::new();
         for layer in found.layers.iter().filter(|layer| layer.runtime() == runtime) {
             binds.push(packages.mount(layer).await.unwrap());
@@ -158,7 +170,7 @@ impl World {
             attempt: 1,
             idempotency_key: "key".into(),
             entry: path.into(),
-            event: RawValue::NULL.to_owned().into(),
+            event: RawValue::from_string(event.to_string()).unwrap().into(),
             steps: RawValue::from_string("{}".into()).unwrap(),
             connections: SecretBytes::new(Vec::new()),
             apps: None,

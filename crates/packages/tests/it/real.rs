@@ -4,6 +4,8 @@
 use crate::kit::{World, guard, real_config};
 use causeway_net::{HttpClient, HttpConfig, RequestLimits};
 use causeway_sandbox::Runtime;
+use serde_json::{Value, json};
+use std::path::Path;
 
 /// Whether both registries answer. A machine without them cannot say anything about real packages,
 /// and the test says so.
@@ -46,4 +48,23 @@ async fn axios_and_requests_are_imported_unmodified() {
     assert_eq!(world.returned(&packages, &found, Runtime::Node, step).await, "function");
     let step = "import requests\ndef handler(pd):\n    return requests.__name__";
     assert_eq!(world.returned(&packages, &found, Runtime::Python, step).await, "requests");
+}
+
+#[tokio::test]
+async fn the_example_gets_what_its_lock_names() {
+    let world = World::new().await;
+    if !reachable(&world).await {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/import-rows");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (asks, lock) = (read("package.json"), read("package-lock.json"));
+    let packages = world.packages_with(real_config(&world.folder.path().join("packages")));
+    let files = [("package.json", asks.as_str()), ("package-lock.json", lock.as_str())];
+    let found = world.resolve_with(&packages, &files, &[], None).await.unwrap();
+    assert!(found.made.is_empty());
+    let event = json!({ "body": "name, score\nAda, 3\n\nLin, 4\n" });
+    let report = world.run_on(&event, &packages, &found, Runtime::Node, &read("rows.mjs")).await;
+    let rows: Value = report.outcome.unwrap().return_value.get().parse().unwrap();
+    assert_eq!(rows, json!([{ "name": "Ada", "score": "3" }, { "name": "Lin", "score": "4" }]));
 }

@@ -101,8 +101,8 @@ impl StandIn {
             manifest["hasInstallScript"] = true.into();
         }
         self.put(&path, "application/octet-stream", archive);
-        let mut shelf = self.shelf.lock().unwrap();
-        let description = shelf.npm.entry(name.to_owned()).or_insert_with(
+        let mut goods = self.shelf.lock().unwrap();
+        let description = goods.npm.entry(name.to_owned()).or_insert_with(
             || json!({ "name": name, "dist-tags": {}, "versions": {}, "time": {} }),
         );
         description["dist-tags"]["latest"] = version.into();
@@ -110,7 +110,7 @@ impl StandIn {
         description["time"][version] = package.at.into();
         let text = description.to_string().into_bytes();
         for path in [format!("npm/{name}"), format!("npm/{}", name.replace('/', "%2f"))] {
-            shelf.answers.insert(path, ("application/json", text.clone()));
+            goods.answers.insert(path, ("application/json", text.clone()));
         }
         integrity
     }
@@ -144,15 +144,15 @@ impl StandIn {
         let path = format!("files/{file}");
         let url = self.url(&path);
         self.put(&path, "application/octet-stream", bytes);
-        let mut shelf = self.shelf.lock().unwrap();
+        let mut goods = self.shelf.lock().unwrap();
         let name = name.replace('_', "-");
-        let files = shelf.pypi.entry(name.clone()).or_default();
+        let files = goods.pypi.entry(name.clone()).or_default();
         files.push(json!({
             "filename": file, "url": url, "hashes": { "sha256": sha256 }, "upload-time": at,
         }));
         let listing = json!({ "meta": { "api-version": "1.1" }, "name": name, "files": files });
         let kind = "application/vnd.pypi.simple.v1+json";
-        shelf.answers.insert(format!("simple/{name}/"), (kind, listing.to_string().into_bytes()));
+        goods.answers.insert(format!("simple/{name}/"), (kind, listing.to_string().into_bytes()));
         sha256
     }
 }

@@ -27,7 +27,7 @@ fn digest() -> String {
 }
 
 /// Reads a lock whose folder asks for `a`, with these entries beside it.
-fn read_with(entries: Value) -> Result<Vec<Package>, PackagesError> {
+fn read_with(entries: &Value) -> Result<Vec<Package>, PackagesError> {
     let mut packages = json!({ "": { "dependencies": { "a": "^1.0.0" } } });
     for (place, entry) in entries.as_object().unwrap() {
         packages[place] = entry.clone();
@@ -38,7 +38,7 @@ fn read_with(entries: Value) -> Result<Vec<Package>, PackagesError> {
     read(lock.as_bytes(), &asked, &registry("https://mirror.example/npm"))
 }
 
-fn entry(more: Value) -> Value {
+fn entry(more: &Value) -> Value {
     let mut entry = json!({ "version": "1.2.3", "integrity": digest() });
     for (name, value) in more.as_object().unwrap() {
         entry[name] = value.clone();
@@ -48,17 +48,17 @@ fn entry(more: Value) -> Value {
 
 #[test]
 fn packages_are_read_with_their_places() {
-    let packages = read_with(json!({
-        "node_modules/a": entry(json!({ "hasInstallScript": true })),
+    let packages = read_with(&json!({
+        "node_modules/a": entry(&json!({ "hasInstallScript": true })),
         "node_modules/a/node_modules/@s/b":
-            entry(json!({ "resolved": "https://registry.npmjs.org/@s/b/-/b-1.2.3.tgz" })),
-        "node_modules/alias": entry(json!({
+            entry(&json!({ "resolved": "https://registry.npmjs.org/@s/b/-/b-1.2.3.tgz" })),
+        "node_modules/alias": entry(&json!({
             "name": "real", "resolved": "https://mirror.example/npm/real/-/real-1.2.3.tgz",
         })),
-        "node_modules/dev": entry(json!({ "dev": true })),
+        "node_modules/dev": entry(&json!({ "dev": true })),
         "node_modules/a/node_modules/bundled": { "inBundle": true },
-        "node_modules/mac": entry(json!({ "optional": true, "os": ["darwin"] })),
-        "node_modules/not-windows": entry(json!({ "optional": true, "os": "!win32" })),
+        "node_modules/mac": entry(&json!({ "optional": true, "os": ["darwin"] })),
+        "node_modules/not-windows": entry(&json!({ "optional": true, "os": "!win32" })),
     }))
     .unwrap();
     let seen: Vec<_> = packages
@@ -90,7 +90,7 @@ fn places_other_than_the_registry_are_refused() {
         "https://registry.npmjs.org.evil.example/a/-/a-1.2.3.tgz",
     ] {
         let refused =
-            read_with(json!({ "node_modules/a": entry(json!({ "resolved": resolved })) }));
+            read_with(&json!({ "node_modules/a": entry(&json!({ "resolved": resolved })) }));
         let refused = refused.unwrap_err();
         assert_eq!(refused.code(), Code::ForeignRegistry, "{resolved}");
         assert!(!refused.public().contains("secret"), "{}", refused.public());
@@ -107,14 +107,14 @@ fn what_no_lock_of_npm_holds_is_refused() {
         ),
         ("node_modules/a", json!({ "version": "1.0.0" }), "digest"),
         ("node_modules/a", json!({ "link": true, "resolved": "lib" }), "link"),
-        ("lib", entry(json!({})), "workspaces"),
-        ("node_modules/../../etc", entry(json!({})), "folder itself"),
-        ("node_modules/a/b", entry(json!({})), "no place"),
-        ("node_modules/.bin", entry(json!({})), "no place"),
-        ("node_modules/a", entry(json!({ "version": "../1" })), "no version"),
-        ("node_modules/a", entry(json!({ "os": ["win32"] })), "other machines"),
+        ("lib", entry(&json!({})), "workspaces"),
+        ("node_modules/../../etc", entry(&json!({})), "folder itself"),
+        ("node_modules/a/b", entry(&json!({})), "no place"),
+        ("node_modules/.bin", entry(&json!({})), "no place"),
+        ("node_modules/a", entry(&json!({ "version": "../1" })), "no version"),
+        ("node_modules/a", entry(&json!({ "os": ["win32"] })), "other machines"),
     ] {
-        let refused = read_with(json!({ place: entry })).unwrap_err();
+        let refused = read_with(&json!({ place: entry })).unwrap_err();
         assert_eq!(refused.code(), Code::InvalidLock);
         assert!(refused.public().contains(word), "{place}: {}", refused.public());
     }
