@@ -158,16 +158,15 @@ impl Inner {
             if self.stop.is_cancelled() {
                 return Ok(());
             }
+            // It may have been here when the version was last loaded.
+            self.versions.invalidate(&lacking.version_id).await;
             // One that cannot be had keeps no other waiting; its events wait, and say why.
-            match self.load(lacking.tenant(), lacking.version_id).await {
-                Ok(_) => {
-                    tracing::info!(version.id = %lacking.version_id, "has its packages here now")
-                }
-                Err(error) => tracing::warn!(
+            if let Err(error) = self.load(lacking.tenant(), lacking.version_id).await {
+                tracing::warn!(
                     version.id = %lacking.version_id,
                     error = chain(&error),
                     "a version's packages cannot be had"
-                ),
+                );
             }
         }
         Ok(())
@@ -231,12 +230,15 @@ pub(crate) fn diff(before: &Dependencies, after: &Dependencies) -> Vec<PlannedPa
                 add(Some(version), Some(version));
             }
         }
-        match (gone.as_slice(), come.as_slice()) {
-            ([one], [other]) => add(Some(other), Some(one)),
-            _ => {
-                come.iter().for_each(|version| add(Some(version), None));
-                gone.iter().for_each(|version| add(None, Some(version)));
-            }
+        if let ([one], [other]) = (gone.as_slice(), come.as_slice()) {
+            add(Some(other), Some(one));
+            continue;
+        }
+        for version in come {
+            add(Some(version), None);
+        }
+        for version in gone {
+            add(None, Some(version));
         }
     }
     changes

@@ -219,14 +219,13 @@ impl Inner {
     ) -> Result<(Plan, Arc<Dependencies>), FlowError> {
         let tenant = permit.tenant();
         let (mut plan, before, known) = self.plan(permit, bundle).await?;
-        let dependencies = match known {
+        let dependencies = if let Some(version) = known {
             // The same content is the same version, with the packages that it has.
-            Some(version) => Arc::new(self.bundle(tenant, version).await?.dependencies),
-            None => {
-                let chosen = self.dependencies(tenant, &plan.digest, bundle, Some(&before)).await?;
-                self.check_code(tenant, &plan.digest, bundle, &chosen).await?;
-                chosen
-            }
+            Arc::new(self.bundle(tenant, version).await?.dependencies)
+        } else {
+            let chosen = self.dependencies(tenant, &plan.digest, bundle, Some(&before)).await?;
+            self.check_code(tenant, &plan.digest, bundle, &chosen).await?;
+            chosen
         };
         plan.packages = crate::dependencies::diff(&before, &dependencies);
         let made = dependencies.made.iter();

@@ -7,13 +7,13 @@ use crate::registry::IndexFile;
 use crate::{Chosen, Inner, MadeLock, Package, Wanted};
 use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
-use requirements::Requirement;
+use lines::Requirement;
 use serde::Deserialize;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-mod requirements;
+mod lines;
 
 /// What a folder asks of pip; with versions and digests for all, it is a lock itself.
 pub(crate) const REQUIREMENTS: &str = "requirements.txt";
@@ -43,12 +43,12 @@ impl Inner {
         wanted: &Wanted<'_>,
     ) -> Result<Option<Chosen>, PackagesError> {
         let Some(text) = wanted.files.get(REQUIREMENTS) else { return Ok(None) };
-        let asked = requirements::read(REQUIREMENTS, text)?;
+        let asked = lines::read(REQUIREMENTS, text)?;
         if asked.is_empty() || wanted.files.keys().any(|path| path.starts_with("python_modules/")) {
             return Ok(None);
         }
         if let Some(text) = wanted.files.get(LOCK) {
-            let lock = requirements::read(LOCK, text)?;
+            let lock = lines::read(LOCK, text)?;
             check_lock(&lock, &asked)?;
             let packages = self.locked(wanted, &lock).await?;
             return Ok(Some(Chosen { packages, made: None }));
@@ -58,16 +58,16 @@ impl Inner {
             return Ok(Some(Chosen { packages, made: None }));
         }
         let of = HEXLOWER
-            .encode(digest::digest(&digest::SHA256, lines(&asked, false).as_bytes()).as_ref());
+            .encode(digest::digest(&digest::SHA256, text_of(&asked, false).as_bytes()).as_ref());
         let known = wanted.before.and_then(|before| before.made.get(LOCK));
         if let Some(made) = known.filter(|made| made.of == of) {
-            let lock = requirements::read(LOCK, made.text.as_bytes())?;
+            let lock = lines::read(LOCK, made.text.as_bytes())?;
             let packages = self.locked(wanted, &lock).await?;
             return Ok(Some(Chosen { packages, made: Some((LOCK, made.clone())) }));
         }
         let mut answer = Err(PackagesError::Stopped);
         for before in self.moments() {
-            answer = self.choose(wanted, &lines(&asked, false), false, before).await;
+            answer = self.choose(wanted, &text_of(&asked, false), false, before).await;
             if !matches!(answer, Err(PackagesError::Unresolved { .. })) {
                 break;
             }
@@ -90,7 +90,7 @@ impl Inner {
         if let Some(layer) = known {
             return Ok(layer.packages.clone());
         }
-        let packages = self.choose(wanted, &lines(lock, true), true, None).await?;
+        let packages = self.choose(wanted, &text_of(lock, true), true, None).await?;
         // pip has checked the same; here it is checked outside of the sandbox.
         match packages.iter().find(|package| !is_in(package, lock)) {
             None => Ok(packages),
@@ -237,7 +237,7 @@ fn is_in(package: &Package, lock: &[Requirement]) -> bool {
 }
 
 /// The text that pip reads.
-fn lines(requirements: &[Requirement], with_hashes: bool) -> String {
+fn text_of(requirements: &[Requirement], with_hashes: bool) -> String {
     let mut text = String::new();
     for one in requirements {
         text.push_str(&one.asked);
