@@ -102,11 +102,12 @@ impl Inner {
         (!cooldown.is_zero()).then(|| self.clock.now().minus(cooldown).to_string())
     }
 
-    /// The moments to choose packages with, one after the other: if nothing fits that is old enough,
-    /// one that need not wait may. The check of ages follows.
+    /// The moments to choose packages with, one after the other. If nothing fits that is old enough,
+    /// whatever fits is chosen: the check of ages lets those through that need not wait, and says of
+    /// the others how young they are.
     pub(crate) fn moments(&self) -> Vec<Option<String>> {
         let mut moments = vec![self.published_before()];
-        if moments.iter().any(Option::is_some) && !self.config.cooldown_except.is_empty() {
+        if moments.iter().any(Option::is_some) {
             moments.push(None);
         }
         moments
