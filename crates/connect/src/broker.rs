@@ -51,8 +51,11 @@ pub struct Broker {
     /// How many audit events were written.
     reported: AtomicUsize,
     /// The masks of the credentials in use, by link.
-    masks: Mutex<HashMap<usize, (Arc<Open>, Arc<Masks>)>>,
+    masks: Mutex<HashMap<usize, KnownMasks>>,
 }
+
+/// The masks of a credential, and that credential: a renewed one has others.
+type KnownMasks = (Arc<Open>, Arc<Masks>);
 
 /// A request of a step's code.
 pub struct BrokeredCall {

@@ -67,10 +67,9 @@ pub(crate) async fn serve(mut inside: Inside, site: Site, shared: Arc<Shared>) {
     let Some(acceptor) = shared.authority.acceptor(&site.host) else {
         return note("certificate_failed");
     };
-    let tls = match timeout(HANDSHAKE, acceptor.accept(inside)).await {
-        Ok(Ok(tls)) => tls,
-        // What the client makes of the certificate, its own error says.
-        Ok(Err(_)) | Err(_) => return note("tls_handshake_failed"),
+    // What the client makes of the certificate, its own error says.
+    let Ok(Ok(tls)) = timeout(HANDSHAKE, acceptor.accept(inside)).await else {
+        return note("tls_handshake_failed");
     };
     let session = tls.get_ref().1;
     let is_h2 = session.alpn_protocol() == Some(b"h2");

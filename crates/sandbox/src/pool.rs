@@ -2,7 +2,7 @@
 
 use crate::archive::{Archive, ArchiveError};
 use crate::cgroup::Cgroups;
-use crate::egress::{Egress, EgressRules};
+use crate::egress::Egress;
 use crate::host::Identities;
 use crate::program::{Limits, Program, ProgramKey, Runtime};
 use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes, Tool, Toolbox};
@@ -207,20 +207,13 @@ impl Pool {
         self.0.factory.runtimes.tool(tool).await
     }
 
-    /// A sandbox for the program: a warm one of this version that may reach the same, else a new
-    /// one. Waits, in fair turns with other versions, while there is no room.
+    /// A sandbox for the program: a warm one of this version, else a new one. Waits, in fair turns with other versions, while there is no room.
     pub async fn checkout(&self, program: &Arc<Program>) -> Result<Session, CheckoutError> {
         let inner = &self.0;
         let key = LaneKey { program: program.key, runtime: program.runtime };
         let lease = match inner.place(key).await? {
-            Place { mut lease, start: None } => {
-                if lease.reaches(&program.egress) {
-                    inner.count(program.runtime, |station| &station.warm_hits);
-                } else {
-                    // What it may reach has changed, and connections may be open in it.
-                    lease.empty();
-                    lease.fill(inner.start(program, None).await?);
-                }
+            Place { lease, start: None } => {
+                inner.count(program.runtime, |station| &station.warm_hits);
                 lease
             }
             Place { mut lease, start: Some(Begin { spare }) } => {
@@ -434,17 +427,6 @@ enum LeaseState {
 }
 
 impl Lease {
-    /// Whether its sandbox may reach just this.
-    fn reaches(&self, egress: &EgressRules) -> bool {
-        self.sandbox.as_ref().is_some_and(|sandbox| sandbox.way.reaches(egress))
-    }
-
-    /// Ends its sandbox.
-    fn empty(&mut self) {
-        self.state = LeaseState::Spent;
-        self.sandbox = None;
-    }
-
     fn fill(&mut self, sandbox: Box<Sandbox>) {
         self.sandbox = Some(sandbox);
         self.state = LeaseState::Clean;

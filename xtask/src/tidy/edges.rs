@@ -117,8 +117,9 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     ),
     (
         &["tokio-rustls", "hyper-util"],
-        // causeway serves connections that come in; clippy.toml keeps it from opening any.
-        &["net", "simulators", "testkit", "causeway"],
+        // causeway serves connections that come in, and sandbox those of its own code to linked
+        // apps; clippy.toml keeps both from opening any.
+        &["net", "simulators", "testkit", "causeway", "sandbox"],
         "Only net opens sockets outward",
     ),
     (&["pgp", "lettre"], &["disclosure"], "OpenPGP and mail are for reports of vulnerabilities"),

@@ -152,17 +152,17 @@ async fn code_uses_a_credential_that_it_never_has(database: TestDatabase) {
 
     let elsewhere = other.url().replace("127.0.0.1", "localhost");
     let uses = USES.replace("APP_URL", &url).replace("COUNTERPART_URL", &elsewhere);
-    let robs = ROBS.replace("APP_URL", &url);
+    let thief = ROBS.replace("APP_URL", &url);
     let package = r#"{ "name": "helpful", "type": "module", "exports": "./index.js" }"#;
     let files = [
         ("uses.mjs", uses.as_str()),
-        ("robs.mjs", robs.as_str()),
+        ("robs.mjs", thief.as_str()),
         ("node_modules/helpful/package.json", package),
         ("node_modules/helpful/index.js", THIEF),
     ];
     let brokered = MANIFEST.replace("LINK", "acme");
     let shown = run(&home, &server, "brokered", &brokered, &files).await;
-    let [uses, robs] = shown["steps"].as_array().unwrap().as_slice() else { panic!("{shown:#}") };
+    let [uses, robbed] = shown["steps"].as_array().unwrap().as_slice() else { panic!("{shown:#}") };
     let got = &uses["return_value"];
     let key = got["key"].as_str().unwrap_or_else(|| panic!("{shown:#}"));
     assert!(key.starts_with("sk_live_") && key != KEY, "a placeholder of the key's shape: {key}");
@@ -177,7 +177,7 @@ async fn code_uses_a_credential_that_it_never_has(database: TestDatabase) {
     assert_eq!(got["missing"], json!([403, "credential_missing"]));
     assert_eq!((&got["elsewhere"], other.calls("key")), (&json!(200), vec![key.to_owned()]));
     assert!(uses["logs"].to_string().contains(key), "a placeholder is no secret");
-    assert_eq!(robs["return_value"], json!({ "places": [] }), "{shown:#}");
+    assert_eq!(robbed["return_value"], json!({ "places": [] }), "{shown:#}");
     assert!(app.seen.lock().unwrap().iter().all(|line| !line.contains(key)), "{key}");
     let decided = |decision: &str| {
         let all = uses["egress"].as_array().unwrap().iter();
@@ -198,9 +198,9 @@ async fn code_uses_a_credential_that_it_never_has(database: TestDatabase) {
     assert!(!json!(refused).to_string().contains(key));
 
     // The thief would have found it.
-    let (head, robs) = MANIFEST.split_once("  - name: uses").unwrap();
-    let (_, robs) = robs.split_once("  - name: robs").unwrap();
-    let exposed = format!("{head}  - name: robs{robs}").replace("LINK", EXPOSED);
+    let (head, rest) = MANIFEST.split_once("  - name: uses").unwrap();
+    let (_, rest) = rest.split_once("  - name: robs").unwrap();
+    let exposed = format!("{head}  - name: robs{rest}").replace("LINK", EXPOSED);
     let folder = home.write_workflow("exposed", &exposed, &files);
     let refused = home.cli(&server, &["deploy", folder.to_str().unwrap()]);
     assert!(refused.refusal().contains("credential_export"), "{refused:?}");

@@ -196,9 +196,10 @@ impl AsyncRead for MaskedDuplex {
                 Poll::Ready(done) => {
                     done?;
                     this.ended = read.filled().is_empty();
-                    this.ready = match this.ended {
-                        true => this.stream.release(),
-                        false => this.stream.push(read.filled()),
+                    this.ready = if this.ended {
+                        this.stream.release()
+                    } else {
+                        this.stream.push(read.filled())
                     };
                 }
                 Poll::Pending if has_waited(&this.stream, &mut this.pause, cx) => {

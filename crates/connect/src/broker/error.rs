@@ -95,9 +95,11 @@ impl BrokerError {
     pub fn status(&self) -> u16 {
         match self {
             // 401 would make libraries believe that the app refuses the credential, and log out.
-            Self::Proxy(ProxyError::Credential(CredentialError::NeedsReauth { .. })) => 403,
+            Self::Proxy(ProxyError::Credential(CredentialError::NeedsReauth { .. }))
+            | Self::Misplaced { .. }
+            | Self::NoCredential { .. }
+            | Self::Signed { .. } => 403,
             Self::Proxy(source) => source.code().kind().status(),
-            Self::Misplaced { .. } | Self::NoCredential { .. } | Self::Signed { .. } => 403,
             Self::TwoAccounts | Self::Unreadable => 400,
             Self::Encoded { .. } => 502,
             Self::TooLarge => 500,

@@ -60,11 +60,8 @@ impl Body for Watched {
                 let rest = this.held.split().freeze();
                 return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
             };
-            let piece = match frame?.into_data() {
-                Ok(piece) => piece,
-                // Trailers come last; what was held goes first, and they are left out.
-                Err(_) => continue,
-            };
+            // Trailers come last; what was held goes first, and they are left out.
+            let Ok(piece) = frame?.into_data() else { continue };
             this.held.extend_from_slice(&piece);
             if let Some(sighting) = this.finder.in_piece(&this.held, &this.host) {
                 this.ended = true;

@@ -3,7 +3,8 @@
 use crate::world::World;
 use bytes::Bytes;
 use causeway_connect::{
-    BodyError, Broker, BrokerError, BrokeredCall, CallPolicy, Exposure, HostClaim, NewConnection,
+    BodyError, Broker, BrokerError, BrokeredCall, CallPolicy, ConnectionFilter, Exposure,
+    HostClaim, NewConnection,
 };
 use causeway_identity::{Permit, ProxyRule, action};
 use causeway_store::on_both;
@@ -331,7 +332,7 @@ async fn policies_count_here_too(database: TestDatabase) {
     let connections = step
         .world
         .connect
-        .connections(&step.world.permit(), &Default::default(), None, 10)
+        .connections(&step.world.permit(), &ConnectionFilter::default(), None, 10)
         .await
         .unwrap();
     let rule = ProxyRule { methods: vec!["GET".into()], paths: vec!["/open/**".into()] };
@@ -350,7 +351,7 @@ async fn a_token_that_is_refused_is_renewed_once(database: TestDatabase) {
     step.send(step.bearer("/guarded"), "").await.unwrap();
     *step.app.token.lock().unwrap() = 1;
     // A token that is very young is not replaced.
-    step.world.clock.advance(std::time::Duration::from_secs(120));
+    step.world.clock.advance(std::time::Duration::from_mins(2));
     let answer = step.send(step.bearer("/guarded"), "").await.unwrap();
     assert!(!answer.contains("who?"), "{answer}");
     assert!(step.app.last().contains("Bearer token-number-1"), "{}", step.app.last());

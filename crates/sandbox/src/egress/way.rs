@@ -6,7 +6,7 @@
 //! the code's bytes, and reports `connect` when there is a connection.
 
 use super::log::{Log, Passing};
-use super::{Egress, EgressRefused, EgressRequest, EgressRules, canonical};
+use super::{Egress, EgressRefused, EgressRequest, canonical};
 use crate::apps::{Apps, Claim};
 use crate::broker::{self, Authority, Inside, Site};
 use crate::program::Program;
@@ -101,11 +101,6 @@ impl Way {
     /// Says whose sandbox it is.
     pub(crate) fn belongs_to(&self, program: &Arc<Program>) {
         *self.shared.now() = Some(Now { program: Arc::clone(program), running: None });
-    }
-
-    /// Whether its program may reach just this.
-    pub(crate) fn reaches(&self, egress: &EgressRules) -> bool {
-        self.shared.now().as_ref().is_some_and(|now| now.program.egress == *egress)
     }
 
     /// Says that a step of an invocation runs, and the apps that it is linked to.

@@ -66,7 +66,8 @@ impl Apps for Echo {
                 return Ok(AppAnswer { response, upgraded: Some(Box::new(theirs)) });
             }
             let body: AnswerBody = if head.uri.path() == "/large" {
-                let pieces = (0..800).map(|_| Ok(Frame::data(Bytes::from_static(&[b'x'; 65_536]))));
+                let piece = Bytes::from(vec![b'x'; 65_536]);
+                let pieces = (0..800).map(move |_| Ok(Frame::data(piece.clone())));
                 StreamBody::new(tokio_stream::iter(pieces)).boxed_unsync()
             } else {
                 let names: Vec<&str> = head.headers.keys().map(http::HeaderName::as_str).collect();

@@ -47,25 +47,6 @@ async fn a_warm_sandbox_serves_its_version_again_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_warm_sandbox_ends_when_its_program_may_reach_something_else() {
-    let pool = pool().await;
-    let one = program(&[("step.mjs", COUNT)]);
-    let (key, files) = (one.key, one.files.clone());
-    let other = Program {
-        key,
-        files,
-        egress: EgressRules::parse(["api.example.com"]).unwrap(),
-        ..program(&[])
-    };
-    let (one, other) = (Arc::new(one), Arc::new(other));
-    assert_eq!((count(&pool, &one).await, count(&pool, &one).await), (1, 2));
-    assert_eq!((count(&pool, &other).await, count(&pool, &other).await), (1, 2));
-    assert_eq!(count(&pool, &one).await, 1);
-    let stats = pool.stats();
-    assert_eq!((stats.live, stats.idle, stats.started, stats.warm_hits), (1, 1, 3, 2));
-}
-
-#[tokio::test]
 async fn several_steps_of_one_invocation_share_a_session() {
     let pool = pool().await;
     let program = Arc::new(program(&[("step.mjs", COUNT)]));
