@@ -18,6 +18,7 @@ mod machine_clients;
 mod me;
 mod members;
 mod oauth_clients;
+mod packages;
 mod projects;
 pub(crate) mod proxy;
 mod role_grants;
@@ -84,6 +85,7 @@ pub(crate) fn router(
         .routes(routes!(workflows::list::list))
         .routes(routes!(workflows::show::show))
         .routes(routes!(workflows::run::run))
+        .routes(routes!(packages::list::list))
         .routes(routes!(invocations::list::list))
         .routes(routes!(invocations::tail::tail))
         .routes(routes!(invocations::show::show, invocations::delete::delete))

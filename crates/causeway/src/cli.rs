@@ -6,6 +6,7 @@ mod connections;
 mod edge;
 mod machine;
 mod members;
+mod packages;
 mod webhooks;
 
 pub(crate) use audit::{AuditCommand, ChainArgs, ExportFormat};
@@ -16,6 +17,7 @@ pub(crate) use connections::{ConnectionsCommand, RevokeArgs, WhichArgs};
 pub(crate) use edge::EdgeArgs;
 pub(crate) use machine::{ApiKeysCommand, ClientsCommand, ScopeArgs};
 pub(crate) use members::{MembersCommand, ProjectsCommand, RoleArgs, RolesCommand};
+pub(crate) use packages::PackagesArgs;
 pub(crate) use webhooks::{EndpointArgs, PageArgs, SpanArgs, WebhooksCommand};
 
 use causeway_sandbox::Tier;
@@ -159,6 +161,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, env = "CAUSEWAY_SPARE_SANDBOXES", value_name = "N")]
     pub(crate) spare_sandboxes: Option<usize>,
     #[command(flatten)]
+    pub(crate) packages: PackagesArgs,
+    #[command(flatten)]
     pub(crate) edge: EdgeArgs,
 }
 
@@ -244,6 +248,9 @@ pub(crate) struct DeployArgs {
     /// Show the plan and change nothing.
     #[arg(long)]
     pub(crate) plan: bool,
+    /// Write locks that were made, because the folder has none, into the folder.
+    #[arg(long)]
+    pub(crate) write_locks: bool,
 }
 
 #[derive(Args)]
@@ -343,6 +350,16 @@ pub(crate) enum WorkflowsCommand {
         client: ClientArgs,
         /// Its name or id.
         workflow: String,
+    },
+    /// List the packages that the active versions of workflows import.
+    Packages {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// Those of this workflow alone: its name or id.
+        workflow: Option<String>,
+        /// This package alone, to see which workflows have it.
+        #[arg(long, value_name = "NAME[@VERSION]")]
+        package: Option<String>,
     },
 }
 

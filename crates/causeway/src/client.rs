@@ -73,7 +73,8 @@ impl Client {
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
         let limits = RequestLimits {
-            total: Duration::from_mins(2),
+            // A deploy fetches packages.
+            total: Duration::from_mins(15),
             max_response_bytes: 256 << 20,
             ..RequestLimits::default()
         };

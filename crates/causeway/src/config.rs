@@ -1,8 +1,10 @@
 //! Configuration: flags and `CAUSEWAY_*` variables before `causeway.toml` before defaults.
 
 mod edge;
+mod packages;
 
 pub(crate) use edge::EdgeConfig;
+pub(crate) use packages::PackageSources;
 
 use crate::cli::ServerArgs;
 use anyhow::{Context, bail};
@@ -11,6 +13,7 @@ use causeway_sandbox::{RuntimePaths, Tier};
 use causeway_store::StoreOptions;
 use causeway_vault::RootKeySpec;
 use edge::{EdgeFile, MailTable, RateLimitTable, SecurityTable, Top};
+use packages::PackagesTable;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,6 +36,7 @@ struct File {
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
     runsc: Option<PathBuf>,
+    npm: Option<PathBuf>,
     concurrency: Option<usize>,
     spare_sandboxes: Option<usize>,
     listen_api: Option<String>,
@@ -53,6 +57,8 @@ struct File {
     security: SecurityTable,
     #[serde(default)]
     mail: MailTable,
+    #[serde(default)]
+    packages: PackagesTable,
 }
 
 /// `[net]` of `causeway.toml`.
@@ -83,6 +89,8 @@ pub(crate) struct Config {
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
     runsc: Option<PathBuf>,
+    npm: Option<PathBuf>,
+    pub(crate) packages: PackageSources,
     pub(crate) net_allow: Vec<AllowedRange>,
     pub(crate) net_extra_roots: Option<PathBuf>,
     pub(crate) concurrency: usize,
@@ -156,6 +164,8 @@ impl Config {
                 .sandbox_minimum_tier
                 .or(file.sandbox.minimum_tier)
                 .unwrap_or_default(),
+            npm: args.packages.npm.clone().or(file.npm),
+            packages: PackageSources::read(args.packages, file.packages)?,
             net_allow: allow
                 .iter()
                 .map(|range| range.parse::<AllowedRange>())
@@ -182,6 +192,7 @@ impl Config {
             python: self.python.clone().unwrap_or(found.python),
             bash: self.bash.clone().unwrap_or(found.bash),
             runsc: self.runsc.clone().unwrap_or(found.runsc),
+            npm: self.npm.clone().unwrap_or(found.npm),
             node: found.node,
         })
     }

@@ -2,6 +2,7 @@
 
 use crate::manifest::{FILE_NAME, Manifest, ManifestError};
 use aws_lc_rs::digest;
+use causeway_packages::Dependencies;
 use causeway_sandbox::SourceFile;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
@@ -63,12 +64,16 @@ pub struct Bundle {
     pub manifest: Manifest,
     /// Every file by path, the manifest among them.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// The packages of a version that is stored; none otherwise.
+    pub dependencies: Dependencies,
 }
 
 /// How a bundle is stored, before it is sealed.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     files: BTreeMap<String, String>,
+    #[serde(default)]
+    dependencies: Dependencies,
 }
 
 impl Bundle {
@@ -100,7 +105,7 @@ impl Bundle {
                 });
             }
         }
-        Ok(Self { manifest, files })
+        Ok(Self { manifest, files, dependencies: Dependencies::default() })
     }
 
     /// SHA-256 over every path and its contents, each preceded by its length, in hexadecimal.
@@ -115,11 +120,12 @@ impl Bundle {
         HEXLOWER.encode(context.finish().as_ref())
     }
 
-    /// The form in which it is sealed and stored.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, BundleError> {
+    /// The form in which it is sealed and stored, with these packages.
+    pub fn to_bytes(&self, dependencies: &Dependencies) -> Result<Vec<u8>, BundleError> {
         let files =
             self.files.iter().map(|(path, bytes)| (path.clone(), BASE64.encode(bytes))).collect();
-        serde_json::to_vec(&Stored { files }).map_err(BundleError::Stored)
+        let dependencies = dependencies.clone();
+        serde_json::to_vec(&Stored { files, dependencies }).map_err(BundleError::Stored)
     }
 
     /// Reads back what [`Bundle::to_bytes`] wrote.
@@ -133,7 +139,8 @@ impl Bundle {
                 Err(_) => Err(BundleError::Path(path)),
             })
             .collect::<Result<_, _>>()?;
-        Self::new(files)
+        let bundle = Self::new(files)?;
+        Ok(Self { dependencies: stored.dependencies, ..bundle })
     }
 
     /// The files as the sandbox takes them.
@@ -180,7 +187,8 @@ mod tests {
     fn a_bundle_reads_back_with_its_digest() {
         let bundle =
             Bundle::new(files(&[(FILE_NAME, MANIFEST), ("s.mjs", "export default 1")])).unwrap();
-        let again = Bundle::from_bytes(&bundle.to_bytes().unwrap()).unwrap();
+        let again =
+            Bundle::from_bytes(&bundle.to_bytes(&Dependencies::default()).unwrap()).unwrap();
         assert_eq!(again.digest(), bundle.digest());
     }
 

@@ -4,8 +4,9 @@
 use crate::bundle::Bundle;
 use crate::manifest::Manifest;
 use crate::{FlowError, Inner};
+use causeway_packages::{Dependencies, Layer};
 use causeway_sandbox::{
-    EgressRules, FailureCode, Limits, Program, ProgramKey, Runtime, SourceFile,
+    Bind, EgressRules, FailureCode, Limits, Program, ProgramKey, Runtime, SourceFile,
 };
 use causeway_types::{Tenant, VersionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +25,11 @@ impl Inner {
         tenant: Tenant,
         digest: &str,
         bundle: &Bundle,
+        dependencies: &Dependencies,
     ) -> Result<(), FlowError> {
-        let known = (tenant.workspace, digest.to_owned());
+        // The same files may be read with other packages.
+        let layers = dependencies.layers.iter().map(Layer::digest);
+        let known = (tenant.workspace, layers.fold(digest.to_owned(), |all, one| all + &one));
         if self.checked.contains_key(&known) {
             return Ok(());
         }
@@ -41,7 +45,8 @@ impl Inner {
             let missing = |source| FlowError::NoRuntime { runtime, source };
             self.pool.has(runtime).await.map_err(missing)?;
             let entries: Vec<String> = entries.into_iter().collect();
-            self.read_code(tenant, runtime, &files, &entries).await?;
+            let binds = self.binds(dependencies, runtime).await?;
+            self.read_code(tenant, runtime, (&files, binds), &entries).await?;
         }
         self.checked.insert(known, ()).await;
         Ok(())
@@ -52,7 +57,7 @@ impl Inner {
         &self,
         tenant: Tenant,
         runtime: Runtime,
-        files: &Arc<Vec<SourceFile>>,
+        (files, binds): (&Arc<Vec<SourceFile>>, Vec<Bind>),
         entries: &[String],
     ) -> Result<(), FlowError> {
         // A key of its own: nothing else is ever put into this sandbox.
@@ -60,6 +65,7 @@ impl Inner {
         let program = Arc::new(Program {
             key: ProgramKey { workspace: tenant.workspace, version },
             files: Arc::clone(files),
+            binds,
             egress: EgressRules::default(),
             limits: Limits { wall: CHECK_WALL, cpu: CHECK_CPU, ..Limits::default() },
             runtime,

@@ -1,13 +1,16 @@
 //! From a folder to an immutable version: first a plan, then the change.
 
 use crate::bundle::Bundle;
+use crate::dependencies::PlannedPackage;
 use crate::{Flow, FlowError, Inner};
 use causeway_identity::{Permit, action};
+use causeway_packages::Dependencies;
 use causeway_store::{Audit, db};
 use causeway_types::entity::{Trigger, TriggerKind, Version, Workflow};
 use causeway_types::{Place, SecretString, Tenant, TriggerId, VersionId, WorkflowId};
 use data_encoding::BASE64URL_NOPAD;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a deploy would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,10 @@ pub struct Plan {
     pub connections: Vec<PlannedConnection>,
     /// The hosts that its code may reach.
     pub egress: Vec<String>,
+    /// How its packages differ from those of the active version.
+    pub packages: Vec<PlannedPackage>,
+    /// Locks that the folder has not and that were made: the file's name, and its text.
+    pub made_locks: Vec<(String, String)>,
 }
 
 /// A connection that a workflow uses.
@@ -87,7 +94,7 @@ impl Flow {
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<Plan, FlowError> {
         let bundle = Bundle::new(files)?;
-        self.inner.checked_plan(permit, &bundle).await
+        self.inner.checked_plan(permit, &bundle).await.map(|(plan, _)| plan)
     }
 
     /// Makes the files a version of their workflow, and that version the active one.
@@ -113,14 +120,18 @@ impl Flow {
     ) -> Result<Deployment, FlowError> {
         let inner = &self.inner;
         let tenant = permit.tenant();
-        let plan = inner.checked_plan(permit, bundle).await?;
+        let (plan, dependencies) = inner.checked_plan(permit, bundle).await?;
         let now = inner.clock.now();
         // What is sealed is sealed before the transaction begins, and opened after it: a root key in
         // a KMS may take its time, and there is one writer.
         let version_id = VersionId::generate(now, &*inner.random);
         let sealed_bundle = inner
             .vault
-            .seal(tenant.workspace, &Place::VersionBundle(version_id), &bundle.to_bytes()?)
+            .seal(
+                tenant.workspace,
+                &Place::VersionBundle(version_id),
+                &bundle.to_bytes(&dependencies)?,
+            )
             .await?;
         let workflow_id =
             plan.workflow_id.unwrap_or_else(|| WorkflowId::generate(now, &*inner.random));
@@ -157,6 +168,7 @@ impl Flow {
                 created_at: now,
             };
             db!(tx, workflow::insert_version(&version))?;
+            inner.note_packages(&mut tx, &version, &dependencies).await?;
             version
         };
         let trigger = db!(tx, workflow::trigger_of(tenant, workflow.id))?;
@@ -172,6 +184,7 @@ impl Flow {
                 workflow: workflow.id,
                 version: version.id,
                 number: version.number,
+                install_scripts: bundle.manifest.install_scripts.clone(),
                 exposes: bundle.manifest.exposed().into_iter().map(str::to_owned).collect(),
             };
             tx.commit(tenant.workspace, now, event).await?;
@@ -204,20 +217,30 @@ impl Inner {
         &self,
         permit: &Permit<action::Deploy>,
         bundle: &Bundle,
-    ) -> Result<Plan, FlowError> {
+    ) -> Result<(Plan, Arc<Dependencies>), FlowError> {
         let tenant = permit.tenant();
-        let plan = self.plan(permit, bundle).await?;
-        if matches!(plan.action, PlanAction::Create | PlanAction::Update) {
-            self.check_code(tenant, &plan.digest, bundle).await?;
-        }
-        Ok(plan)
+        let (mut plan, before, known) = self.plan(permit, bundle).await?;
+        let dependencies = if let Some(version) = known {
+            // The same content is the same version, with the packages that it has.
+            Arc::new(self.bundle(tenant, version).await?.dependencies)
+        } else {
+            let chosen = self.dependencies(tenant, &plan.digest, bundle, Some(&before)).await?;
+            self.check_code(tenant, &plan.digest, bundle, &chosen).await?;
+            chosen
+        };
+        plan.packages = crate::dependencies::diff(&before, &dependencies);
+        let made = dependencies.made.iter();
+        plan.made_locks = made.map(|(name, lock)| (name.clone(), lock.text.clone())).collect();
+        Ok((plan, dependencies))
     }
 
+    /// The plan without its packages, those of the active version, and the version that has this
+    /// content already.
     async fn plan(
         &self,
         permit: &Permit<action::Deploy>,
         bundle: &Bundle,
-    ) -> Result<Plan, FlowError> {
+    ) -> Result<(Plan, Dependencies, Option<VersionId>), FlowError> {
         let tenant = permit.tenant();
         if let Some(name) = bundle.manifest.exposed().first()
             && !self.connect.lets_credentials_out(tenant).await?
@@ -247,9 +270,10 @@ impl Inner {
 
         let digest = bundle.digest();
         let workflow = db!(conn, workflow::by_name(tenant, &bundle.manifest.name))?;
-        let (mut action, mut before) = (PlanAction::Create, BTreeMap::new());
+        let (mut action, mut before, mut same) = (PlanAction::Create, None, None);
         if let Some(workflow) = &workflow {
             let known = db!(conn, workflow::version_by_digest(tenant, workflow.id, &digest))?;
+            same = known.as_ref().map(|version| version.id);
             action = match known {
                 Some(version) if workflow.active_version_id == Some(version.id) => {
                     PlanAction::Unchanged
@@ -259,18 +283,23 @@ impl Inner {
             };
             drop(conn);
             if let Some(active) = workflow.active_version_id {
-                before = self.bundle(tenant, active).await?.files;
+                before = Some(self.bundle(tenant, active).await?);
             }
         }
-        Ok(Plan {
+        let (files, dependencies) =
+            before.map(|bundle| (bundle.files, bundle.dependencies)).unwrap_or_default();
+        let plan = Plan {
             workflow: bundle.manifest.name.clone(),
             workflow_id: workflow.map(|workflow| workflow.id),
             action,
             digest,
-            files: diff(&before, &bundle.files),
+            files: diff(&files, &bundle.files),
             connections,
             egress,
-        })
+            packages: Vec::new(),
+            made_locks: Vec::new(),
+        };
+        Ok((plan, dependencies, same))
     }
 
     async fn new_trigger(

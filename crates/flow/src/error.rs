@@ -2,6 +2,7 @@
 
 use crate::bundle::BundleError;
 use crate::manifest::ManifestError;
+use causeway_packages::PackagesError;
 use causeway_sandbox::{CheckoutError, FailureCode, Runtime, RuntimeError};
 use causeway_store::{Error as StoreError, JournalError};
 use causeway_types::{Code, Coded, InvocationId, WorkflowId};
@@ -53,6 +54,9 @@ pub enum FlowError {
     /// There was no sandbox to read the code in.
     #[error("reading the workflow's code in a sandbox")]
     NoSandbox(#[source] CheckoutError),
+    /// The workflow does not get its packages.
+    #[error("getting the workflow's packages")]
+    Packages(#[from] PackagesError),
     /// There is no such workflow here.
     #[error("finding the workflow {0}")]
     NoWorkflow(WorkflowId),
@@ -140,6 +144,7 @@ impl Coded for FlowError {
             }
             Self::NoSandbox(_) | Self::NoRuntime { .. } => Code::SandboxUnavailable,
             Self::Vault(error) => error.code(),
+            Self::Packages(error) => error.code(),
             Self::Stored { .. } | Self::Dangling { .. } => Code::Internal,
         }
     }
@@ -200,6 +205,7 @@ impl Coded for FlowError {
                 "The server is stopping. Nothing of this request was stored; send it again.".into()
             }
             Self::Vault(error) => error.public(),
+            Self::Packages(error) => error.public(),
             Self::Stored { .. } | Self::Dangling { .. } => {
                 "A stored record cannot be read. The server's log has the details.".into()
             }

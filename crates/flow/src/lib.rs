@@ -10,6 +10,7 @@ mod apps;
 mod bundle;
 mod check;
 mod claim;
+mod dependencies;
 mod deploy;
 mod error;
 mod execute;
@@ -21,6 +22,7 @@ mod record;
 mod worker;
 
 pub use bundle::{Bundle, BundleError, MAX_BYTES, MAX_FILES};
+pub use dependencies::{InstallScript, PlannedPackage};
 pub use deploy::{Change, Deployment, Plan, PlanAction, PlannedConnection};
 pub use error::FlowError;
 pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
@@ -29,6 +31,7 @@ pub use manifest::{ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestEr
 pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
 
 use causeway_connect::Connect;
+use causeway_packages::{Dependencies, Packages};
 use causeway_sandbox::{Pool, PoolStats, Runtime, Tier};
 use causeway_store::{Journal, Store};
 use causeway_types::{
@@ -71,6 +74,8 @@ pub struct FlowParts {
     pub connect: Connect,
     /// Runs code.
     pub pool: Arc<Pool>,
+    /// What code imports.
+    pub packages: Packages,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For ids and tokens.
@@ -99,6 +104,7 @@ struct Inner {
     vault: Vault,
     connect: Connect,
     pool: Arc<Pool>,
+    packages: Packages,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
     journal: Journal,
@@ -111,6 +117,8 @@ struct Inner {
     versions: moka::future::Cache<VersionId, Arc<loader::Loaded>>,
     /// Content whose code has been read without a fault.
     checked: moka::future::Cache<(WorkspaceId, String), ()>,
+    /// The packages of content that was planned a short while ago.
+    chosen: moka::future::Cache<(WorkspaceId, String), Arc<Dependencies>>,
     /// Turns of reading code.
     checks: Semaphore,
     /// How many invocations of a workflow are not at their end, counted here between recounts.
@@ -136,6 +144,8 @@ const QUEUE_LIMIT: i64 = 100_000;
 const TRIGGER_TTL: Duration = Duration::from_secs(2);
 /// How long a count of open invocations is trusted before it is taken anew.
 const COUNT_TTL: Duration = Duration::from_secs(10);
+/// How long the packages that a plan chose hold for the deploy after it.
+const CHOSEN_TTL: Duration = Duration::from_mins(10);
 /// How many deploys may have their code read at a time.
 const CHECKS: usize = 2;
 /// Invocations that may wait in memory; those beyond wait in the database.
@@ -144,7 +154,7 @@ const BACKLOG: usize = 1024;
 impl Flow {
     /// Takes the lease, then starts the workers on the current runtime.
     pub async fn start(parts: FlowParts, config: FlowConfig) -> Result<Self, FlowError> {
-        let FlowParts { store, vault, connect, pool, clock, random } = parts;
+        let FlowParts { store, vault, connect, pool, packages, clock, random } = parts;
         let node = NodeId::generate(clock.now(), &*random);
         let (work, jobs) = mpsc::channel(BACKLOG);
         let inner = Arc::new(Inner {
@@ -153,6 +163,7 @@ impl Flow {
             vault,
             connect,
             pool,
+            packages,
             clock,
             random,
             node,
@@ -165,6 +176,10 @@ impl Flow {
                 .time_to_idle(Duration::from_hours(1))
                 .build(),
             checked: moka::future::Cache::new(1_000),
+            chosen: moka::future::Cache::builder()
+                .max_capacity(1_000)
+                .time_to_live(CHOSEN_TTL)
+                .build(),
             checks: Semaphore::new(CHECKS),
             open: moka::future::Cache::builder()
                 .max_capacity(10_000)

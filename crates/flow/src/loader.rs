@@ -41,18 +41,22 @@ impl Inner {
             crate::ManifestError::Rule { at: "egress".to_owned(), rule: error.to_string() }
         })?;
         let tier = manifest.tier(self.config.minimum_tier);
-        let program = |runtime| {
+        let program = |runtime, binds| {
             Arc::new(Program {
                 key: ProgramKey { workspace: tenant.workspace, version: id },
                 files: Arc::clone(&files),
+                binds,
                 egress: egress.clone(),
                 limits: manifest.sandbox_limits(),
                 runtime,
                 tier,
             })
         };
-        let programs =
-            manifest.runtimes().into_iter().map(|runtime| (runtime, program(runtime))).collect();
+        let mut programs = BTreeMap::new();
+        for runtime in manifest.runtimes() {
+            let binds = self.binds(&bundle.dependencies, runtime).await?;
+            programs.insert(runtime, program(runtime, binds));
+        }
         let loaded = Arc::new(Loaded { manifest, programs });
         self.versions.insert(id, Arc::clone(&loaded)).await;
         Ok(loaded)

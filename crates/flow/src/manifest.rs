@@ -24,6 +24,11 @@ pub(crate) const MAX_STEPS: usize = 100;
 /// The longest name of a workflow, a step or a connection, in characters.
 const MAX_NAME: usize = 64;
 
+/// The most packages whose install scripts may run.
+const MAX_INSTALL_SCRIPTS: usize = 100;
+/// The longest name of a package, in bytes: npm's own limit.
+const MAX_PACKAGE: usize = 214;
+
 /// The most memory that a workflow may ask for, in MiB.
 const MAX_MEMORY_MIB: u64 = 4096;
 /// The longest that one step may take, in seconds.
@@ -41,6 +46,10 @@ pub struct Manifest {
     /// `api.example.com`, or `*.example.com` for every name below.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress: Vec<String>,
+    /// Packages whose install scripts run when it is deployed, in a sandbox that reaches the registry
+    /// only. Those of no other package do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub install_scripts: Vec<String>,
     /// What each of its sandboxes may use.
     #[serde(default, skip_serializing_if = "LimitsSpec::is_empty")]
     pub limits: LimitsSpec,
@@ -183,6 +192,14 @@ impl Manifest {
             at: "egress".to_owned(),
             rule: error.to_string(),
         })?;
+        if self.install_scripts.len() > MAX_INSTALL_SCRIPTS
+            || self.install_scripts.iter().any(|name| name.is_empty() || name.len() > MAX_PACKAGE)
+        {
+            return rule(
+                "install_scripts",
+                &format!("write the names of at most {MAX_INSTALL_SCRIPTS} packages"),
+            );
+        }
         let mut seen = BTreeSet::new();
         for (index, step) in self.steps.iter().enumerate() {
             let at = format!("steps[{index}]");

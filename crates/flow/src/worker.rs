@@ -52,6 +52,8 @@ pub(crate) async fn start(inner: &Arc<Inner>, jobs: mpsc::Receiver<Job>) -> Resu
     inner.tasks.spawn(async move { renewing.keep_lease(started_at).await });
     let claiming = Arc::clone(inner);
     inner.tasks.spawn(async move { claiming.claim_until_stopped().await });
+    let keeping = Arc::clone(inner);
+    inner.tasks.spawn(async move { keeping.keep_packages().await });
     let running = Arc::clone(inner);
     inner.tasks.spawn(async move { running.run_until_stopped(jobs).await });
     Ok(())

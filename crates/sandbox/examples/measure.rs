@@ -67,6 +67,7 @@ fn program(tier: Tier) -> Arc<Program> {
             version: VersionId::generate(now, &OsRandom),
         },
         files: Arc::new(vec![SourceFile { path: "step.mjs".to_owned(), contents: CODE.into() }]),
+        binds: Vec::new(),
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,

@@ -121,19 +121,19 @@ pub(crate) struct Ids {
 }
 
 /// A file or folder of the machine that is shown in the jail.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Bind {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
     /// Where it is on the machine.
-    pub(crate) source: PathBuf,
+    pub source: PathBuf,
     /// Where it is in the jail.
-    pub(crate) target: PathBuf,
+    pub target: PathBuf,
     /// What it is for.
-    pub(crate) purpose: Purpose,
+    pub purpose: Purpose,
 }
 
 /// What a file of the machine is for in a jail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// The kernel executes it: a program or its loader.
     Execute,
     /// The loader maps it: a library, or a folder of such.

@@ -37,6 +37,7 @@ mod tier;
 
 pub use apps::{AnswerBody, AppAnswer, AppFuture, AppRefused, AppRequest, Apps, Claim};
 pub use archive::ArchiveError;
+pub use control::{Bind, Purpose};
 pub use egress::{
     Decision, Egress, EgressFuture, EgressRecord, EgressRefused, EgressRequest, EgressRuleError,
     EgressRules, GuardedEgress,
@@ -45,7 +46,9 @@ pub use jail::jail_main;
 pub use pool::{CheckoutError, Pool, PoolConfig, PoolError, PoolStats, TrialError, try_tier};
 pub use probe::{Check, Standing, probe};
 pub use program::{Limits, Program, ProgramKey, Runtime, SourceFile};
-pub use runtimes::{RuntimeError, RuntimePaths, describe_runtime};
+pub use runtimes::{
+    RuntimeError, RuntimePaths, Tool, Toolbox, describe_runtime, describe_tool, machine_roots,
+};
 pub use sandbox::StartError;
 pub use session::Session;
 pub use step::{

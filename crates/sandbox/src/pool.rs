@@ -6,7 +6,7 @@ use crate::egress::Egress;
 use crate::gvisor::Gvisor;
 use crate::host::Identities;
 use crate::program::{Limits, Program, ProgramKey, Runtime};
-use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes};
+use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes, Tool, Toolbox};
 use crate::sandbox::{Factory, Parked, Sandbox, Shape, StartError};
 use crate::session::Session;
 use crate::tier::Tier;
@@ -239,6 +239,11 @@ impl Pool {
         self.0.factory.runtimes.equipment(runtime).await.map(drop)
     }
 
+    /// What a tool of this machine needs in a sandbox.
+    pub async fn tool(&self, tool: Tool) -> Result<Toolbox, RuntimeError> {
+        self.0.factory.runtimes.tool(tool).await
+    }
+
     /// A sandbox for the program: a warm one of this version, else a new one. Waits, in fair turns
     /// with other versions, while there is no room.
     pub async fn checkout(&self, program: &Arc<Program>) -> Result<Session, CheckoutError> {
@@ -396,14 +401,19 @@ impl Inner {
         let archive = self.archive(program)?;
         let (kind, limits) = (Kind::of(program), &program.limits);
         let shape = Shape::new(kind.tier, kind.runtime, limits);
+        let plain = program.binds.is_empty();
         let sandbox = match spare {
-            Some(mut spare) if spare.fits(shape) => {
+            Some(mut spare) if plain && spare.fits(shape) => {
                 self.keeper.notify_one();
                 spare.load(&archive).await?;
                 spare
             }
-            _ => {
-                let begun = self.begin(kind, limits, shape, &archive).await;
+            other => {
+                if let Some(spare) = other {
+                    // It serves another program, if there is room for it.
+                    drop(self.lanes().add_spare(kind, spare));
+                }
+                let begun = self.begin(program, shape, &archive).await;
                 let sandbox = begun.map_err(|source| {
                     let tier = kind.tier;
                     if self.is_lasting(tier, &source) {
@@ -424,14 +434,14 @@ impl Inner {
     /// Starts a sandbox with a program's files.
     async fn begin(
         &self,
-        kind: Kind,
-        limits: &Limits,
+        program: &Program,
         shape: Shape,
         archive: &Archive,
     ) -> Result<Sandbox, StartError> {
-        let parked = match self.take_parked(kind) {
+        let (kind, binds) = (Kind::of(program), &program.binds);
+        let parked = match if binds.is_empty() { self.take_parked(kind) } else { None } {
             Some(parked) if parked.fits(shape) => parked,
-            _ => self.factory.park(kind.tier, kind.runtime, limits).await?,
+            _ => self.factory.park(kind.tier, kind.runtime, &program.limits, binds).await?,
         };
         let sandbox = parked.go(Some(archive), Arc::clone(&self.egress)).await?;
         self.proven().insert(kind.tier);

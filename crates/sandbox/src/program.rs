@@ -1,5 +1,6 @@
 //! What runs in a sandbox: a program, its limits, and the hosts that it may reach.
 
+use crate::control::Bind;
 use crate::egress::EgressRules;
 use crate::tier::Tier;
 use causeway_types::{VersionId, WorkspaceId};
@@ -15,6 +16,9 @@ pub struct Program {
     pub key: ProgramKey,
     /// The files of the version, readable in the sandbox under `/code`.
     pub files: Arc<Vec<SourceFile>>,
+    /// What of the machine it sees besides, read-only: its packages. A program with any is started
+    /// anew and not from a spare sandbox, because mounts are made before its first process.
+    pub binds: Vec<Bind>,
     /// The hosts that the code may reach.
     pub egress: EgressRules,
     /// What the code may use.

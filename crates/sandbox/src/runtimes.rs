@@ -6,12 +6,16 @@
 mod elf;
 mod python;
 mod shell;
+mod tools;
 
 use crate::control::{Bind, Purpose};
 use crate::program::Runtime;
 use crate::runner;
 use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
+
+pub use python::roots as machine_roots;
+pub use tools::{Tool, Toolbox, describe as describe_tool};
 
 /// Where the programs are that run steps.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub struct RuntimePaths {
     pub bash: PathBuf,
     /// gVisor's `runsc`, for sandboxes of that tier.
     pub runsc: PathBuf,
+    /// npm, which chooses packages for Node where a workflow has no lock. Nothing else needs it.
+    pub npm: PathBuf,
 }
 
 impl RuntimePaths {
@@ -34,6 +40,7 @@ impl RuntimePaths {
             python: "/usr/bin/python3".into(),
             bash: "/bin/bash".into(),
             runsc: "/usr/bin/runsc".into(),
+            npm: "/usr/bin/npm".into(),
         }
     }
 }
@@ -75,6 +82,14 @@ pub enum RuntimeError {
         loader: PathBuf,
         /// What the loader said.
         detail: String,
+    },
+    /// There is no such tool.
+    #[error("looking for {tool}, {advice}")]
+    NoTool {
+        /// Its name.
+        tool: &'static str,
+        /// What to do.
+        advice: &'static str,
     },
     /// It does not say what it is, or is too old.
     #[error("asking {path} what it is: {detail}")]

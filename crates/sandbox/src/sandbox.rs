@@ -4,7 +4,7 @@ use crate::account::Account;
 use crate::archive::Archive;
 use crate::broker::Authority;
 use crate::cgroup::{Bounds, Cgroups, Group};
-use crate::control::{self, Launch, Start, ToJail, ToServer};
+use crate::control::{self, Bind, Launch, Start, ToJail, ToServer};
 use crate::egress::{Egress, Way};
 use crate::gvisor::{self, Gvisor};
 use crate::host::Identities;
@@ -153,8 +153,9 @@ impl Factory {
         tier: Tier,
         runtime: Runtime,
         limits: &Limits,
+        more: &[Bind],
     ) -> Result<Parked, StartError> {
-        within(self.park_unbounded(tier, runtime, limits)).await
+        within(self.park_unbounded(tier, runtime, limits, more)).await
     }
 
     async fn park_unbounded(
@@ -162,10 +163,12 @@ impl Factory {
         tier: Tier,
         runtime: Runtime,
         limits: &Limits,
+        more: &[Bind],
     ) -> Result<Parked, StartError> {
         let prepare = |attempt| move |source| StartError::Prepare { attempt, source };
         let authority = Authority::generate().map_err(StartError::Authority)?;
-        let start = self.start(tier, runtime, limits, authority.certificate()).await?;
+        let mut start = self.start(tier, runtime, limits, authority.certificate()).await?;
+        start.binds.extend_from_slice(more);
         let (control, control_inside) =
             pair(SocketType::SEQPACKET).map_err(prepare("making a socket"))?;
         let (runner, runner_inside) =
@@ -231,7 +234,7 @@ impl Factory {
             Tier::Gvisor if self.cgroups.is_none() => return Err(TierError::NoCgroups.into()),
             Tier::Gvisor => {
                 let gvisor::Parts { binds: more, guest } = self.gvisor.parts().await?;
-                let absent = |bind: &control::Bind| binds.iter().all(|b| b.target != bind.target);
+                let absent = |bind: &Bind| binds.iter().all(|b| b.target != bind.target);
                 let more: Vec<_> = more.into_iter().filter(absent).collect();
                 binds.extend(more);
                 Some(guest)

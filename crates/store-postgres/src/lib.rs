@@ -50,6 +50,8 @@ pub mod member;
 pub mod node;
 #[path = "../../store/sql/oauth_client.rs"]
 pub mod oauth_client;
+#[path = "../../store/sql/package.rs"]
+pub mod package;
 #[path = "../../store/sql/project.rs"]
 pub mod project;
 #[path = "../../store/sql/provider.rs"]

@@ -117,6 +117,9 @@ pub enum Audit {
         /// The connections whose credentials its code gets itself.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         exposes: Vec<String>,
+        /// The packages whose install scripts ran.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        install_scripts: Vec<String>,
     },
     WorkflowRun {
         workflow: WorkflowId,

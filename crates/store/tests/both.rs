@@ -199,6 +199,7 @@ async fn change(store: &Store, world: &World) {
         version: world.version,
         number: 1,
         exposes: Vec::new(),
+        install_scripts: Vec::new(),
     };
     tx.commit(world.tenant.workspace, now(), event).await.unwrap();
 }

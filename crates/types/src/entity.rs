@@ -8,6 +8,7 @@ mod keys;
 mod ledger;
 mod machine;
 mod member;
+mod package;
 mod session;
 mod usage;
 mod webhook;
@@ -35,6 +36,7 @@ pub use member::{
     AccessRequest, AccessState, Group, HeldRole, IdentityProvider, Invitation, Member,
     MemberOrigin, MemberState, ProviderKind, Role, RoleGrant, User,
 };
+pub use package::{ActiveLayer, Ecosystem, PackageFilter, PackageUse, VersionPackage};
 pub use session::{ClaimLink, Session, SignInFlow, SignInPurpose, VulnerabilityReport};
 pub use usage::{RateBudget, UsageCount, UsageKind};
 pub use webhook::{

@@ -159,6 +159,8 @@ ids! {
     WorkflowId = "wf";
     /// An immutable version of a workflow.
     VersionId = "ver";
+    /// A package of a version.
+    VersionPackageId = "vpk";
     /// A trigger of a workflow.
     TriggerId = "trg";
     /// An event.

@@ -19,8 +19,8 @@ pub use id::{
     ConnectionRevocationId, CustomerId, DataKeyId, EnvironmentId, EventId, GroupId, InvitationId,
     InvocationId, MachineClientId, MemberId, NodeId, OAuthClientId, OAuthFlowId, ParseIdError,
     ProjectId, ProviderId, ReportId, RoleGrantId, RotationId, SandboxId, SessionId, SignInFlowId,
-    SigningKeyId, StepId, TriggerId, UserId, VersionId, WebhookAttemptId, WebhookDeliveryId,
-    WebhookEndpointId, WebhookMessageId, WorkflowId, WorkspaceId,
+    SigningKeyId, StepId, TriggerId, UserId, VersionId, VersionPackageId, WebhookAttemptId,
+    WebhookDeliveryId, WebhookEndpointId, WebhookMessageId, WorkflowId, WorkspaceId,
 };
 pub use place::Place;
 pub use problem::{Code, Coded, Kind, chain};

@@ -155,6 +155,24 @@ codes! {
     InvalidCode = "invalid_code", Invalid, "A file of the workflow cannot be used";
     /// A step's code does not parse, or imports what does not exist.
     SyntaxError = "syntax_error", Invalid, "The code does not parse";
+    /// What says which packages a workflow has cannot be used.
+    InvalidLock = "invalid_lock", Invalid, "The workflow's list of packages cannot be used";
+    /// No set of packages fits what the workflow asks for.
+    PackagesUnresolved = "packages_unresolved", Invalid, "No set of packages fits";
+    /// A lock names a place that is not the server's registry.
+    ForeignRegistry = "foreign_registry", Invalid, "A package is to come from elsewhere than the registry";
+    /// An archive is not the one that the lock names.
+    IntegrityMismatch = "integrity_mismatch", Invalid, "A package is not what the lock says";
+    /// A version of a package was published too short a time ago.
+    ReleaseTooYoung = "release_too_young", Invalid, "A package's version is too young";
+    /// An archive holds what no package may.
+    UnsafePackage = "unsafe_package", Invalid, "A package cannot be unpacked safely";
+    /// An install script that may run has failed.
+    InstallScriptFailed = "install_script_failed", Invalid, "An install script failed";
+    /// The registry of packages does not answer as one.
+    RegistryUnavailable = "registry_unavailable", Unavailable, "The registry of packages cannot be used";
+    /// The server's machine has no npm or pip.
+    InstallerUnavailable = "installer_unavailable", Unavailable, "The server has nothing to choose packages with";
     /// The catalogue has no such app.
     UnknownApp = "unknown_app", Invalid, "The catalogue has no such app";
     /// The workflow names a connection that does not exist.

@@ -17,6 +17,8 @@ from importlib.machinery import (
 ROOT = "/code/"
 #: Where packages are that a program brings: `pip install --target python_modules …`.
 PACKAGES = "/code/python_modules"
+#: Where those are that Causeway has put together from a lock.
+LAYER = "/python_modules"
 
 
 class Sources(FileFinder):
@@ -64,7 +66,7 @@ def patch(module):
 def install():
     sys.meta_path.insert(0, Watching())
     sys.path_hooks.insert(0, Sources.of)
-    sys.path += [ROOT.rstrip("/"), PACKAGES]
+    sys.path += [ROOT.rstrip("/"), PACKAGES, LAYER]
 
 
 def module_name(entry):

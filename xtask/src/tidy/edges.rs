@@ -51,8 +51,13 @@ const TABLE: &[Row] = &[
     ),
     row("sandbox", &["net"], "knows programs and steps, not workflows; sockets are net's"),
     row(
+        "packages",
+        &["net", "sandbox"],
+        "chooses packages in a sandbox and fetches them through net; which versions use them is flow's",
+    ),
+    row(
         "flow",
-        &["store", "vault", "catalog", "identity", "connect", "sandbox"],
+        &["store", "vault", "catalog", "identity", "connect", "sandbox", "packages"],
         "its functions demand identity's Permit (docs/adr/0004-permits.md); it seals events and step records and reads which hosts an app has",
     ),
     row(
@@ -84,6 +89,7 @@ const TABLE: &[Row] = &[
             "webhooks",
             "connect",
             "sandbox",
+            "packages",
             "flow",
             "api",
         ],

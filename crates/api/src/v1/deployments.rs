@@ -4,7 +4,7 @@ pub(crate) mod create;
 pub(crate) mod plan;
 
 use crate::Problem;
-use causeway_flow::{Change, PlanAction};
+use causeway_flow::{Change, InstallScript, PlanAction};
 use causeway_types::Code;
 use data_encoding::BASE64;
 use serde::Deserialize;
@@ -50,5 +50,14 @@ fn change_word(change: Change) -> &'static str {
         Change::Added => "added",
         Change::Changed => "changed",
         Change::Removed => "removed",
+    }
+}
+
+/// The word for what becomes of an install script.
+fn script_word(script: InstallScript) -> Option<&'static str> {
+    match script {
+        InstallScript::None => None,
+        InstallScript::LeftOut => Some("left_out"),
+        InstallScript::Run => Some("run"),
     }
 }

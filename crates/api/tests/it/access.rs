@@ -124,6 +124,7 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
         ("list_workflows", String::new(), None, Nothing),
         ("show_workflow", workflow.clone(), None, NotFound),
         ("run_workflow", workflow.clone(), Some(&event), NotFound),
+        ("list_packages", format!("?workflow_id={workflow}"), None, Nothing),
         ("list_invocations", format!("?workflow_id={workflow}"), None, Nothing),
         ("tail_invocations", format!("?invocation_id={invocation}"), None, NotFound),
         ("show_invocation", invocation.clone(), None, NotFound),

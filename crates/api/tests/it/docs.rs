@@ -194,15 +194,18 @@ fn every_command_has_an_example() {
 fn every_setting_is_in_the_table() {
     let both = |file: &str| {
         let folder = file.trim_end_matches(".rs");
-        read(file) + &read(&format!("{folder}/edge.rs"))
+        ["edge", "packages"]
+            .iter()
+            .fold(read(file), |all, name| all + &read(&format!("{folder}/{name}.rs")))
     };
     let (cli, config) = (both("crates/causeway/src/cli.rs"), both("crates/causeway/src/config.rs"));
     let page = read("docs/configuration.md");
     let table = rows(&page, 5);
     let cell = |row: &[String], text: &str| row.iter().any(|cell| cell == &format!("`{text}`"));
     let mut flags = members(&cli, "pub(crate) struct ServerArgs {");
-    flags.retain(|field| field != "edge");
+    flags.retain(|field| field != "edge" && field != "packages");
     flags.extend(members(&cli, "pub(crate) struct EdgeArgs {"));
+    flags.extend(members(&cli, "pub(crate) struct PackagesArgs {"));
     for field in flags {
         let (flag, variable) =
             (format!("--{}", kebab(&field)), format!("CAUSEWAY_{}", field.to_uppercase()));
@@ -218,6 +221,7 @@ fn every_setting_is_in_the_table() {
         ("rate_limits", "RateLimitTable"),
         ("security", "SecurityTable"),
         ("mail", "MailTable"),
+        ("packages", "PackagesTable"),
     ] {
         fields.retain(|field| field != table);
         let own = members(&config, &format!("struct {of} {{"));

@@ -55,6 +55,7 @@ fn matrix() -> BTreeMap<&'static str, Door> {
         ("list_workflows", Environment("OADPV")),
         ("show_workflow", Environment("OADPV")),
         ("run_workflow", Environment("OADP")),
+        ("list_packages", Environment("OADPV")),
         ("plan_deployment", Environment("OAD")),
         ("create_deployment", Environment("OAD")),
         ("list_invocations", Environment("OADPV")),

@@ -10,16 +10,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(crate) async fn run(args: DeployArgs, output: Output) -> anyhow::Result<()> {
-    let files = read_folder(&args.dir)?;
-    let body = json!({ "files": files });
+    let mut files = read_folder(&args.dir)?;
     let client = Client::new(&args.client).await?;
-    let plan = client.post("deployments/plan", Some(&body)).await?;
+    let plan = client.post("deployments/plan", Some(&json!({ "files": files }))).await?;
+    if args.write_locks {
+        // What is deployed below is then what the folder holds.
+        for lock in plan.get("made_locks").and_then(Value::as_array).into_iter().flatten() {
+            let (file, contents) = (text(lock, "file"), text(lock, "text"));
+            let path = args.dir.join(file);
+            std::fs::write(&path, contents)
+                .with_context(|| format!("writing {}", path.display()))?;
+            files.insert(file.to_owned(), BASE64.encode(contents.as_bytes()));
+        }
+    }
     if args.plan {
         output.result(&plan, render_plan);
         return Ok(());
     }
     output.line(render_plan(&plan));
-    let deployment = client.post("deployments", Some(&body)).await?;
+    let deployment = client.post("deployments", Some(&json!({ "files": files }))).await?;
     output.result(&deployment, |done| {
         let number = done.get("number").and_then(Value::as_i64).unwrap_or(0);
         format!(
@@ -59,6 +68,13 @@ fn render_plan(plan: &Value) -> String {
             if exposed { ", and GIVES ITS CREDENTIAL TO THE CODE (expose: true)" } else { "" }
         ));
     }
+    lines.extend(items("packages").map(render_package));
+    for lock in items("made_locks") {
+        lines.push(format!(
+            "  made {}, which the folder has not: `--write-locks` puts it there",
+            text(lock, "file")
+        ));
+    }
     let hosts: Vec<&str> = items("egress").filter_map(Value::as_str).collect();
     lines.push(if hosts.is_empty() {
         "  may reach no host".to_owned()
@@ -68,7 +84,35 @@ fn render_plan(plan: &Value) -> String {
     lines.join("\n")
 }
 
-/// Every file of the folder in base64 by its path. Hidden ones stay at home.
+/// A line about a package that comes, changes or goes.
+fn render_package(package: &Value) -> String {
+    let field = |name| package.get(name).and_then(Value::as_str);
+    let (name, before) = (text(package, "name"), field("before").unwrap_or_default());
+    let what = match (field("version"), text(package, "change")) {
+        (Some(version), "changed") => format!("~ {name} {before} -> {version}"),
+        (Some(version), _) => format!("+ {name} {version}"),
+        (None, _) => format!("- {name} {before}"),
+    };
+    let script = match field("install_script") {
+        Some("run") => ", whose INSTALL SCRIPT RUNS (install_scripts)",
+        Some(_) => ", whose install script does not run",
+        None => "",
+    };
+    format!("  {what} ({}){script}", text(package, "ecosystem"))
+}
+
+/// Whether a folder's packages for Node are Causeway's to install: then `node_modules` is what npm
+/// has put there for the author.
+fn asks_for_packages(folder: &Path) -> bool {
+    let Ok(text) = std::fs::read(folder.join("package.json")) else { return false };
+    let manifest: Value = serde_json::from_slice(&text).unwrap_or_default();
+    ["dependencies", "optionalDependencies"].iter().any(|field| {
+        manifest.get(field).and_then(Value::as_object).is_some_and(|all| !all.is_empty())
+    })
+}
+
+/// Every file of the folder in base64 by its path. Hidden ones stay at home, and so does what npm has
+/// installed there.
 fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     ensure!(
         folder.is_dir(),
@@ -78,6 +122,7 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     let mut size = 0;
     let mut folders = vec![folder.to_owned()];
+    let installed = asks_for_packages(folder).then(|| folder.join("node_modules"));
     while let Some(current) = folders.pop() {
         let entries = std::fs::read_dir(&current)
             .with_context(|| format!("reading {}", current.display()))?;
@@ -85,6 +130,9 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with('.') {
+                continue;
+            }
+            if Some(&path) == installed.as_ref() {
                 continue;
             }
             if path.is_dir() {

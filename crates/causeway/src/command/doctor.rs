@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::wiring;
 use anyhow::bail;
 use causeway_catalog::Catalog;
-use causeway_sandbox::{Runtime, Standing, Tier};
+use causeway_sandbox::{Runtime, Standing, Tier, Tool};
 use causeway_store::{Store, db};
 use causeway_types::chain;
 use causeway_vault::Vault;
@@ -89,6 +89,18 @@ impl Report {
                 Err(error) => {
                     let outcome = if runtime == Runtime::Node { "error" } else { "warning" };
                     self.add(&check, outcome, chain(&error));
+                }
+            }
+        }
+        for (tool, name, wanted) in [
+            (Tool::Npm, "npm", "workflows that ask for npm packages have to bring a lock"),
+            (Tool::Pip, "pip", "no workflow can ask for Python packages"),
+        ] {
+            let check = format!("packages: {name}");
+            match causeway_sandbox::describe_tool(&paths, tool).await {
+                Ok(found) => self.add(&check, "ok", found),
+                Err(error) => {
+                    self.add(&check, "warning", format!("{}; without it, {wanted}", chain(&error)));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use crate::cli::WorkflowsCommand;
 use crate::client::{Client, list, text};
 use crate::output::Output;
+use serde_json::Value;
 
 pub(crate) async fn run(command: WorkflowsCommand, output: Output) -> anyhow::Result<()> {
     match command {
@@ -30,6 +31,49 @@ pub(crate) async fn run(command: WorkflowsCommand, output: Output) -> anyhow::Re
                     text(one, "active_version_id"),
                     text(one, "trigger_url")
                 )
+            });
+        }
+        WorkflowsCommand::Packages { client, workflow, package } => {
+            let client = Client::new(&client).await?;
+            let workflow = match workflow {
+                Some(workflow) => Some(client.workflow_id(&workflow).await?),
+                None => None,
+            };
+            // A scope begins with the same sign.
+            let (name, version) = match package.as_deref().and_then(|text| text.rsplit_once('@')) {
+                Some((name, version)) if !name.is_empty() => {
+                    (Some(name.to_owned()), Some(version.to_owned()))
+                }
+                _ => (package, None),
+            };
+            let mut found = Vec::new();
+            let mut cursor = None;
+            loop {
+                let query = [
+                    ("workflow_id", workflow.clone()),
+                    ("name", name.clone()),
+                    ("version", version.clone()),
+                    ("limit", Some("100".into())),
+                    ("cursor", cursor),
+                ];
+                let page = client.get("packages", &query).await?;
+                found.extend(list(&page).cloned());
+                cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            found.sort_by_key(|one| {
+                ["workflow", "ecosystem", "name", "version"]
+                    .map(|field| text(one, field).to_owned())
+            });
+            output.result(&found, |found| {
+                let line = |one: &Value| {
+                    let of = |field| text(one, field).to_owned();
+                    [of("workflow"), of("ecosystem"), of("name"), of("version"), of("integrity")]
+                        .join("  ")
+                };
+                found.iter().map(line).collect::<Vec<_>>().join("\n")
             });
         }
     }

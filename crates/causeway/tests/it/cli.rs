@@ -165,7 +165,9 @@ async fn a_deleted_invocation_is_gone_for_good(database: TestDatabase) {
     let remains = |what: &[u8]| {
         let files = fs::read_dir(home.data_dir())
             .unwrap()
-            .map(|entry| fs::read(entry.unwrap().path()).unwrap());
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .map(|path| fs::read(path).unwrap());
         files.filter(|file| contains(file, what)).count()
     };
     let sealed = [event.body.as_bytes(), steps[0].record.as_bytes()];

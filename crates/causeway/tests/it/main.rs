@@ -23,12 +23,16 @@ mod machine;
 mod mistakes;
 mod outage;
 mod output;
+mod packages;
 mod revoke;
 mod rotation;
 mod rows;
 mod runtimes;
 mod sign_in;
 mod sign_in_machine;
+#[path = "../../../packages/tests/it/stand_in.rs"]
+#[expect(dead_code, reason = "the tests of packages themselves use more of it")]
+mod stand_in;
 mod starts;
 mod stolen;
 mod stops;

@@ -1,5 +1,6 @@
 //! An installation without its API.
 
+use crate::stand_in::StandIn;
 use causeway_catalog::Catalog;
 use causeway_connect::{Connect, ConnectParts, NewConnection, NoCrash};
 use causeway_flow::{Flow, FlowConfig, FlowError, FlowParts, StepView};
@@ -8,8 +9,10 @@ use causeway_identity::{
     Bootstrap, Caller, MachineAccess, MachineParts, OwnKeys, Permit, authorize, bootstrap,
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
+use causeway_packages::{Packages, PackagesConfig, PackagesParts};
 use causeway_sandbox::{
     Egress, EgressFuture, EgressRefused, EgressRequest, Limits, Pool, PoolConfig, RuntimePaths,
+    Tier,
 };
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
@@ -23,13 +26,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Connects to nothing, for the reason that the rules give.
+/// Connects to nothing, for the reason that the rules give; to the stand-ins on loopback, if those
+/// let it.
 struct Refuse;
 
 impl Egress for Refuse {
     fn connect<'a>(&'a self, request: EgressRequest<'a>) -> EgressFuture<'a> {
         Box::pin(async move {
             request.check_rules()?;
+            if request.host == "127.0.0.1" {
+                let connected = guard().connect(request.host, request.port).await;
+                return connected.map_err(|error| EgressRefused {
+                    code: "ECONNREFUSED",
+                    message: error.to_string(),
+                });
+            }
             Err(EgressRefused { code: "ECONNREFUSED", message: "nothing is there".to_owned() })
         })
     }
@@ -41,6 +52,7 @@ pub(crate) struct World {
     connect: Connect,
     caller: Caller,
     demos: BTreeMap<String, DemoApp>,
+    pub(crate) registry: StandIn,
     _database: TestDatabase,
     _folder: tempfile::TempDir,
 }
@@ -80,9 +92,8 @@ impl World {
         )
         .await
         .unwrap();
-        let allow = vec!["127.0.0.0/8".parse().unwrap()];
-        let guard = Guard::new(GuardConfig { allow, ..GuardConfig::default() }, SystemResolver);
-        let http = HttpClient::new(guard, &HttpConfig::default()).unwrap();
+        let http = HttpClient::new(guard(), &HttpConfig::default()).unwrap();
+        let registry = StandIn::start();
         let webhooks = WebhooksParts {
             store: store.clone(),
             vault: vault.clone(),
@@ -90,6 +101,7 @@ impl World {
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),
         };
+        let packages_http = http.clone();
         let connect = Connect::new(ConnectParts {
             store: store.clone(),
             vault: vault.clone(),
@@ -108,6 +120,7 @@ impl World {
             vault: vault.clone(),
             connect: connect.clone(),
             pool: Arc::clone(&pool),
+            packages: packages(packages_http, &pool, folder.path(), &registry),
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),
         };
@@ -131,7 +144,7 @@ impl World {
         });
         let header = format!("Bearer {}", made.api_key.expose());
         let caller = machine.authenticator().authenticate(Some(&header)).await.unwrap();
-        Self { flow, pool, connect, caller, demos, _database: database, _folder: folder }
+        Self { flow, pool, connect, caller, demos, registry, _database: database, _folder: folder }
     }
 
     pub(crate) fn permit<A: Action>(&self) -> Permit<A> {
@@ -232,4 +245,29 @@ pub(crate) fn pool_config() -> PoolConfig {
         idle: Duration::from_mins(1),
         clock: Arc::new(SystemClock),
     }
+}
+
+fn guard() -> Guard {
+    let allow = vec!["127.0.0.0/8".parse().unwrap()];
+    Guard::new(GuardConfig { allow, ..GuardConfig::default() }, SystemResolver)
+}
+
+fn packages(http: HttpClient, pool: &Arc<Pool>, folder: &Path, registry: &StandIn) -> Packages {
+    let parts = PackagesParts {
+        http,
+        pool: Arc::clone(pool),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+    };
+    let config = PackagesConfig {
+        folder: folder.join("packages"),
+        npm_registry: registry.url("npm").parse().unwrap(),
+        pypi_index: registry.url("simple").parse().unwrap(),
+        pypi_hosts: Vec::new(),
+        cooldown: Duration::ZERO,
+        cooldown_except: Vec::new(),
+        extra_roots: None,
+        tier: Tier::Jail,
+    };
+    Packages::new(parts, config).unwrap()
 }

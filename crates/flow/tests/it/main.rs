@@ -7,8 +7,12 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod dependencies;
 mod deploy;
 mod kit;
 mod reach;
 mod runtimes;
+#[path = "../../../packages/tests/it/stand_in.rs"]
+#[expect(dead_code, reason = "the tests of packages themselves use more of it")]
+mod stand_in;
 mod tiers;

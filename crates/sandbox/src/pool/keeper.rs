@@ -87,7 +87,7 @@ impl Inner {
         let limits = &self.config.spare_limits;
         let parked = match self.take_parked(kind) {
             Some(parked) => parked,
-            None => self.factory.park(kind.tier, kind.runtime, limits).await?,
+            None => self.factory.park(kind.tier, kind.runtime, limits, &[]).await?,
         };
         let mut sandbox = parked.go(None, Arc::clone(&self.egress)).await?;
         self.count(kind, |station| &station.started);
@@ -106,7 +106,8 @@ impl Inner {
         if !absent() {
             return Ok(());
         }
-        let parked = self.factory.park(kind.tier, kind.runtime, &self.config.spare_limits).await?;
+        let parked =
+            self.factory.park(kind.tier, kind.runtime, &self.config.spare_limits, &[]).await?;
         let mut place = station.parked.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.closed.load(Ordering::Relaxed) {
             *place = Some(parked);

@@ -43,6 +43,7 @@ pub async fn try_tier(config: PoolConfig, tier: Tier) -> Result<Duration, TrialE
         limits: Limits::default(),
         runtime: Runtime::Node,
         tier,
+        binds: Vec::new(),
     });
     let begun = Instant::now();
     let mut session = pool.checkout(&program).await?;

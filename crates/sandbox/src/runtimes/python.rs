@@ -16,6 +16,14 @@ print(json.dumps({
     'library': sysconfig.get_path('stdlib'),
     'native': sysconfig.get_config_var('DESTSHARED'),
 }))";
+/// What it is asked for its pip: an installed one, else the one that `venv` puts into a new folder.
+const PIP: &str = "import glob, importlib.util, os, sysconfig
+found = importlib.util.find_spec('pip')
+paths = list(found.submodule_search_locations) if found else []
+library = sysconfig.get_path('stdlib')
+for folder in (sysconfig.get_config_var('WHEEL_PKG_DIR'), os.path.join(library, 'ensurepip', '_bundled')):
+    paths += sorted(glob.glob(os.path.join(folder, 'pip-*.whl'))) if folder else []
+print(os.path.realpath(paths[0]) if paths else '')";
 /// Native modules whose own libraries are left out, because they serve terminals, directories of
 /// users and databases of the machine: they cannot be imported in a sandbox.
 const LEFT_OUT: [&str; 6] = ["nis.", "readline.", "_curses", "_dbm.", "_gdbm.", "_tkinter."];
@@ -85,14 +93,32 @@ pub(super) async fn equipment(path: &Path) -> Result<Equipment, RuntimeError> {
     equipment
         .add(&super::unreadable(Runtime::Python, &program), &program, &program, &modules)
         .await?;
-    if let Some(roots) = ROOTS.iter().find(|path| Path::new(path).exists()) {
-        equipment.bind(Path::new(roots), Path::new(ROOTS_INSIDE), Purpose::Read);
+    if let Some(roots) = roots() {
+        equipment.bind(roots, Path::new(ROOTS_INSIDE), Purpose::Read);
         equipment.roots = Some(ROOTS_INSIDE);
     }
     if Path::new(ZONES).exists() {
         equipment.bind(Path::new(ZONES), Path::new(ZONES), Purpose::Read);
     }
     Ok(equipment)
+}
+
+/// The file with the roots of TLS on this machine, if it has one.
+pub fn roots() -> Option<&'static Path> {
+    ROOTS.iter().map(Path::new).find(|path| path.exists())
+}
+
+/// Where this Python's pip is: the folder of the package, or a wheel that holds it.
+pub(super) async fn pip(path: &Path) -> Option<PathBuf> {
+    let output = tokio::process::Command::new(path)
+        .args(["-I", "-c", PIP])
+        .env_clear()
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .ok()?;
+    let found = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end_matches('\n'));
+    (output.status.success() && found.is_absolute() && found.exists()).then_some(found)
 }
 
 /// The native modules of the standard library that are to be importable.

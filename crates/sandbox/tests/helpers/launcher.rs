@@ -42,6 +42,7 @@ fn program(code: &str) -> Arc<Program> {
             version: VersionId::generate(now, &OsRandom),
         },
         files: Arc::new(vec![SourceFile { path: "step.mjs".to_owned(), contents: code.into() }]),
+        binds: Vec::new(),
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,

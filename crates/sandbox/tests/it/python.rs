@@ -412,7 +412,7 @@ def handler(pd):
         'packed': zlib.decompress(zlib.compress(b'a')) + bz2.decompress(bz2.compress(b'b')) + lzma.decompress(lzma.compress(b'c')) == b'abc',
         'ctypes': ctypes.sizeof(ctypes.c_void_p),
         'uuid': len(str(uuid.uuid4())),
-        'cwd': os.getcwd(), 'home': os.path.expanduser('~'), 'path': sys.path[-2:],
+        'cwd': os.getcwd(), 'home': os.path.expanduser('~'), 'path': sys.path[-3:],
         'env': sorted(os.environ),
     }";
     let got = value(&run_python(&pool, code).await);
@@ -421,7 +421,7 @@ def handler(pd):
         json!({
             "sqlite": 42, "sha": "e3b0c442", "zone": "2026-07-01T00:00:00+02:00", "roots": true,
             "decimal": "0.333", "packed": true, "ctypes": 8, "uuid": 36, "cwd": "/code",
-            "home": "/tmp", "path": ["/code", "/code/python_modules"],
+            "home": "/tmp", "path": ["/code", "/code/python_modules", "/python_modules"],
             "env": [
                 "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "HOME", "LANG", "PATH", "REQUESTS_CA_BUNDLE",
                 "SSL_CERT_FILE", "TMPDIR", "TZ", "USER",

@@ -70,6 +70,7 @@ pub(crate) fn program(files: &[(&str, &str)]) -> Program {
             version: VersionId::generate(SystemClock.now(), &OsRandom),
         },
         files: Arc::new(files.iter().map(|(path, text)| source(path, text)).collect()),
+        binds: Vec::new(),
         egress: EgressRules::default(),
         limits: Limits::default(),
         runtime: Runtime::Node,

@@ -1,10 +1,12 @@
-use super::{DeployRequest, action_word, change_word};
+use super::{DeployRequest, action_word, change_word, script_word};
 use crate::extract::{Authorized, JsonBody};
 use crate::{Api, Problem};
 use axum::Json;
 use axum::extract::State;
+use causeway_flow::{Change, PlannedPackage};
 use causeway_identity::action;
 use causeway_types::WorkflowId;
+use causeway_types::entity::Ecosystem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,6 +27,54 @@ pub(crate) struct PlanBody {
     connections: Vec<PlannedConnection>,
     /// The hosts that its code may reach.
     egress: Vec<String>,
+    /// How its packages differ from those of the active version.
+    packages: Vec<PackageChange>,
+    /// Locks that the folder has not and that were made: put them into the folder to keep to them.
+    made_locks: Vec<MadeLock>,
+}
+
+/// A package that differs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PackageChange {
+    /// `npm` or `pypi`.
+    ecosystem: Ecosystem,
+    /// Its name.
+    name: String,
+    /// `added`, `changed` or `removed`.
+    change: &'static str,
+    /// Its version; null if it is gone.
+    version: Option<String>,
+    /// The version before, if there was one.
+    before: Option<String>,
+    /// `left_out` or `run`: what becomes of its install script; null if it has none.
+    install_script: Option<&'static str>,
+}
+
+impl From<PlannedPackage> for PackageChange {
+    fn from(one: PlannedPackage) -> Self {
+        let change = match (&one.version, &one.before) {
+            (Some(_), None) => Change::Added,
+            (Some(_), Some(_)) => Change::Changed,
+            (None, _) => Change::Removed,
+        };
+        Self {
+            ecosystem: one.ecosystem,
+            name: one.name,
+            change: change_word(change),
+            version: one.version,
+            before: one.before,
+            install_script: script_word(one.script),
+        }
+    }
+}
+
+/// A lock that was made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MadeLock {
+    /// The name of its file.
+    file: String,
+    /// Its text.
+    text: String,
 }
 
 /// A file that differs.
@@ -76,5 +126,11 @@ pub(crate) async fn plan(
         files: plan.files.into_iter().map(file).collect(),
         connections: plan.connections.into_iter().map(connection).collect(),
         egress: plan.egress,
+        packages: plan.packages.into_iter().map(PackageChange::from).collect(),
+        made_locks: plan
+            .made_locks
+            .into_iter()
+            .map(|(file, text)| MadeLock { file, text })
+            .collect(),
     }))
 }

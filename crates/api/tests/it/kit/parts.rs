@@ -12,6 +12,7 @@ use causeway_identity::{
     SignIn, SignInParts, StaffAccess, bootstrap,
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
+use causeway_packages::{Packages, PackagesConfig, PackagesParts};
 use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig, RuntimePaths};
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::Store;
@@ -126,12 +127,35 @@ impl Ground {
         Arc::new(Pool::new(pool_config(), egress).await.unwrap())
     }
 
+    /// Packages of a registry where nobody answers.
+    fn packages(&self, pool: &Arc<Pool>) -> Packages {
+        let parts = PackagesParts {
+            http: self.http(),
+            pool: Arc::clone(pool),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        };
+        let nobody = "http://127.0.0.1:1/";
+        let config = PackagesConfig {
+            tier: causeway_sandbox::Tier::Jail,
+            folder: self.folder.path().join("packages"),
+            npm_registry: nobody.parse().unwrap(),
+            pypi_index: nobody.parse().unwrap(),
+            pypi_hosts: Vec::new(),
+            cooldown: Duration::ZERO,
+            cooldown_except: Vec::new(),
+            extra_roots: None,
+        };
+        Packages::new(parts, config).unwrap()
+    }
+
     pub(super) async fn flow(&self, setup: &Setup, connect: &Connect, pool: &Arc<Pool>) -> Flow {
         let parts = FlowParts {
             store: self.store.clone(),
             vault: self.vault.clone(),
             connect: connect.clone(),
             pool: Arc::clone(pool),
+            packages: self.packages(pool),
             clock: self.clock.clone(),
             random: self.random.clone(),
         };

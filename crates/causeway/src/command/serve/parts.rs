@@ -14,6 +14,7 @@ use causeway_identity::{
     Denials, MachineAccess, MachineParts, Members, MembersParts, SignIn, SignInParts, StaffAccess,
 };
 use causeway_net::{Guard, GuardConfig, HttpClient, HttpConfig, SystemResolver};
+use causeway_packages::{Packages, PackagesConfig, PackagesParts};
 use causeway_sandbox::{GuardedEgress, Limits, Pool, PoolConfig};
 use causeway_types::Actor;
 use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
@@ -51,15 +52,22 @@ impl Parts {
             clock: Arc::clone(&ground.clock),
             random: Arc::clone(&ground.random),
             public_url: ground.public_url.clone(),
-            config: config.edge.disclosure(ground.clock.now(), guard.clone(), extra_roots)?,
+            config: config.edge.disclosure(
+                ground.clock.now(),
+                guard.clone(),
+                extra_roots.clone(),
+            )?,
         });
         let webhooks = webhooks(ground, &http);
         let connect = connect(ground, &http, &webhooks, &catalog)?;
+        let packages_config =
+            config.packages.config(&config.data_dir, extra_roots.clone(), config.minimum_tier);
         let pool = Pool::new(pool_config(config)?, Arc::new(GuardedEgress::new(guard)))
             .await
             .context("preparing the sandboxes; `causeway doctor` says more")?;
         let pool = Arc::new(pool);
-        let flow = flow(config, ground, &connect, &pool).await?;
+        let packages = packages(packages_config, ground, &http, &pool)?;
+        let flow = flow(config, ground, &connect, &pool, packages).await?;
         let denials = Denials::new(ground.store.clone(), Arc::clone(&ground.clock));
         let keeper = Keeper::new(
             ground.store.clone(),
@@ -165,17 +173,34 @@ fn connect(
     }))
 }
 
+fn packages(
+    config: PackagesConfig,
+    ground: &Ground,
+    http: &HttpClient,
+    pool: &Arc<Pool>,
+) -> anyhow::Result<Packages> {
+    let parts = PackagesParts {
+        http: http.clone(),
+        pool: Arc::clone(pool),
+        clock: Arc::clone(&ground.clock),
+        random: Arc::clone(&ground.random),
+    };
+    Packages::new(parts, config).context("preparing the folder of packages")
+}
+
 async fn flow(
     config: &Config,
     ground: &Ground,
     connect: &Connect,
     pool: &Arc<Pool>,
+    packages: Packages,
 ) -> anyhow::Result<Flow> {
     let parts = FlowParts {
         store: ground.store.clone(),
         vault: ground.vault.clone(),
         connect: connect.clone(),
         pool: Arc::clone(pool),
+        packages,
         clock: Arc::clone(&ground.clock),
         random: Arc::clone(&ground.random),
     };

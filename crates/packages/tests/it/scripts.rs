@@ -1,0 +1,70 @@
+//! Install scripts that a workflow allows.
+
+use crate::kit::World;
+use crate::stand_in::Npm;
+use causeway_sandbox::Runtime;
+use causeway_types::{Code, Coded};
+use serde_json::json;
+
+const ASKS: &str = r#"{ "dependencies": { "made": "^1.0.0" } }"#;
+
+/// Publishes `made` with a script.
+fn publish(world: &World, script: &str) {
+    world.registry.publish(&Npm {
+        manifest: json!({ "scripts": { "postinstall": script } }),
+        ..Npm::new(
+            "made",
+            "1.0.0",
+            &[("index.js", "module.exports = require('./out/made.js')"), ("make.js", MAKE)],
+        )
+    });
+}
+
+const MAKE: &str = "const fs = require('fs');
+fs.mkdirSync('out');
+fs.writeFileSync('out/made.js', 'module.exports = ' + JSON.stringify(process.env.npm_package_version));
+fs.symlinkSync('/etc/passwd', 'out/link');";
+
+#[tokio::test]
+async fn what_an_allowed_script_writes_is_in_the_layer() {
+    let world = World::new().await;
+    publish(&world, "node make.js && echo made > out/note.txt");
+    let packages = world.packages();
+    let files = [("package.json", ASKS)];
+    let found = world.resolve_with(&packages, &files, &["made"], None).await.unwrap();
+    let layer = &found.layers[0];
+    assert_eq!(layer.scripts, ["made"]);
+    assert_eq!(layer.written.keys().collect::<Vec<_>>(), ["made/out/made.js", "made/out/note.txt"]);
+    let step = "import made from 'made'; export default () => made;";
+    assert_eq!(world.returned(&packages, &found, Runtime::Node, step).await, "1.0.0");
+    // The same again takes what it wrote then.
+    let again = world.resolve_with(&packages, &files, &["made"], Some(&found)).await.unwrap();
+    assert_eq!(again, found);
+    // Without its permission it is another layer.
+    let without = world.resolve(&files).await.unwrap();
+    assert_ne!(without.layers[0].digest(), layer.digest());
+}
+
+#[tokio::test]
+async fn a_script_reaches_the_registry_alone() {
+    let world = World::new().await;
+    publish(&world, "node -e \"fetch('https://evil.example/').catch(() => {})\"");
+    let files = [("package.json", ASKS)];
+    let refused = world.resolve_with(&world.packages(), &files, &["made"], None).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InstallScriptFailed);
+    assert!(refused.public().contains("evil.example:443"), "{}", refused.public());
+}
+
+#[tokio::test]
+async fn a_script_that_fails_or_is_not_there_is_named() {
+    let world = World::new().await;
+    publish(&world, "echo it is broken >&2; exit 3");
+    let (packages, files) = (world.packages(), [("package.json", ASKS)]);
+    let refused = world.resolve_with(&packages, &files, &["made"], None).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InstallScriptFailed);
+    let public = refused.public();
+    assert!(public.contains("made (postinstall)") && public.contains("it is broken"), "{public}");
+    let refused = world.resolve_with(&packages, &files, &["other"], None).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidLock);
+    assert!(refused.public().contains("`other`"), "{}", refused.public());
+}
