@@ -22,16 +22,18 @@ macro_rules! pages {
 pages![
     "access_settled" "audit_broken" "authorization_refused" "body_too_large" "call_not_allowed"
     "connect_link_spent" "connection_name_taken" "credential_export_off" "credential_refused"
-    "cross_site" "denied" "egress_refused" "environment_required" "host_not_allowed"
-    "idempotency_in_progress" "idempotency_mismatch" "internal" "invalid_code" "invalid_cursor"
-    "invalid_email" "invalid_id" "invalid_json" "invalid_manifest" "invalid_request"
+    "cross_site" "denied" "egress_refused" "environment_required" "foreign_registry"
+    "host_not_allowed" "idempotency_in_progress" "idempotency_mismatch" "install_script_failed"
+    "installer_unavailable" "integrity_mismatch" "internal" "invalid_code" "invalid_cursor"
+    "invalid_email" "invalid_id" "invalid_json" "invalid_lock" "invalid_manifest" "invalid_request"
     "invocation_active" "last_owner" "link_spent" "missing_connection" "missing_oauth_client"
-    "needs_reauth" "not_deployed" "not_found" "oauth_client_in_use" "project_in_use" "queue_full"
-    "rate_limited" "response_timeout" "root_key_unavailable" "rotation_active" "sandbox_unavailable"
+    "needs_reauth" "not_deployed" "not_found" "oauth_client_in_use" "packages_unresolved"
+    "project_in_use" "queue_full" "rate_limited" "registry_unavailable" "release_too_young"
+    "response_timeout" "root_key_unavailable" "rotation_active" "sandbox_unavailable"
     "shutting_down" "sign_in_failed" "sso_required" "state_mismatch" "step_up_required"
     "store_unavailable" "syntax_error" "taken" "unauthenticated" "unknown_app" "unknown_route"
-    "unsupported_scheme" "upstream_failed" "upstream_timeout" "webhook_endpoint_disabled"
-    "workflow_failed" "wrong_method"
+    "unsafe_package" "unsupported_scheme" "upstream_failed" "upstream_timeout"
+    "webhook_endpoint_disabled" "workflow_failed" "wrong_method"
 ];
 
 /// Shows the page of one code.

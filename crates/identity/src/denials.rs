@@ -149,7 +149,8 @@ impl Denials {
 }
 
 /// Attempts that are being written. If that fails, or is given up because the caller hung up, they
-/// are counted again: nobody gets out of the record by going away.
+/// are counted again: nobody gets out of the record by going away. (Whoever goes away during the
+/// commit may be counted twice.)
 struct Owed<'a> {
     denials: &'a Denials,
     attempt: Denied,

@@ -147,6 +147,7 @@ rules! {
     "project_webhook_key_rotated" => EntityManagement UPDATE "environment" "project webhook";
     "project_webhook_deleted" => EntityManagement DELETE "environment" "project webhook";
     "credential_used" => ApiActivity READ "connection" "connection";
+    "placeholder_refused" => ApiActivity OTHER "connection" "connection", failed;
     "workflow_deployed" => EntityManagement UPDATE "workflow" "workflow";
     "workflow_run" => ApiActivity CREATE "invocation" "invocation";
     "invocation_replayed" => ApiActivity CREATE "invocation" "invocation";
