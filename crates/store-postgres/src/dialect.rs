@@ -236,6 +236,25 @@ pub async fn claimed(
         .collect())
 }
 
+/// Keeps a connection from being deleted until the transaction ends, so that rows may refer to it.
+/// False if there is none. Others may change it meanwhile.
+pub async fn keep_connection(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: ConnectionId,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        "SELECT id FROM connection
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3 FOR KEY SHARE",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+    .map(|found| found.is_some())
+}
+
 /// Holds a connection until the transaction ends, and says how it is: others that hold, change or
 /// delete it wait.
 pub async fn hold_connection(

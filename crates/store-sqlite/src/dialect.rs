@@ -266,6 +266,25 @@ pub async fn claimed(
         .collect())
 }
 
+/// Keeps a connection from being deleted until the transaction ends: whoever writes is alone. False
+/// if there is none.
+pub async fn keep_connection(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: ConnectionId,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        "SELECT id FROM connection
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _
+    )
+    .fetch_optional(c)
+    .await
+    .map(|found| found.is_some())
+}
+
 /// Holds a connection until the transaction ends, and says how it is: whoever writes is alone.
 pub async fn hold_connection(
     c: &mut DbConn,

@@ -1,10 +1,15 @@
 //! Fresh, migrated databases for tests, one of each kind.
 
-#![expect(clippy::expect_used, reason = "a test that cannot have its database cannot go on")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot have its database cannot go on"
+)]
 
 use crate::{Store, StoreOptions};
 use sqlx::Connection as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// A database that lives as long as its test.
 pub struct TestDatabase {
@@ -97,6 +102,26 @@ impl TestDatabase {
         let options = StoreOptions::from_url(&url).expect("the URL is ours");
         let store = Store::connect(&options).await.expect("the database opens");
         Self { store, options, url, _postgres: postgres, folder }
+    }
+
+    /// Waits until a transaction waits for a lock that another holds, with PostgreSQL.
+    pub async fn somebody_waits(&self) {
+        let Store::Postgres { pool, .. } = &self.store else {
+            panic!("only PostgreSQL has several who write");
+        };
+        let waiting = async {
+            let question = "SELECT COUNT(*) FROM pg_stat_activity
+                            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while sqlx::query_scalar::<_, i64>(question)
+                .fetch_one(pool)
+                .await
+                .expect("the cluster tells what it does")
+                == 0
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("somebody waits");
     }
 
     /// A folder that lives as long as the database.

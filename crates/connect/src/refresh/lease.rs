@@ -32,8 +32,9 @@ impl Inner {
         id: ConnectionId,
     ) -> causeway_store::Result<Taken> {
         let (workspace, now) = (tenant.workspace, self.clock.now());
-        // Before the lease, because its row refers to the connection.
-        if db!(tx, connection::get(tenant, id))?.is_none() {
+        // Before the lease, because its row refers to the connection, which another node may be
+        // deleting.
+        if !db!(tx, dialect::keep_connection(tenant, id))? {
             return Ok(Taken::Gone);
         }
         let until = now.plus(LEASE);

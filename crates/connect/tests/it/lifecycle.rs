@@ -4,10 +4,10 @@ use crate::standin::{Reply, StandIn};
 use crate::world::World;
 use causeway_connect::{ConnectionFilter, CredentialError, NewConnection};
 use causeway_identity::{action, authorize};
-use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
+use causeway_store::{Audit, db, on_both};
 use causeway_types::entity::{ConnectionState, Scheme};
-use causeway_types::{Clock as _, ConnectionId, SecretString};
+use causeway_types::{Actor, Clock as _, ConnectionId, SecretString};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
@@ -115,6 +115,23 @@ async fn a_test_says_how_keys_are(database: TestDatabase) {
     assert_eq!((tested.connection.state, tested.problem), (ConnectionState::Healthy, None));
     let row = world.connection(id).await.unwrap();
     assert_eq!((row.state_reason, row.refresh_at), (None, None));
+}
+
+/// With PostgreSQL: another node deletes the connection between the look for it and the lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_goes_while_it_is_tested_is_gone() {
+    let (app, _) = app().await;
+    let world = World::bare(TestDatabase::postgres().await, &app.row(ROW, "")).await;
+    let id = keyed(&world, "crm").await;
+    let mut other = world.database.store.write(Actor::Machine).await.unwrap();
+    assert!(db!(other, connection::delete(world.tenant(), id)).unwrap());
+    let permit = world.permit();
+    let (tested, ()) = tokio::join!(world.connect.test_connection(&permit, id), async {
+        world.database.somebody_waits().await;
+        let (workspace, now) = (world.tenant().workspace, world.clock.now());
+        other.commit(workspace, now, Audit::ClaimLinkMade {}).await.unwrap();
+    });
+    assert!(matches!(tested, Err(CredentialError::Unknown)), "{:?}", tested.err());
 }
 
 async fn keys_that_are_in_doubt_are_tried_by_the_background(database: TestDatabase) {

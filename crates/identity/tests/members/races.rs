@@ -5,7 +5,7 @@ use crate::world::{ALL, Person, World};
 use causeway_identity::action::ReadWorkspace;
 use causeway_identity::{Grantee, NewMembers, SessionError};
 use causeway_store::testing::TestDatabase;
-use causeway_store::{Audit, Store, db, on_both};
+use causeway_store::{Audit, db, on_both};
 use causeway_types::entity::{MemberState, Role};
 use causeway_types::{Actor, Code, Coded};
 use serde_json::json;
@@ -300,7 +300,7 @@ async fn who_signs_in_while_they_are_put_out_is_out() {
             }
         };
         let ((), cookie) = tokio::join!(put_out, async {
-            somebody_waits(store).await;
+            world.database.somebody_waits().await;
             let cookie = world.sign_in(person.user).await;
             let event = Audit::ClaimLinkMade {};
             other.commit(world.workspace(), world.now(), event).await.unwrap();
@@ -313,17 +313,4 @@ async fn who_signs_in_while_they_are_put_out_is_out() {
         let action = if way == 1 { "member_removed" } else { "member_deactivated" };
         assert_eq!(world.last(action).await["sessions_ended"], 2, "{way}");
     }
-}
-
-/// Waits until another transaction waits for a lock.
-async fn somebody_waits(store: &Store) {
-    let Store::Postgres { pool, .. } = store else { panic!("not PostgreSQL") };
-    let waiting = async {
-        let question = "SELECT COUNT(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while sqlx::query_scalar::<_, i64>(question).fetch_one(pool).await.unwrap() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
 }

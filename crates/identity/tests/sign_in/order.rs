@@ -5,24 +5,10 @@ use crate::issuer::Issuer;
 use crate::world::{World, new_provider};
 use causeway_identity::Purpose;
 use causeway_store::testing::TestDatabase;
-use causeway_store::{Audit, Store, db};
+use causeway_store::{Audit, db};
 use causeway_types::entity::{ProviderKind, Role};
 use causeway_types::{Actor, Clock as _, INSTALLATION};
 use serde_json::json;
-use std::time::Duration;
-
-/// Waits until another transaction waits for a lock.
-async fn somebody_waits(store: &Store) {
-    let Store::Postgres { pool, .. } = store else { panic!("not PostgreSQL") };
-    let waiting = async {
-        let question = "SELECT COUNT(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while sqlx::query_scalar::<_, i64>(question).fetch_one(pool).await.unwrap() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap();
-}
 
 /// Somebody comes in through a workspace's own provider in a browser in which somebody of the
 /// installation was signed in: one sign-in that writes to the chains of both.
@@ -43,7 +29,7 @@ async fn the_installations_chain_comes_before_a_workspaces() {
     let mut other = store.write(Actor::Machine).await.unwrap();
     assert!(db!(other, audit::lock_head(INSTALLATION)).unwrap());
     let (came, ()) = tokio::join!(world.back_to(workspace, &query, &ada), async {
-        somebody_waits(store).await;
+        world.database.somebody_waits().await;
         // Nobody who waits for the installation's chain holds this one.
         assert!(db!(other, audit::lock_head(workspace)).unwrap());
         other.commit(workspace, world.clock.now(), Audit::ClaimLinkMade {}).await.unwrap();
@@ -74,7 +60,7 @@ async fn workspaces_chains_come_in_their_order() {
     let mut other = store.write(Actor::Machine).await.unwrap();
     assert!(db!(other, audit::lock_head(first)).unwrap());
     let (came, ()) = tokio::join!(world.back(&query, &bob), async {
-        somebody_waits(store).await;
+        world.database.somebody_waits().await;
         assert!(db!(other, audit::lock_head(second)).unwrap());
         other.commit(first, world.clock.now(), Audit::ClaimLinkMade {}).await.unwrap();
     });
