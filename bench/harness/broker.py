@@ -7,11 +7,10 @@ sends the request over TLS of its own and searches the answer for the key.
 """
 
 import json
-import os
 
+from .app import start_nginx, write_row
 from .causeway import Causeway
-from .paths import BENCH
-from .processes import BenchError, Server, free_port, http, run
+from .processes import BenchError, free_port, http, run
 from .report import Row
 
 NAME = "broker"
@@ -19,22 +18,6 @@ NAME = "broker"
 PEER = False
 SECONDS = 6
 QUICK_SECONDS = 1
-
-ROW = """\
-slug: bench-broker
-name: Bench
-description: The app of the broker's benchmark.
-docs: https://github.com/causeway/causeway/tree/main/bench
-categories: [developer-tools]
-hosts: ["127.0.0.1:{port}"]
-auth:
-  api_key:
-    docs: https://github.com/causeway/causeway/tree/main/bench
-    fields: [{{ name: api_key, label: API key }}]
-    send: {{ headers: {{ X-Api-Key: "{{api_key}}" }} }}
-verify: {{ url: "https://127.0.0.1:{port}/small" }}
-api: {{ base_url: "https://127.0.0.1:{port}" }}
-"""
 
 
 def certificates(folder):
@@ -56,19 +39,11 @@ class World:
         folder.mkdir()
         port = free_port()
         root = certificates(folder)
-        conf = (BENCH / "limits/nginx-tls.conf").read_text()
-        # Its workers read files below this folder, which is nobody else's.
-        user = "user root;" if os.geteuid() == 0 else ""
-        for name, text in (("folder", folder), ("user", user), ("app", port)):
-            conf = conf.replace(f"@{name}@", str(text))
-        (folder / "nginx.conf").write_text(conf)
-        command = ["nginx", "-c", folder / "nginx.conf", "-p", folder]
-        cleanup.enter_context(Server("nginx", command, folder / "nginx.log"))
-        (folder / "apps/bench-broker").mkdir(parents=True)
-        (folder / "apps/bench-broker/app.yaml").write_text(ROW.format(port=port))
+        start_nginx(folder, "nginx-tls.conf", cleanup, app=port)
+        apps = write_row(folder, "bench-broker", f"https://127.0.0.1:{port}", [port])
         causeway = Causeway(folder / "causeway")
         server = cleanup.enter_context(causeway.start(
-            "--apps-dir", folder / "apps", "--net-allow", f"127.0.0.1/32:{port}",
+            "--apps-dir", apps, "--net-allow", f"127.0.0.1/32:{port}",
             "--net-extra-roots", root))
         server.await_http(f"{causeway.url}/healthz")
         causeway.connect("bench-broker", {"api_key": "bench-key"})

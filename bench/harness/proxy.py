@@ -5,16 +5,15 @@ The app is nginx, too, and answers only calls that carry the key. Causeway opens
 for each call, checks the key of the caller and the target, and counts; nginx adds a line of text.
 """
 
-import os
 import re
 import socket
 import threading
 import time
 
 from . import load
+from .app import start_nginx, write_row
 from .causeway import Causeway
-from .paths import BENCH
-from .processes import Server, free_port, rss_mib, run
+from .processes import free_port, rss_mib, run
 from .report import Row
 from .stats import median
 
@@ -26,22 +25,6 @@ QUICK_SECONDS = 2
 GIGABYTE = 1 << 30
 QUICK_LARGE = 64 << 20
 
-ROW = """\
-slug: bench
-name: Bench
-description: The app of the proxy's benchmark.
-docs: https://github.com/causeway/causeway/tree/main/bench
-categories: [developer-tools]
-hosts: ["127.0.0.1:{port}", "127.0.0.1:{sink}"]
-auth:
-  api_key:
-    docs: https://github.com/causeway/causeway/tree/main/bench
-    fields: [{{ name: api_key, label: API key }}]
-    send: {{ headers: {{ X-Api-Key: "{{api_key}}" }} }}
-verify: {{ url: "http://127.0.0.1:{port}/small" }}
-api: {{ base_url: "http://127.0.0.1:{port}" }}
-"""
-
 
 class World:
     """nginx as the app and as the limit, and a Causeway that knows the app."""
@@ -49,23 +32,15 @@ class World:
     def __init__(self, folder, large, cleanup):
         folder.mkdir()
         ports = {name: free_port() for name in ("app", "proxy")}
-        conf = (BENCH / "limits/nginx.conf").read_text().replace("@folder@", str(folder))
-        # Its workers read files below this folder, which is nobody else's.
-        conf = conf.replace("@user@", "user root;" if os.geteuid() == 0 else "")
-        for name, port in ports.items():
-            conf = conf.replace(f"@{name}@", str(port))
-        (folder / "nginx.conf").write_text(conf)
         with (folder / "large").open("wb") as file:
             file.truncate(large)
-        command = ["nginx", "-c", folder / "nginx.conf", "-p", folder]
-        nginx = cleanup.enter_context(Server("nginx", command, folder / "nginx.log"))
+        nginx = start_nginx(folder, "nginx.conf", cleanup, **ports)
         nginx.await_http(f"http://127.0.0.1:{ports['proxy']}/small")
         sink = cleanup.enter_context(Sink())
-        (folder / "apps/bench").mkdir(parents=True)
-        (folder / "apps/bench/app.yaml").write_text(ROW.format(port=ports["app"], sink=sink.port))
+        apps = write_row(folder, "bench", f"http://127.0.0.1:{ports['app']}", [ports["app"], sink.port])
         self.causeway = Causeway(folder / "causeway")
         self.server = cleanup.enter_context(self.causeway.start(
-            "--apps-dir", folder / "apps", "--net-allow",
+            "--apps-dir", apps, "--net-allow",
             f"127.0.0.1/32:{ports['app']},127.0.0.1/32:{sink.port}",
             *[word for scope in ("key", "workspace", "address")
               for word in (f"--rate-limit-{scope}", "0")]))

@@ -5,6 +5,7 @@ mod client;
 mod command;
 mod config;
 mod listen;
+mod looks;
 mod output;
 mod tls;
 mod wiring;

@@ -1,5 +1,6 @@
 //! TLS with a certificate and key from files, which may be replaced while the server runs.
 
+use crate::looks::Looks;
 use anyhow::Context as _;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
@@ -12,7 +13,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -83,21 +83,16 @@ impl Tls {
     /// # Errors
     /// If the process cannot listen for signals.
     pub(crate) async fn watch(&self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-        let mut turns = tokio::time::interval(LOOK_EVERY);
+        let mut looks = Looks::new(LOOK_EVERY, stopping)?;
         let mut seen = self.files.state();
-        loop {
-            let asked = tokio::select! {
-                _ = turns.tick() => false,
-                _ = hangup.recv() => true,
-                () = stopping.cancelled() => return Ok(()),
-            };
+        while let Some(asked) = looks.next().await {
             let state = self.files.state();
             if asked || state != seen {
                 seen = state;
                 self.reload_and_say();
             }
         }
+        Ok(())
     }
 
     fn reload_and_say(&self) {

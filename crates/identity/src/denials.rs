@@ -11,6 +11,8 @@ use causeway_types::{Clock, Timestamp, WorkspaceId, chain};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 /// How long repeats are counted before they are written.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -23,6 +25,8 @@ pub struct Denials {
     store: Store,
     clock: Arc<dyn Clock>,
     counted: Arc<Mutex<HashMap<Key, Repeats>>>,
+    /// The first attempts that are being written.
+    writing: TaskTracker,
 }
 
 /// What makes two attempts the same.
@@ -56,7 +60,7 @@ impl DeniedReason {
 impl Denials {
     /// Writes to `store`.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, counted: Arc::default() }
+        Self { store, clock, counted: Arc::default(), writing: TaskTracker::new() }
     }
 
     /// Notes that somebody was denied something in a workspace. The first such attempt is in the
@@ -73,20 +77,34 @@ impl Denials {
         if !self.is_first(attempt, now) {
             return;
         }
-        if let Err(error) = self.write(self.owed(attempt, 1, now)).await {
-            tracing::warn!(
-                workspace.id = %attempt.workspace,
-                error = chain(&error),
-                "a denied attempt is not in the audit chain yet"
-            );
-        }
+        let own = self.clone();
+        // A task of its own, since the caller may hang up: a commit that is given up may be done
+        // all the same, and then the attempt would be written twice.
+        let write = async move {
+            if let Err(error) = own.write(own.owed(attempt, 1, now)).await {
+                tracing::warn!(
+                    workspace.id = %attempt.workspace,
+                    error = chain(&error),
+                    "a denied attempt is not in the audit chain yet"
+                );
+            }
+        };
+        let writing = self.writing.spawn(write.in_current_span());
+        // What it had to say, it has said; a task that is cut off by the end counts what it owes.
+        drop(writing.await);
     }
 
-    /// Writes the repeats whose minute is over; all of them with `everything`, as at a stop.
+    /// Writes the repeats whose minute is over; all of them with `everything`, as at a stop, and
+    /// then waits for the first attempts that are being written, too.
     ///
     /// # Errors
     /// If the database refuses. What was not written is still counted.
     pub async fn flush(&self, everything: bool) -> Result<(), Error> {
+        if everything {
+            self.writing.close();
+            self.writing.wait().await;
+            self.writing.reopen();
+        }
         let now = self.clock.now();
         let mut due = Vec::new();
         self.counted().retain(|_, repeats| {
@@ -149,8 +167,7 @@ impl Denials {
 }
 
 /// Attempts that are being written. If that fails, or is given up because the caller hung up, they
-/// are counted again: nobody gets out of the record by going away. (Whoever goes away during the
-/// commit may be counted twice.)
+/// are counted again: nobody gets out of the record by going away.
 struct Owed<'a> {
     denials: &'a Denials,
     attempt: Denied,

@@ -1,6 +1,7 @@
 //! Calls whose bodies are passed on while they arrive, both ways, in flat memory.
 
 use crate::client::HttpClient;
+use crate::hop::remove_hop_by_hop;
 use crate::http_error::HttpError;
 use crate::redirect;
 use bytes::Bytes;
@@ -84,12 +85,7 @@ impl HttpClient {
             .ok()
             .filter(redirect::is_callable)
             .ok_or(HttpError::InvalidUrl)?;
-        // What HTTP/2 allows of it (RFC 9113, section 8.2.2); gRPC asks for it.
-        let trailers = head.headers.get(header::TE).filter(|te| *te == "trailers").cloned();
-        remove_hop_by_hop(&mut head.headers);
-        if let Some(trailers) = trailers.filter(|_| self.offers_http2()) {
-            head.headers.insert(header::TE, trailers);
-        }
+        remove_hop_by_hop(&mut head.headers, self.offers_http2());
         head.headers.remove(header::HOST);
         let upgrade = head.extensions.remove::<Upgrade>();
         if let Some(Upgrade(protocol)) = &upgrade {
@@ -130,7 +126,7 @@ impl HttpClient {
             _ => None,
         };
         let (mut head, body) = answer.into_parts();
-        remove_hop_by_hop(&mut head.headers);
+        remove_hop_by_hop(&mut head.headers, false);
         let body = ResponseBody {
             body,
             patience: Box::pin(sleep_until(Instant::now() + limits.idle)),
@@ -140,33 +136,6 @@ impl HttpClient {
             url,
         };
         Ok(StreamedResponse { status: head.status, headers: head.headers, body, upgraded })
-    }
-}
-
-/// Removes what concerns one connection only (RFC 9110, section 7.6.1).
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<String> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ] {
-        headers.remove(name);
     }
 }
 

@@ -84,6 +84,11 @@ impl HostPattern {
     }
 }
 
+/// A host as code named it, for a message or a record.
+pub(crate) fn printable(host: &str) -> String {
+    host.chars().filter(|letter| !letter.is_control()).take(253).collect()
+}
+
 /// One form for one host: lower case, without a trailing dot or brackets around an address.
 pub(crate) fn canonical(host: &str) -> String {
     let host = host.strip_suffix('.').unwrap_or(host);

@@ -4,30 +4,15 @@ use super::answer::refused;
 use super::counted::Counted;
 use super::{AnswerBody, Site};
 use crate::apps::AppRefused;
-use crate::egress::canonical;
-use causeway_net::{BodyError, RequestBody};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use crate::egress::{canonical, printable};
+use causeway_net::{BodyError, RequestBody, named_by_connection, remove_hop_by_hop};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, UPGRADE};
 use http::uri::Authority;
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::{Method, Request, Response, Uri, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-
-/// Headers that concern one hop only (RFC 9110, section 7.6.1), beside those that `Connection`
-/// names.
-const ONE_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "upgrade",
-];
 
 /// Whether a request is for the host that the code connected to, in every place that names one.
 pub(super) fn check<B>(
@@ -45,7 +30,7 @@ pub(super) fn check<B>(
         return Err(refused(403, "plain_http", message));
     }
     let misdirected = |what: &str, named: &str| {
-        let named: String = named.chars().filter(|c| !c.is_control()).take(253).collect();
+        let named = printable(named);
         let message = format!(
             "the connection is to {host}, but its {what} names {named}: name {host} in both"
         );
@@ -94,25 +79,12 @@ fn is_site(text: &str, site: &Site, secure: bool) -> bool {
 /// over, as RFC 9110, section 7.8, allows: over HTTP/2 in clear, for one, requests would reach the
 /// app that nobody has read.
 pub(super) fn upgrade_of<B>(request: &Request<B>) -> Option<String> {
-    if request.version() >= Version::HTTP_2 || !names(request.headers(), "upgrade") {
+    let asks = named_by_connection(request.headers()).any(|name| name == "upgrade");
+    if request.version() >= Version::HTTP_2 || !asks {
         return None;
     }
     let text = request.headers().get(UPGRADE)?.to_str().ok()?;
     text.eq_ignore_ascii_case("websocket").then(|| text.to_owned())
-}
-
-/// Whether `Connection` names a header.
-fn names(headers: &HeaderMap, name: &str) -> bool {
-    named(headers).any(|one| one == name)
-}
-
-fn named(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
 }
 
 /// The request that goes to the app: what the code said, without what was for the broker.
@@ -123,21 +95,8 @@ pub(super) fn outward(
     sent: &Arc<AtomicU64>,
 ) -> Result<Request<RequestBody>, AppRefused> {
     let (mut head, body) = request.into_parts();
-    for name in named(&head.headers).collect::<Vec<_>>() {
-        if let Ok(name) = name.parse::<HeaderName>() {
-            head.headers.remove(name);
-        }
-    }
-    let is_http2 = head.version == Version::HTTP_2;
-    // What HTTP/2 allows of it (RFC 9113, section 8.2.2); gRPC asks for it.
-    let trailers = head.headers.get(TE).filter(|te| is_http2 && *te == "trailers").cloned();
-    for name in ONE_HOP {
-        head.headers.remove(name);
-    }
-    if let Some(trailers) = trailers {
-        head.headers.insert(TE, trailers);
-    }
-    for own in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT] {
+    remove_hop_by_hop(&mut head.headers, head.version == Version::HTTP_2);
+    for own in [HOST, CONTENT_LENGTH, EXPECT] {
         head.headers.remove(own);
     }
     let scheme = if secure { "https" } else { "http" };

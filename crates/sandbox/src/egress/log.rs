@@ -131,8 +131,7 @@ impl Log {
 }
 
 fn record(host: &str, port: u16, method: Option<String>, decision: Decision) -> EgressRecord {
-    let host = host.chars().filter(|letter| !letter.is_control()).take(253).collect();
-    EgressRecord { host, port, method, decision, sent: 0, received: 0 }
+    EgressRecord { host: super::printable(host), port, method, decision, sent: 0, received: 0 }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Keeping up with the operator's rows while the server runs.
 
+use crate::looks::Looks;
 use anyhow::Context as _;
 use causeway_catalog::{Catalog, Change, Look};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// How often the operator's folder is looked at.
@@ -18,14 +18,9 @@ pub(super) async fn keep_up(
     catalog: Arc<Catalog>,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    let mut turns = tokio::time::interval(TURN);
-    loop {
-        let look = tokio::select! {
-            _ = turns.tick() => Look::Changed,
-            _ = hangup.recv() => Look::Everything,
-            () = stopping.cancelled() => return Ok(()),
-        };
+    let mut looks = Looks::new(TURN, stopping)?;
+    while let Some(asked) = looks.next().await {
+        let look = if asked { Look::Everything } else { Look::Changed };
         let own = Arc::clone(&catalog);
         let reloaded = tokio::task::spawn_blocking(move || own.reload(look))
             .await
@@ -42,6 +37,7 @@ pub(super) async fn keep_up(
             tell(change);
         }
     }
+    Ok(())
 }
 
 fn tell(change: Change) {
