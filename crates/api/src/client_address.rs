@@ -7,7 +7,7 @@
 //! the last entry that is no proxy of ours is the last one that somebody of ours has written.
 
 use crate::{Api, request_id};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -116,16 +116,16 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 impl ClientAddress {
-    /// Of a request that came through [`layer`].
+    /// Of a request that came through [`around`].
     pub(crate) fn of(extensions: &axum::http::Extensions) -> IpAddr {
         extensions.get::<Self>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |found| found.0)
     }
 }
 
 /// Finds the address out once for each request, and lets the audit's events name it.
-pub(crate) async fn layer(
-    State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+pub(crate) async fn around(
+    api: &Api,
+    peer: SocketAddr,
     mut request: Request,
     next: Next,
 ) -> Response {

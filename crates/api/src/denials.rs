@@ -13,7 +13,12 @@ pub(crate) struct Answered(pub(crate) Code);
 /// Writes down what the request was denied before it is answered: by its permit, by an engine that
 /// says so, even if the answer is that there is no such thing, or by whatever made the answer a
 /// denial.
-pub(crate) async fn layer(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn layer(State(api): State<Api>, request: Request, next: Next) -> Response {
+    around(&api, request, next).await
+}
+
+/// The same for a request that is in another layer already.
+pub(crate) async fn around(api: &Api, mut request: Request, next: Next) -> Response {
     let recorder = api.denials().recorder();
     request.extensions_mut().insert(recorder.clone());
     let response = next.run(request).await;

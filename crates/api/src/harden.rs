@@ -47,12 +47,12 @@ const HEADERS: [(HeaderName, HeaderValue); 9] = [
 ];
 
 /// Adds what an answer of ours lacks.
-pub(crate) async fn own(State(api): State<Api>, mut response: Response) -> Response {
+pub(crate) fn own(api: &Api, mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(value);
     }
-    transport(&api, response)
+    transport(api, response)
 }
 
 /// Adds what concerns the whole origin to an answer of a workflow: that its type is what it says,

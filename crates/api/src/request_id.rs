@@ -2,9 +2,7 @@
 //! that what a caller was told can be found again.
 
 use crate::Api;
-use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use causeway_types::Randomness;
 use data_encoding::BASE32_NOPAD;
@@ -19,10 +17,10 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives each request its id. What the caller sends under this name is not looked at: it could be
 /// anything, and would stand in the log.
-pub(crate) async fn layer(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn around(api: &Api, answer: impl Future<Output = Response>) -> Response {
     let id = generate(api.random());
     let header = HeaderValue::try_from(id.as_str());
-    let mut response = CURRENT.scope(id, next.run(request)).await;
+    let mut response = CURRENT.scope(id, answer).await;
     if let Ok(header) = header {
         response.headers_mut().insert(HEADER, header);
     }

@@ -15,10 +15,12 @@ use crate::{
     pipedream, problem_pages, rate_limit, request_id, scim, security, v1,
 };
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state, map_response_with_state};
+use axum::response::Response;
 use axum::routing::{any, get, post};
 use causeway_types::Code;
+use std::net::SocketAddr;
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -81,7 +83,7 @@ fn documented(
 ) -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(v1::Document::openapi())
         .nest("/api/v1", v1::router(limited))
-        .nest("/api/v1", v1::proxy::router())
+        .merge(v1::proxy::router())
         .nest("/scim/v2", scim::router())
         .merge(oauth_server::documented())
 }
@@ -177,14 +179,28 @@ fn finish(api: &Api, router: Router<Api>, bare: Router<Api>) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::WrongMethod, "This address does not take this method.")
         })
-        .layer(from_fn_with_state(api.clone(), denials::layer))
-        .layer(map_response_with_state(api.clone(), harden::own))
+        .layer(from_fn_with_state(api.clone(), own))
         // A failed request has its line already, where its problem was made.
         .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))
         .merge(bare)
-        .layer(from_fn_with_state(api.clone(), client_address::layer))
-        .layer(from_fn_with_state(api.clone(), request_id::layer))
+        .layer(from_fn_with_state(api.clone(), every))
         .with_state(api.clone())
+}
+
+/// Around every request. One layer instead of two, as in [`own`]: a layer costs each request a copy
+/// of all the layers below it.
+async fn every(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    request_id::around(&api, client_address::around(&api, peer, request, next)).await
+}
+
+/// Around every request whose answer is the server's own.
+async fn own(State(api): State<Api>, request: Request, next: Next) -> Response {
+    harden::own(&api, denials::around(&api, request, next).await)
 }
 
 /// A request's span: method and the route's pattern, never the path, which may hold a token.

@@ -16,7 +16,7 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -130,6 +130,7 @@ impl HttpClient {
         let body = ResponseBody {
             body,
             patience: Box::pin(sleep_until(Instant::now() + limits.idle)),
+            moved: Instant::now(),
             idle: limits.idle,
             limit: limits.max_response_bytes.unwrap_or(u64::MAX),
             received: 0,
@@ -193,7 +194,10 @@ impl Body for Watched {
 /// The body of a [`StreamedResponse`].
 pub struct ResponseBody {
     body: Incoming,
+    /// Wakes whoever waits for the next piece. Set when somebody does, since most pieces are here.
     patience: Pin<Box<Sleep>>,
+    /// When the last piece came.
+    moved: Instant,
     idle: Duration,
     limit: u64,
     received: u64,
@@ -232,8 +236,7 @@ impl Body for ResponseBody {
                     let (url, limit) = (Box::new(this.shown()), this.limit);
                     return Poll::Ready(Some(Err(HttpError::TooLarge { url, limit })));
                 }
-                let next = Instant::now() + this.idle;
-                this.patience.as_mut().reset(next);
+                this.moved = Instant::now();
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(source))) => {
@@ -241,13 +244,15 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Err(HttpError::Exchange { url, source: source.into() })))
             }
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => match this.patience.as_mut().poll(cx) {
-                Poll::Ready(()) => {
-                    let (url, within) = (Box::new(this.shown()), this.idle);
-                    Poll::Ready(Some(Err(HttpError::Timeout { url, within })))
+            Poll::Pending => {
+                let until = this.moved + this.idle;
+                if this.patience.deadline() < until {
+                    this.patience.as_mut().reset(until);
                 }
-                Poll::Pending => Poll::Pending,
-            },
+                ready!(this.patience.as_mut().poll(cx));
+                let (url, within) = (Box::new(this.shown()), this.idle);
+                Poll::Ready(Some(Err(HttpError::Timeout { url, within })))
+            }
         }
     }
 

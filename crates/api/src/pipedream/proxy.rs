@@ -6,7 +6,7 @@ use super::params::{Params, wrong};
 use crate::v1::proxy::answer;
 use crate::{Api, Problem};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::Response;
 use axum::routing;
@@ -54,7 +54,7 @@ pub(crate) struct TargetPath {
 /// The one route, for every method that the contract has.
 pub(super) fn router(path: &str) -> Router<Api> {
     let methods = routing::get(call).post(call).put(call).patch(call).delete(call);
-    Router::new().route(path, methods).layer(DefaultBodyLimit::disable())
+    Router::new().route(path, methods)
 }
 
 async fn call(

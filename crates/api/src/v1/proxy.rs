@@ -5,7 +5,7 @@
 use crate::extract::Authorized;
 use crate::{Api, Problem};
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, OriginalUri, Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing;
@@ -68,14 +68,13 @@ impl utoipa::IntoParams for Target {
 pub(crate) fn router() -> OpenApiRouter<Api> {
     let methods = || routing::get(get).post(post).put(put).patch(patch).delete(delete);
     OpenApiRouter::with_openapi(Document::openapi())
-        .route("/proxy/{connection}", methods())
-        .route("/proxy/{connection}/{*target}", methods())
-        .layer(DefaultBodyLimit::disable())
+        .route("/api/v1/proxy/{connection}", methods())
+        .route("/api/v1/proxy/{connection}/{*target}", methods())
 }
 
 /// Read from an app with a connection's credential.
 #[utoipa::path(
-    get, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_get",
+    get, path = "/api/v1/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_get",
     params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
@@ -92,7 +91,7 @@ pub(crate) async fn get(
 
 /// Send to an app with a connection's credential.
 #[utoipa::path(
-    post, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_post",
+    post, path = "/api/v1/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_post",
     params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
@@ -109,7 +108,7 @@ pub(crate) async fn post(
 
 /// Put something at an app with a connection's credential.
 #[utoipa::path(
-    put, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_put",
+    put, path = "/api/v1/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_put",
     params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
@@ -126,7 +125,7 @@ pub(crate) async fn put(
 
 /// Change something at an app with a connection's credential.
 #[utoipa::path(
-    patch, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_patch",
+    patch, path = "/api/v1/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_patch",
     params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),
@@ -143,7 +142,7 @@ pub(crate) async fn patch(
 
 /// Delete something at an app with a connection's credential.
 #[utoipa::path(
-    delete, path = "/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_delete",
+    delete, path = "/api/v1/proxy/{connection}/{target}", tag = "proxy", operation_id = "proxy_delete",
     params(Target),
     responses(
         (status = 200, description = "What the app answered: its status, headers and body.", body = String, content_type = "*/*"),

@@ -79,6 +79,9 @@ pub(crate) fn resolve<'a>(
 
 /// Whether a part of a path climbs, also if its dots are percent-encoded, once or twice.
 fn climbs(part: &str) -> bool {
+    if !part.contains('%') {
+        return matches!(part, "." | "..");
+    }
     let plain = part.to_ascii_lowercase().replace("%25", "%").replace("%2e", ".");
     // Servers that decode first and split then see a `/` in here.
     plain.split("%2f").any(|part| matches!(part, "." | ".."))
