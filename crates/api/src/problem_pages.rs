@@ -26,7 +26,7 @@ pages![
     "host_not_allowed" "idempotency_in_progress" "idempotency_mismatch" "install_script_failed"
     "installer_unavailable" "integrity_mismatch" "internal" "invalid_code" "invalid_cursor"
     "invalid_email" "invalid_id" "invalid_json" "invalid_lock" "invalid_manifest" "invalid_request"
-    "invocation_active" "last_owner" "link_spent" "missing_connection" "missing_oauth_client"
+    "invocation_active" "invocation_ended" "last_owner" "link_spent" "missing_connection" "missing_oauth_client"
     "needs_reauth" "not_deployed" "not_found" "oauth_client_in_use" "packages_unresolved"
     "project_in_use" "queue_full" "rate_limited" "registry_unavailable" "release_too_young"
     "response_timeout" "root_key_unavailable" "rotation_active" "sandbox_unavailable"

@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show what workflows did, or with -f what they do.
     Logs(LogsArgs),
-    /// List, show and delete invocations.
+    /// List, show, cancel and delete invocations.
     #[command(subcommand)]
     Invocations(InvocationsCommand),
     /// Run an invocation's event once more and follow it to its end.
@@ -323,6 +323,13 @@ pub(crate) enum InvocationsCommand {
     },
     /// Follow an invocation to its end; fails if the invocation does.
     Follow {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The invocation.
+        id: String,
+    },
+    /// Stop an invocation that has not ended.
+    Cancel {
         #[command(flatten)]
         client: ClientArgs,
         /// The invocation.

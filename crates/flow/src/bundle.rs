@@ -97,11 +97,12 @@ impl Bundle {
         let manifest = std::str::from_utf8(manifest).map_err(|_| BundleError::ManifestNotText)?;
         let manifest = Manifest::parse(manifest)?;
         for step in &manifest.steps {
-            let file = Manifest::entry(step);
-            if !files.contains_key(file) {
+            if let (Some(code), Some(file)) = (step.code(), &step.run)
+                && !files.contains_key(code.entry)
+            {
                 return Err(BundleError::MissingFile {
                     step: step.name.clone(),
-                    file: step.run.clone(),
+                    file: file.clone(),
                 });
             }
         }

@@ -2,7 +2,7 @@
 //! line runs, and where its runtime would, in a sandbox that is ended afterwards.
 
 use crate::bundle::Bundle;
-use crate::manifest::Manifest;
+use crate::manifest::StepSpec;
 use crate::{FlowError, Inner};
 use causeway_packages::{Dependencies, Layer};
 use causeway_sandbox::{
@@ -34,9 +34,8 @@ impl Inner {
             return Ok(());
         }
         let mut by_runtime: BTreeMap<Runtime, BTreeSet<String>> = BTreeMap::new();
-        for step in &bundle.manifest.steps {
-            let entries = by_runtime.entry(Manifest::runtime(step)).or_default();
-            entries.insert(Manifest::entry(step).to_owned());
+        for code in bundle.manifest.steps.iter().filter_map(StepSpec::code) {
+            by_runtime.entry(code.runtime).or_default().insert(code.entry.to_owned());
         }
         let files = bundle.source_files();
         // A few at a time: whoever deploys must not take the sandboxes of whatever runs.

@@ -10,7 +10,8 @@ use causeway_types::place::Sealed;
 use causeway_types::{Actor, InvocationId, NodeId, Place, chain};
 use causeway_vault::Vault;
 use serde_json::value::RawValue;
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -32,22 +33,40 @@ pub(crate) struct Job {
 /// The invocations that are in this node's memory, each with the fence under which it is held:
 /// what was given back and claimed again is another.
 #[derive(Default)]
-pub(crate) struct Held(Mutex<HashSet<(InvocationId, i64)>>);
+pub(crate) struct Held(Mutex<BTreeMap<(InvocationId, i64), CancellationToken>>);
 
 /// One of them. Dropping it says that it is no longer there.
 pub(crate) struct Holding {
     key: (InvocationId, i64),
     held: Arc<Held>,
+    canceled: CancellationToken,
+}
+
+impl Holding {
+    /// Is canceled with the invocation.
+    pub(crate) fn canceled(&self) -> CancellationToken {
+        self.canceled.clone()
+    }
 }
 
 impl Held {
     /// Says that an invocation is in memory; none if it already is.
     pub(crate) fn hold(self: &Arc<Self>, id: InvocationId, fence: i64) -> Option<Holding> {
         let key = (id, fence);
-        self.keys().insert(key).then(|| Holding { key, held: Arc::clone(self) })
+        let mut keys = self.keys();
+        let Entry::Vacant(free) = keys.entry(key) else { return None };
+        let canceled = free.insert(CancellationToken::new()).clone();
+        Some(Holding { key, held: Arc::clone(self), canceled })
     }
 
-    fn keys(&self) -> MutexGuard<'_, HashSet<(InvocationId, i64)>> {
+    /// Stops an invocation, if it is in memory.
+    pub(crate) fn cancel(&self, id: InvocationId) {
+        for (_, canceled) in self.keys().range((id, i64::MIN)..=(id, i64::MAX)) {
+            canceled.cancel();
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, BTreeMap<(InvocationId, i64), CancellationToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,7 +121,7 @@ impl Claimer {
         drop(conn);
         {
             let held = self.held.keys();
-            lost.retain(|key| !held.contains(key));
+            lost.retain(|key| !held.contains_key(key));
         }
         let lost: Vec<InvocationId> = lost.into_iter().map(|(id, _)| id).collect();
         let mut found = 0;

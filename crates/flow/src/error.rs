@@ -75,6 +75,9 @@ pub enum FlowError {
     /// The invocation is not at its end.
     #[error("changing {0}, which is under way")]
     Active(InvocationId),
+    /// The invocation is at its end.
+    #[error("changing {0}, which has ended")]
+    Ended(InvocationId),
     /// The workflow's queue is full.
     #[error("queueing an event: {queued} are waiting")]
     QueueFull {
@@ -134,6 +137,7 @@ impl Coded for FlowError {
             | Self::NoTrigger => Code::NotFound,
             Self::NotDeployed(_) => Code::NotDeployed,
             Self::Active(_) => Code::InvocationActive,
+            Self::Ended(_) => Code::InvocationEnded,
             Self::QueueFull { .. } => Code::QueueFull,
             Self::Store(error) => error.code(),
             Self::Journal(JournalError::Store(error)) | Self::Count { source: error, .. } => {
@@ -190,7 +194,10 @@ impl Coded for FlowError {
                 format!("The workflow {id} has no active version. Deploy it first.").into()
             }
             Self::Active(id) => {
-                format!("The invocation {id} is still under way. Wait until it has ended.").into()
+                format!("The invocation {id} is still under way. Wait until it has ended, or cancel it.").into()
+            }
+            Self::Ended(id) => {
+                format!("The invocation {id} has ended. To run its event once more, replay it.").into()
             }
             Self::QueueFull { queued } => format!(
                 "{queued} events wait for this workflow, which is as many as it may have. \

@@ -4,10 +4,10 @@ use crate::apps::{LinkError, Linked};
 use crate::claim::Job;
 use crate::inbox::{Answer, StoredResponse};
 use crate::loader::Loaded;
-use crate::manifest::StepSpec;
+use crate::manifest::{Action, Code, StepSpec};
 use crate::record::StepRecord;
 use crate::worker::MAX_CRASHES;
-use crate::{FlowError, HttpResponse, Inner, Manifest};
+use crate::{FlowError, HttpResponse, Inner};
 use causeway_connect::CredentialError;
 use causeway_sandbox::{
     Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport, Tier,
@@ -15,7 +15,7 @@ use causeway_sandbox::{
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
 use causeway_types::place::Sealed;
-use causeway_types::{Actor, Place, SecretBytes, StepId, Timestamp, chain};
+use causeway_types::{Actor, Place, SecretBytes, StepId, Timestamp, WorkflowId, chain};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +43,17 @@ enum Interrupted {
     Stopping,
     #[error(transparent)]
     Flow(#[from] FlowError),
+}
+
+/// What comes after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The next step.
+    Step,
+    /// A wait, after which whichever node has room goes on.
+    Wait,
+    /// Nothing more.
+    End,
 }
 
 /// One invocation on its way through its steps.
@@ -157,6 +168,8 @@ impl Inner {
             fence: claimed.fence,
             next_step: claimed.next_step,
             state: InvocationState::Running,
+            attempts: claimed.attempts,
+            wake_at: None,
             error_code: None,
             tier: None,
             response: None,
@@ -178,6 +191,8 @@ impl Inner {
             fence: claimed.fence,
             next_step: claimed.next_step,
             state: InvocationState::Dead,
+            attempts: claimed.attempts,
+            wake_at: None,
             error_code: Some("crash_loop".to_owned()),
             tier: None,
             response: None,
@@ -190,10 +205,21 @@ impl Inner {
         Ok(())
     }
 
-    async fn ended(&self, claimed: &Claimed, state: InvocationState, now: Timestamp) {
-        if let Some(open) = self.open.get(&claimed.workflow_id).await {
+    /// An invocation waits for a time. While it does, it takes no place in its workflow's queue.
+    async fn waits(&self, claimed: &Claimed) {
+        self.leaves_queue(claimed.workflow_id).await;
+        self.sooner.notify_one();
+        self.notify(claimed.tenant(), claimed.workflow_id, claimed.id);
+    }
+
+    pub(crate) async fn leaves_queue(&self, workflow: WorkflowId) {
+        if let Some(open) = self.open.get(&workflow).await {
             open.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    async fn ended(&self, claimed: &Claimed, state: InvocationState, now: Timestamp) {
+        self.leaves_queue(claimed.workflow_id).await;
         metrics::counter!("causeway_invocations_total", "state" => state.as_str()).increment(1);
         metrics::histogram!("causeway_invocation_seconds")
             .record(now.since(claimed.created_at).as_secs_f64());
@@ -211,8 +237,11 @@ impl Run<'_> {
         let steps = db!(conn, invocation::steps(self.claimed.workspace_id, self.claimed.id))?;
         drop(conn);
         for step in steps {
-            let record = self.inner.step_record(&step).await?;
-            self.remember(step.name, &record)?;
+            // Of those that failed only the last attempt counts, and that is still to come.
+            if step.state == StepState::Succeeded {
+                let record = self.inner.step_record(&step).await?;
+                self.remember(step.name, &record)?;
+            }
         }
         Ok(())
     }
@@ -233,8 +262,10 @@ impl Run<'_> {
                 return Err(Interrupted::Stopping);
             }
             let last = position + 1 == count;
-            if self.step(position, spec, last).await? {
-                break;
+            match self.step(position, spec, last).await? {
+                Next::Step => {}
+                Next::Wait => return Ok(()),
+                Next::End => break,
             }
         }
         if !self.responded {
@@ -243,38 +274,54 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Runs one step and journals it; true if the invocation is at its end.
+    /// Runs one step and journals it.
     async fn step(
         &mut self,
         position: usize,
         spec: &StepSpec,
         last: bool,
-    ) -> Result<bool, Interrupted> {
+    ) -> Result<Next, Interrupted> {
         let started_at = self.inner.clock.now();
-        let (record, mut report) = match self.run_step(position, spec).await? {
-            Ok((record, report)) => (record, Some(report)),
-            Err(refused) => (refused, None),
+        let attempt = self.attempt(position);
+        let (record, mut report) = match spec.action() {
+            Action::Delay(_) => (StepRecord::empty(), None),
+            Action::Run(code) => match self.run_step(position, spec, code).await? {
+                Ok((record, report)) => (record, Some(report)),
+                Err(refused) => (refused, None),
+            },
         };
         let respond = report.as_mut().and_then(take_respond);
-        let end = if record.error.is_some() {
+        let wait = match (&record.error, spec.action()) {
+            (Some(error), _) => self.wait_before_next_attempt(spec, attempt, &error.code),
+            (None, Action::Delay(delay)) => Some(delay),
+            (None, Action::Run(_)) => None,
+        };
+        let end = if wait.is_some() {
+            None
+        } else if record.error.is_some() {
             Some(InvocationState::Failed)
         } else if last || record.exit.is_some() {
             Some(InvocationState::Succeeded)
         } else {
             None
         };
-        if end.is_some() {
+        if end.is_some() || wait.is_some() {
             self.session = None;
             *self.slot = None;
         }
         let finished_at = self.inner.clock.now();
-        let step = self.sealed_step(position, spec, &record, started_at, finished_at).await?;
+        let step =
+            self.sealed_step((position, attempt), spec, &record, (started_at, finished_at)).await?;
+        let going_on =
+            if wait.is_some() { InvocationState::Waiting } else { InvocationState::Running };
         let advance = Advance {
             workspace: self.claimed.workspace_id,
             id: self.claimed.id,
             fence: self.claimed.fence,
             next_step: step.position + i64::from(record.error.is_none()),
-            state: end.unwrap_or(InvocationState::Running),
+            state: end.unwrap_or(going_on),
+            attempts: if record.error.is_some() { i64::from(attempt) } else { 0 },
+            wake_at: wait.map(|wait| finished_at.plus(wait)),
             error_code: record.error.as_ref().map(|error| error.code.clone()),
             tier: report.map(|report| report.tier.as_str().to_owned()),
             response: self.sealed_response(respond.as_ref()).await?,
@@ -285,21 +332,49 @@ impl Run<'_> {
         if written.map_err(FlowError::from)? == JournalResult::LeaseLost {
             return Err(Interrupted::LeaseLost);
         }
-        metrics::counter!("causeway_steps_total", "outcome" => if record.error.is_some() { "failed" } else { "succeeded" })
-            .increment(1);
+        let outcome = match (&record.error, wait) {
+            (None, _) => "succeeded",
+            (Some(_), Some(_)) => "retried",
+            (Some(_), None) => "failed",
+        };
+        metrics::counter!("causeway_steps_total", "outcome" => outcome).increment(1);
         if let Some(respond) = respond {
             self.respond(Answer::Respond(respond));
+        }
+        if wait.is_some() {
+            self.inner.waits(self.claimed).await;
+            return Ok(Next::Wait);
         }
         if let Some(error) = &record.error {
             self.respond(Answer::Failed { code: error.code.clone() });
         }
         if let Some(state) = end {
             self.inner.ended(self.claimed, state, finished_at).await;
-        } else {
-            self.inner.notify(self.claimed.tenant(), self.claimed.workflow_id, self.claimed.id);
-            self.remember(spec.name.clone(), &record)?;
+            return Ok(Next::End);
         }
-        Ok(end.is_some())
+        self.inner.notify(self.claimed.tenant(), self.claimed.workflow_id, self.claimed.id);
+        self.remember(spec.name.clone(), &record)?;
+        Ok(Next::Step)
+    }
+
+    /// Which attempt at a step this is, from 1.
+    fn attempt(&self, position: usize) -> u32 {
+        let is_next = i64::try_from(position).is_ok_and(|at| at == self.claimed.next_step);
+        let failed = if is_next { self.claimed.attempts } else { 0 };
+        u32::try_from(failed).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// How long to wait before a step that failed is tried again, if it is.
+    fn wait_before_next_attempt(
+        &self,
+        spec: &StepSpec,
+        attempt: u32,
+        code: &str,
+    ) -> Option<Duration> {
+        let mut noise = [0_u8; 4];
+        self.inner.random.fill(&mut noise);
+        let luck = f64::from(u32::from_be_bytes(noise)) / f64::from(u32::MAX);
+        self.loaded.manifest.retry(spec)?.wait_after(attempt, code, luck)
     }
 
     /// Runs a step's code, or gives the record of why it could not begin.
@@ -307,16 +382,17 @@ impl Run<'_> {
         &mut self,
         position: usize,
         spec: &StepSpec,
+        code: Code<'_>,
     ) -> Result<Result<(StepRecord, StepReport), StepRecord>, Interrupted> {
         // Before the credentials, which are to be fresh.
-        if let Err(refused) = self.take_sandbox(spec).await? {
+        if let Err(refused) = self.take_sandbox(code).await? {
             return Ok(Err(refused));
         }
         let linked = match self.linked(spec).await? {
             Ok(linked) => linked,
             Err(refused) => return Ok(Err(refused)),
         };
-        let call = self.call(position, spec, linked.json, linked.apps)?;
+        let call = self.call(position, spec, code, (linked.json, linked.apps))?;
         let Some((_, session)) = &mut self.session else {
             return Err(Interrupted::Stopping);
         };
@@ -328,15 +404,15 @@ impl Run<'_> {
     /// this machine has none that is strong enough.
     async fn take_sandbox(
         &mut self,
-        spec: &StepSpec,
+        code: Code<'_>,
     ) -> Result<Result<(), StepRecord>, Interrupted> {
-        let runtime = Manifest::runtime(spec);
+        let runtime = code.runtime;
         let serves = |(of, session): &(Runtime, Session)| *of == runtime && !session.is_spent();
         if self.session.as_ref().is_some_and(serves) {
             return Ok(Ok(()));
         }
         self.session = None;
-        let Some(program) = self.loaded.program(spec) else { return Ok(Ok(())) };
+        let Some(program) = self.loaded.program(code) else { return Ok(Ok(())) };
         match self.inner.pool.checkout(program).await {
             Ok(session) => self.session = Some((runtime, session)),
             Err(error @ CheckoutError::Tier { tier, .. }) => {
@@ -381,17 +457,17 @@ impl Run<'_> {
         &self,
         position: usize,
         spec: &StepSpec,
-        connections: SecretBytes,
-        apps: Option<Arc<dyn Apps>>,
+        code: Code<'_>,
+        (connections, apps): (SecretBytes, Option<Arc<dyn Apps>>),
     ) -> Result<StepCall, FlowError> {
         let claimed = self.claimed;
         Ok(StepCall {
             invocation: claimed.id,
             step: spec.name.clone(),
-            attempt: 1,
+            attempt: self.attempt(position),
             // The same for every attempt at this step of this invocation, crash or not.
             idempotency_key: format!("{}-{position}", claimed.id),
-            entry: Manifest::entry(spec).to_owned(),
+            entry: code.entry.to_owned(),
             event: Arc::clone(&self.event),
             steps: serde_json::value::to_raw_value(&self.exports)
                 .map_err(|source| FlowError::Stored { what: "step", source })?,
@@ -408,11 +484,10 @@ impl Run<'_> {
 
     async fn sealed_step(
         &self,
-        position: usize,
+        (position, attempt): (usize, u32),
         spec: &StepSpec,
         record: &StepRecord,
-        started_at: Timestamp,
-        finished_at: Timestamp,
+        (started_at, finished_at): (Timestamp, Timestamp),
     ) -> Result<Step, FlowError> {
         let id = StepId::generate(finished_at, &*self.inner.random);
         let json = serde_json::to_vec(record)
@@ -425,6 +500,7 @@ impl Run<'_> {
             invocation_id: self.claimed.id,
             position: i64::try_from(position).unwrap_or(i64::MAX),
             name: spec.name.clone(),
+            attempt: i64::from(attempt),
             state: if record.error.is_some() { StepState::Failed } else { StepState::Succeeded },
             error_code: record.error.as_ref().map(|error| error.code.clone()),
             record: sealed,

@@ -84,6 +84,13 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// Somebody stopped the invocation before it answered.
+    pub(crate) fn canceled() -> Self {
+        Self::Failed { code: "canceled".to_owned() }
+    }
+}
+
 /// An answer as it is sealed and stored.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct StoredResponse {
@@ -219,9 +226,10 @@ impl Inner {
                 .map_err(|source| FlowError::Stored { what: "response", source })?;
             return Ok(stored.into_respond().map(Answer::Respond));
         }
-        Ok(match found.error_code {
-            Some(code) => Some(Answer::Failed { code }),
-            None => found.state.is_final().then_some(Answer::Silence),
+        Ok(match (found.state, found.error_code) {
+            (InvocationState::Canceled, _) => Some(Answer::canceled()),
+            (state, Some(code)) if state.is_final() => Some(Answer::Failed { code }),
+            (state, _) => state.is_final().then_some(Answer::Silence),
         })
     }
 
@@ -282,6 +290,8 @@ impl Inner {
             replay_of: None,
             state: InvocationState::Queued,
             next_step: 0,
+            attempts: 0,
+            wake_at: None,
             error_code: None,
             tier: None,
             owner: place.as_ref().map(|_| self.node),
@@ -302,6 +312,7 @@ impl Inner {
             version_id: version,
             event_id,
             next_step: 0,
+            attempts: 0,
             fence: FENCE,
             crashes: 0,
             created_at: now,

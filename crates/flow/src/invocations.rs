@@ -1,7 +1,7 @@
 //! Looking at invocations, repeating them, and deleting them for good.
 
 use crate::record::StepRecord;
-use crate::{Flow, FlowError, Inner};
+use crate::{Answer, Flow, FlowError, Inner};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{Invocation, InvocationState, Step, Workflow};
@@ -157,6 +157,8 @@ impl Flow {
             replay_of: Some(id),
             state: InvocationState::Queued,
             next_step: 0,
+            attempts: 0,
+            wake_at: None,
             error_code: None,
             tier: None,
             owner: None,
@@ -180,6 +182,31 @@ impl Flow {
         }
         self.wake();
         Ok(replay.id)
+    }
+
+    /// Stops an invocation that has not ended. A step of it that runs on this node ends with it; one
+    /// that another node runs goes on to its end, and its result is not taken.
+    pub async fn cancel(
+        &self,
+        permit: &Permit<action::CancelInvocation>,
+        id: InvocationId,
+    ) -> Result<(), FlowError> {
+        let inner = &self.inner;
+        let (tenant, now) = (permit.tenant(), inner.clock.now());
+        let mut tx = inner.store.write(permit.actor()).await?;
+        let invocation =
+            db!(tx, invocation::get(tenant, id))?.ok_or(FlowError::NoInvocation(id))?;
+        if !db!(tx, invocation::cancel(tenant, id, now))? {
+            return Err(FlowError::Ended(id));
+        }
+        tx.commit(tenant.workspace, now, Audit::InvocationCanceled { invocation: id }).await?;
+        inner.held.cancel(id);
+        if invocation.state != InvocationState::Waiting {
+            inner.leaves_queue(invocation.workflow_id).await;
+        }
+        inner.answer(id, Answer::canceled);
+        inner.notify(tenant, invocation.workflow_id, id);
+        Ok(())
     }
 
     /// Deletes an invocation, its steps, and its event if no other invocation runs on it.

@@ -27,7 +27,10 @@ pub use deploy::{Change, Deployment, Plan, PlanAction, PlannedConnection};
 pub use error::FlowError;
 pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
 pub use invocations::{InvocationFilter, StepView};
-pub use manifest::{ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestError, TierSpec};
+pub use manifest::{
+    ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestError, RetrySpec, Retryable,
+    TierSpec, TimeSpan,
+};
 pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
 
 use causeway_connect::Connect;
@@ -129,6 +132,8 @@ struct Inner {
     held: Arc<claim::Held>,
     /// Wakes the claimer: something in the database has no owner.
     unclaimed: Notify,
+    /// Wakes the waker: an invocation waits, and perhaps not as long as all others.
+    sooner: Notify,
     notices: broadcast::Sender<Notice>,
     waiters: Mutex<HashMap<InvocationId, oneshot::Sender<Answer>>>,
     /// No work is taken up any more.
@@ -188,6 +193,7 @@ impl Flow {
             work,
             held: Arc::default(),
             unclaimed: Notify::new(),
+            sooner: Notify::new(),
             notices: broadcast::channel(1024).0,
             waiters: Mutex::new(HashMap::new()),
             stop: CancellationToken::new(),

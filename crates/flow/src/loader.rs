@@ -1,7 +1,7 @@
 //! Versions in memory, ready for the sandbox.
 
 use crate::bundle::Bundle;
-use crate::manifest::{Manifest, StepSpec};
+use crate::manifest::{Code, Manifest};
 use crate::{FlowError, Inner};
 use causeway_catalog::HostPattern;
 use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime};
@@ -18,9 +18,9 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// The program that runs a step.
-    pub(crate) fn program(&self, step: &StepSpec) -> Option<&Arc<Program>> {
-        self.programs.get(&Manifest::runtime(step))
+    /// The program that runs a step's code.
+    pub(crate) fn program(&self, code: Code<'_>) -> Option<&Arc<Program>> {
+        self.programs.get(&code.runtime)
     }
 }
 

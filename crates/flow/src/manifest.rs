@@ -4,10 +4,14 @@
 //! `/schemas/workflow.json`.
 
 mod connection;
+mod retry;
 mod tier;
+mod time_span;
 
 pub use connection::ConnectionSpec;
+pub use retry::{RetrySpec, Retryable};
 pub use tier::TierSpec;
+pub use time_span::TimeSpan;
 
 use causeway_sandbox::{EgressRules, Limits, Runtime, Tier};
 use schemars::JsonSchema;
@@ -57,6 +61,9 @@ pub struct Manifest {
     /// server's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_tier: Option<TierSpec>,
+    /// When its steps are tried again, unless a step says so itself. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetrySpec>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
 }
@@ -99,7 +106,7 @@ pub enum HttpResponse {
     Workflow,
 }
 
-/// One step.
+/// One step: code that runs, or a delay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepSpec {
@@ -108,11 +115,110 @@ pub struct StepSpec {
     pub name: String,
     /// The file with its code, relative to the folder: `./lookup.mjs`. The ending says what it
     /// is: `.mjs`, `.js`, `.cjs` or `.ts` for Node, `.py` for Python, `.sh` for bash.
-    pub run: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// How long the next step waits, in place of `run`: `30s`, `10m`, `2h` or `7d`, a year at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<TimeSpan>,
+    /// When it is tried again after it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetrySpec>,
     /// The connections that its code gets: the name that the code uses, and the connection's. The
     /// code has placeholders for their secrets unless it says `{ name: …, expose: true }`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connections: BTreeMap<String, ConnectionSpec>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action<'a> {
+    /// It runs code.
+    Run(Code<'a>),
+    /// It waits.
+    Delay(Duration),
+}
+
+/// The code of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Code<'a> {
+    /// The path of its file among the bundle's files.
+    pub(crate) entry: &'a str,
+    /// What runs it.
+    pub(crate) runtime: Runtime,
+}
+
+impl StepSpec {
+    /// What it does; none if it says nothing, two things, or what nothing can run.
+    fn stated(&self) -> Option<Action<'_>> {
+        match (&self.run, self.delay) {
+            (Some(file), None) => {
+                let entry = file.trim_start_matches("./");
+                Some(Action::Run(Code { entry, runtime: runtime_of(file)? }))
+            }
+            (None, Some(delay)) => Some(Action::Delay(delay.get())),
+            _ => None,
+        }
+    }
+
+    /// What it does.
+    pub(crate) fn action(&self) -> Action<'_> {
+        // A manifest with a step that does nothing is refused.
+        self.stated().unwrap_or(Action::Delay(Duration::ZERO))
+    }
+
+    /// Its code, if it has any.
+    pub(crate) fn code(&self) -> Option<Code<'_>> {
+        match self.action() {
+            Action::Run(code) => Some(code),
+            Action::Delay(_) => None,
+        }
+    }
+
+    /// The rule that it breaks, if it breaks one, and where; `last` if no step follows.
+    fn broken_rule(&self, last: bool) -> Option<(String, String)> {
+        let rule = |at: &str, rule: &str| Some((at.to_owned(), rule.to_owned()));
+        if !is_identifier(&self.name) || self.name == "trigger" {
+            return rule(
+                "name",
+                "write a letter, then letters, digits and _ (64 at most); `trigger` is taken",
+            );
+        }
+        match (&self.run, self.delay) {
+            (None, None) => return rule("run", "say what the step does: `run` or `delay`"),
+            (Some(_), Some(_)) => {
+                return rule("delay", "a step either runs code or waits: write two steps");
+            }
+            (Some(file), None) if self.stated().is_none() => {
+                return rule(
+                    "run",
+                    &format!("`{file}` does not end in .mjs, .js, .cjs, .ts, .py or .sh"),
+                );
+            }
+            (None, Some(_)) if last => return rule("delay", "no step follows that could wait"),
+            (None, Some(_)) if self.retry.is_some() || !self.connections.is_empty() => {
+                return rule("delay", "a delay cannot fail and has no connections");
+            }
+            _ => {}
+        }
+        if let Some((at, rule)) = self.retry.as_ref().and_then(RetrySpec::broken_rule) {
+            return Some((format!("retry.{at}"), rule));
+        }
+        if let Some(alias) = self.connections.keys().find(|alias| !is_identifier(alias)) {
+            return rule(
+                "connections",
+                &format!(
+                    "`{alias}` cannot be used in code: write a letter, then letters, digits and _"
+                ),
+            );
+        }
+        if !self.connections.values().all(|one| is_connection(&one.name)) {
+            return rule(
+                "connections",
+                "write names of connections: 1 to 64 of a-z, 0-9, - and _, beginning with a letter",
+            );
+        }
+        None
+    }
 }
 
 /// What each sandbox of a workflow may use. What is left out has its default.
@@ -200,14 +306,14 @@ impl Manifest {
                 &format!("write the names of at most {MAX_INSTALL_SCRIPTS} packages"),
             );
         }
+        if let Some((at, broken)) = self.retry.as_ref().and_then(RetrySpec::broken_rule) {
+            return rule(&format!("retry.{at}"), &broken);
+        }
         let mut seen = BTreeSet::new();
         for (index, step) in self.steps.iter().enumerate() {
             let at = format!("steps[{index}]");
-            if !is_identifier(&step.name) || step.name == "trigger" {
-                return rule(
-                    &format!("{at}.name"),
-                    "write a letter, then letters, digits and _ (64 at most); `trigger` is taken",
-                );
+            if let Some((field, broken)) = step.broken_rule(index + 1 == self.steps.len()) {
+                return rule(&format!("{at}.{field}"), &broken);
             }
             if !seen.insert(&step.name) {
                 return rule(
@@ -215,44 +321,18 @@ impl Manifest {
                     &format!("`{}` names an earlier step: names are unique", step.name),
                 );
             }
-            if runtime_of(&step.run).is_none() {
-                return rule(
-                    &format!("{at}.run"),
-                    &format!("`{}` does not end in .mjs, .js, .cjs, .ts, .py or .sh", step.run),
-                );
-            }
-            if let Some(alias) = step.connections.keys().find(|alias| !is_identifier(alias)) {
-                return rule(
-                    &format!("{at}.connections"),
-                    &format!(
-                        "`{alias}` cannot be used in code: write a letter, then letters, digits and _"
-                    ),
-                );
-            }
-            if !step.connections.values().all(|one| is_connection(&one.name)) {
-                return rule(
-                    &format!("{at}.connections"),
-                    "write names of connections: 1 to 64 of a-z, 0-9, - and _, beginning with a letter",
-                );
-            }
         }
         self.limits.check()
     }
 
-    /// The path of a step's file among the bundle's files.
-    pub fn entry(step: &StepSpec) -> &str {
-        step.run.trim_start_matches("./")
-    }
-
-    /// What runs a step.
-    pub fn runtime(step: &StepSpec) -> Runtime {
-        // A manifest with another ending is refused.
-        runtime_of(&step.run).unwrap_or(Runtime::Node)
+    /// When a step of it is tried again, if it is.
+    pub(crate) fn retry<'a>(&'a self, step: &'a StepSpec) -> Option<&'a RetrySpec> {
+        step.retry.as_ref().or(self.retry.as_ref())
     }
 
     /// What its steps need to run.
     pub fn runtimes(&self) -> BTreeSet<Runtime> {
-        self.steps.iter().map(Self::runtime).collect()
+        self.steps.iter().filter_map(StepSpec::code).map(|code| code.runtime).collect()
     }
 
     /// The names of all connections that the workflow uses.
@@ -377,7 +457,7 @@ steps:
     #[test]
     fn the_form_of_the_docs_is_read() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert_eq!(Manifest::entry(&manifest.steps[0]), "lookup.mjs");
+        assert_eq!(manifest.steps[0].code().unwrap().entry, "lookup.mjs");
         assert_eq!(manifest.connections(), BTreeSet::from(["acme-crm"]));
         assert_eq!(manifest.sandbox_limits(), Limits::default());
     }
@@ -405,6 +485,14 @@ steps:
             ("crm: acme", "c-rm: acme", "steps[0].connections:"),
             ("acme-crm", "\"a\\0b\"", "steps[0].connections:"),
             ("egress:", "limits: { memory_mib: 1 }\negress:", "limits.memory_mib:"),
+            ("egress:", "retry: { attempts: 26 }\negress:", "retry.attempts:"),
+            ("run: ./lookup.mjs", "delay: 1h", "steps[0].delay: no step follows"),
+            ("    run: ./lookup.mjs\n", "", "steps[0].run: say what"),
+            ("run:", "delay: 1h\n    run:", "steps[0].delay: a step either"),
+            ("run:", "retry: { attempts: 3, wait: 2h }\n    run:", "steps[0].retry.wait:"),
+            ("run:", "retry: { attempts: 3, on: [] }\n    run:", "steps[0].retry.on:"),
+            ("run:", "retry: { attempts: 3, on: [syntax_error] }\n    run:", "syntax_error"),
+            ("run: ./lookup.mjs", "delay: 90", "length of time"),
         ] {
             let message = refusal(&GOOD.replace(from, to));
             assert!(message.contains(at), "{to}: {message}");
@@ -426,6 +514,21 @@ steps:
     }
 
     #[test]
+    fn a_step_may_wait_and_a_step_has_its_own_retry_or_the_workflows() {
+        let yaml = GOOD
+            .replace("egress:", "retry: { attempts: 3 }\negress:")
+            .replace("steps:\n", "steps:\n  - { name: pause, delay: 2h }\n")
+            + "  - { name: once, run: ./b.mjs, retry: { attempts: 1 } }\n";
+        let manifest = Manifest::parse(&yaml).unwrap();
+        let [pause, lookup, once] = &manifest.steps[..] else { panic!("three steps") };
+        assert_eq!(pause.action(), Action::Delay(Duration::from_hours(2)));
+        assert_eq!(pause.code(), None);
+        assert_eq!(manifest.retry(lookup).unwrap().attempts, 3);
+        assert_eq!(manifest.retry(once).unwrap().attempts, 1);
+        assert_eq!(manifest.runtimes(), BTreeSet::from([Runtime::Node]));
+    }
+
+    #[test]
     fn the_ending_of_a_file_says_what_runs_it() {
         for (file, runtime) in [
             ("lookup.ts", Runtime::Node),
@@ -433,7 +536,7 @@ steps:
             ("a.py/lookup.sh", Runtime::Bash),
         ] {
             let manifest = Manifest::parse(&GOOD.replace("lookup.mjs", file)).unwrap();
-            assert_eq!(Manifest::runtime(&manifest.steps[0]), runtime, "{file}");
+            assert_eq!(manifest.steps[0].code().unwrap().runtime, runtime, "{file}");
             assert_eq!(manifest.runtimes(), BTreeSet::from([runtime]), "{file}");
         }
     }
@@ -447,7 +550,17 @@ steps:
     #[test]
     fn the_schema_names_every_field() {
         let schema = Manifest::json_schema().to_string();
-        for field in ["trigger", "egress", "limits", "steps", "wall_seconds", "connections"] {
+        for field in [
+            "trigger",
+            "egress",
+            "limits",
+            "steps",
+            "wall_seconds",
+            "connections",
+            "retry",
+            "longest_wait",
+            "delay",
+        ] {
             assert!(schema.contains(field), "{field}");
         }
     }

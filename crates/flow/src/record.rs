@@ -178,11 +178,17 @@ impl StepRecord {
 
     /// The record of a step that failed before its code could run.
     pub(crate) fn from_error(code: &str, message: String) -> Self {
+        let error = StepError { code: code.to_owned(), message, stack: None };
+        Self { error: Some(error), ..Self::empty() }
+    }
+
+    /// The record of a step without code.
+    pub(crate) fn empty() -> Self {
         Self {
             return_value: None,
             exports: BTreeMap::new(),
             exit: None,
-            error: Some(StepError { code: code.to_owned(), message, stack: None }),
+            error: None,
             logs: Vec::new(),
             logs_truncated: false,
             egress: Vec::new(),

@@ -22,6 +22,11 @@ const RENEW: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the database is asked for what this node owns and does not know.
 const SWEEP: Duration = Duration::from_secs(30);
+/// How often the database is asked for invocations that wait, without a hint to do so: what another
+/// node had to wake and did not live to is that late, and a time that is set back, too.
+const LOOK_FOR_WAITING: Duration = Duration::from_secs(1);
+/// Invocations that are woken in one transaction.
+const WAKE: i64 = 1_000;
 /// An invocation that so many nodes have died of is not tried again.
 pub(crate) const MAX_CRASHES: i64 = 10;
 
@@ -52,6 +57,8 @@ pub(crate) async fn start(inner: &Arc<Inner>, jobs: mpsc::Receiver<Job>) -> Resu
     inner.tasks.spawn(async move { renewing.keep_lease(started_at).await });
     let claiming = Arc::clone(inner);
     inner.tasks.spawn(async move { claiming.claim_until_stopped().await });
+    let waking = Arc::clone(inner);
+    inner.tasks.spawn(async move { waking.wake_until_stopped().await });
     let keeping = Arc::clone(inner);
     inner.tasks.spawn(async move { keeping.keep_packages().await });
     let running = Arc::clone(inner);
@@ -159,6 +166,44 @@ impl Inner {
         }
     }
 
+    /// Lets invocations go on whose time has come.
+    async fn wake_until_stopped(&self) {
+        loop {
+            let next = self.wake_due().await.unwrap_or_else(|error| {
+                tracing::warn!(error = chain(&error), "could not wake invocations that wait");
+                None
+            });
+            let now = self.clock.now();
+            let pause = next.map_or(LOOK_FOR_WAITING, |at| at.since(now).min(LOOK_FOR_WAITING));
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.sooner.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Wakes what is due; when the next one is.
+    async fn wake_due(&self) -> Result<Option<Timestamp>, FlowError> {
+        loop {
+            let mut conn = self.store.read().await?;
+            let next = db!(conn, invocation::next_wake())?;
+            drop(conn);
+            let now = self.clock.now();
+            if next.is_none_or(|at| at > now) {
+                return Ok(next);
+            }
+            let mut tx = self.store.write(Actor::Node(self.node)).await?;
+            let woken = db!(tx, dialect::wake(now, WAKE))?;
+            tx.commit_bookkeeping(Bookkeeping::Lease).await?;
+            self.unclaimed.notify_one();
+            if woken == 0 {
+                // Another node is at it.
+                return Ok(None);
+            }
+        }
+    }
+
     async fn run_until_stopped(self: Arc<Self>, mut jobs: mpsc::Receiver<Job>) {
         let slots = Arc::new(Semaphore::new(self.config.concurrency));
         loop {
@@ -173,9 +218,12 @@ impl Inner {
             };
             let Ok(slot) = slot else { return };
             let inner = Arc::clone(&self);
+            let canceled = job.holding.canceled();
             self.tasks.spawn(async move {
                 tokio::select! {
+                    biased;
                     // Dropping a step ends its sandbox.
+                    () = canceled.cancelled() => {}
                     () = inner.abandon.cancelled() => {}
                     () = inner.execute(job, slot) => {}
                 }

@@ -139,6 +139,8 @@ actions! {
     ReadInvocations = "invocations.read" in Tenant;
     /// Runs an event again.
     ReplayInvocation = "invocations.replay" in Tenant;
+    /// Stops an invocation.
+    CancelInvocation = "invocations.cancel" in Tenant;
     /// Deletes an invocation and what it holds.
     DeleteInvocation = "invocations.delete" in Tenant;
     /// Lists and shows connections and customers, never a credential.

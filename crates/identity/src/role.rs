@@ -1,12 +1,13 @@
 //! What each role may do. Whatever is not named here is denied.
 
 use crate::action::ActionName::{
-    self, ApproveStaff, DecideAccess, DeleteInvocation, Deploy, ExportAudit, ExportCredentials,
-    ManageAudit, ManageConnectSettings, ManageMachineAccess, ManageMembers, ManageOAuthClients,
-    ManageProjects, ManageSso, ManageWebhooks, ManageWorkspaces, ReadApps, ReadAudit,
-    ReadConnections, ReadInvocations, ReadKeys, ReadMachineAccess, ReadMembers, ReadReports,
-    ReadSso, ReadWebhooks, ReadWorkflows, ReadWorkspace, ReplayInvocation, ReplayWebhooks,
-    RequestAccess, ReviewAccess, RotateKeys, RunWorkflow, UseProxy, WriteConnections,
+    self, ApproveStaff, CancelInvocation, DecideAccess, DeleteInvocation, Deploy, ExportAudit,
+    ExportCredentials, ManageAudit, ManageConnectSettings, ManageMachineAccess, ManageMembers,
+    ManageOAuthClients, ManageProjects, ManageSso, ManageWebhooks, ManageWorkspaces, ReadApps,
+    ReadAudit, ReadConnections, ReadInvocations, ReadKeys, ReadMachineAccess, ReadMembers,
+    ReadReports, ReadSso, ReadWebhooks, ReadWorkflows, ReadWorkspace, ReplayInvocation,
+    ReplayWebhooks, RequestAccess, ReviewAccess, RotateKeys, RunWorkflow, UseProxy,
+    WriteConnections,
 };
 use causeway_types::entity::Role;
 
@@ -15,6 +16,7 @@ const LOOK: &[ActionName] =
 const OPERATE: &[ActionName] = &[
     RunWorkflow,
     ReplayInvocation,
+    CancelInvocation,
     DeleteInvocation,
     WriteConnections,
     ReplayWebhooks,

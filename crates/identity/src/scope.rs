@@ -12,6 +12,7 @@ const USUAL: &[ActionName] = &[
     ActionName::RunWorkflow,
     ActionName::ReadInvocations,
     ActionName::ReplayInvocation,
+    ActionName::CancelInvocation,
     ActionName::DeleteInvocation,
     ActionName::ReadConnections,
     ActionName::WriteConnections,

@@ -25,7 +25,24 @@ pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Ve
     .await
 }
 
-/// How many invocations of a workflow are not yet at an end.
+/// Lets invocations whose time has come go on, those first that have waited longest; returns how
+/// many those are.
+pub async fn wake(c: &mut DbConn, now: Timestamp, limit: i64) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "UPDATE invocation SET state = 'queued', wake_at_us = NULL
+         WHERE id IN (
+           SELECT id FROM invocation
+           WHERE state = 'waiting' AND wake_at_us <= $1
+           ORDER BY wake_at_us LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        now as _,
+        limit
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
+}
+
+/// How many invocations of a workflow can go on and are not yet at an end.
 pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"SELECT COUNT(*) AS "n!: i64" FROM invocation
@@ -136,16 +153,19 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
         .collect();
     let finished: Vec<Option<i64>> =
         advances.iter().map(|v| v.finished_at.map(Timestamp::as_micros)).collect();
+    let wakes: Vec<Option<i64>> =
+        advances.iter().map(|v| v.wake_at.map(Timestamp::as_micros)).collect();
     sqlx::query_scalar!(
         r#"UPDATE invocation SET next_step = v.next_step, state = v.state, error_code = v.error_code,
              tier = COALESCE(v.tier, invocation.tier),
              response = COALESCE(v.response, invocation.response),
              started_at_us = COALESCE(invocation.started_at_us, v.started_at_us),
-             finished_at_us = v.finished_at_us
+             finished_at_us = v.finished_at_us, attempts = v.attempts, wake_at_us = v.wake_at_us,
+             owner = CASE WHEN v.state = 'waiting' THEN NULL ELSE invocation.owner END
            FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
-               $7::text[], $8::bytea[], $9::bigint[], $10::bigint[])
+               $7::text[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
              AS v (id, workspace_id, fence, next_step, state, error_code, tier, response, started_at_us,
-               finished_at_us)
+               finished_at_us, attempts, wake_at_us)
            WHERE invocation.id = v.id AND invocation.workspace_id = v.workspace_id
              AND invocation.fence = v.fence AND invocation.state IN ('queued', 'running')
            RETURNING invocation.id AS "id: _""#,
@@ -158,7 +178,9 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
         &maybe(advances, |v| v.tier.clone()) as _,
         &responses as _,
         &numbers(advances, |v| v.started_at.as_micros()),
-        &finished as _
+        &finished as _,
+        &numbers(advances, |v| v.attempts),
+        &wakes as _
     )
     .fetch_all(c)
     .await
@@ -169,9 +191,9 @@ pub async fn insert_steps(c: &mut DbConn, steps: &[&Step]) -> sqlx::Result<()> {
     let records: Vec<Vec<u8>> = steps.iter().map(|v| v.record.as_bytes().to_vec()).collect();
     sqlx::query!(
         "INSERT INTO step (id, workspace_id, invocation_id, position, name, state, error_code, record,
-           started_at_us, finished_at_us)
+           started_at_us, finished_at_us, attempt)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[],
-           $7::text[], $8::bytea[], $9::bigint[], $10::bigint[])",
+           $7::text[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[])",
         &texts(steps, |v| v.id),
         &texts(steps, |v| v.workspace_id),
         &texts(steps, |v| v.invocation_id),
@@ -181,7 +203,8 @@ pub async fn insert_steps(c: &mut DbConn, steps: &[&Step]) -> sqlx::Result<()> {
         &maybe(steps, |v| v.error_code.clone()) as _,
         &records,
         &numbers(steps, |v| v.started_at.as_micros()),
-        &numbers(steps, |v| v.finished_at.as_micros())
+        &numbers(steps, |v| v.finished_at.as_micros()),
+        &numbers(steps, |v| v.attempt)
     )
     .execute(c)
     .await
@@ -206,7 +229,7 @@ pub async fn claimed(
         r#"SELECT i.id AS "id: InvocationId", i.workspace_id AS "workspace_id: WorkspaceId",
              e.project_id AS "project_id: ProjectId", i.environment_id AS "environment_id: EnvironmentId",
              i.workflow_id AS "workflow_id: WorkflowId", i.version_id AS "version_id: VersionId",
-             i.event_id AS "event_id: EventId", i.next_step, i.fence, i.crashes,
+             i.event_id AS "event_id: EventId", i.next_step, i.attempts, i.fence, i.crashes,
              i.created_at_us AS "created_at: Timestamp", v.body AS "body: Sealed"
            FROM invocation i JOIN environment e ON e.id = i.environment_id JOIN event v ON v.id = i.event_id
            WHERE i.owner = $1 AND i.id = ANY($2) ORDER BY i.id"#,
@@ -227,6 +250,7 @@ pub async fn claimed(
                 version_id: row.version_id,
                 event_id: row.event_id,
                 next_step: row.next_step,
+                attempts: row.attempts,
                 fence: row.fence,
                 crashes: row.crashes,
                 created_at: row.created_at,

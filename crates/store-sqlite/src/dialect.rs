@@ -25,7 +25,23 @@ pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Ve
     .await
 }
 
-/// How many invocations of a workflow are not yet at an end.
+/// Lets invocations whose time has come go on, those first that have waited longest; returns how
+/// many those are.
+pub async fn wake(c: &mut DbConn, now: Timestamp, limit: i64) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "UPDATE invocation SET state = 'queued', wake_at_us = NULL
+         WHERE id IN (
+           SELECT id FROM invocation INDEXED BY invocation_waiting
+           WHERE state = 'waiting' AND wake_at_us <= $1 ORDER BY wake_at_us LIMIT $2)",
+        now as _,
+        limit
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
+}
+
+/// How many invocations of a workflow can go on and are not yet at an end.
 ///
 /// SQLite is told which index to use: it keeps no statistics, and on its own it reads every
 /// invocation that the workspace ever had. The tenant is checked by the workflow's row, so that
@@ -157,6 +173,7 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
             (
                 (v.id, v.workspace, v.fence, v.next_step, v.state, &v.error_code),
                 (&v.tier, response, v.started_at.as_micros(), finished_at),
+                (v.attempts, v.wake_at.map(Timestamp::as_micros)),
             )
         })
         .collect();
@@ -166,13 +183,15 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
              tier = COALESCE(v.tier, invocation.tier),
              response = COALESCE(v.response, invocation.response),
              started_at_us = COALESCE(invocation.started_at_us, v.started_at_us),
-             finished_at_us = v.finished_at_us
+             finished_at_us = v.finished_at_us, attempts = v.attempts, wake_at_us = v.wake_at_us,
+             owner = CASE WHEN v.state = 'waiting' THEN NULL ELSE invocation.owner END
            FROM (SELECT value ->> '$[0][0]' AS id, value ->> '$[0][1]' AS workspace_id,
                value ->> '$[0][2]' AS fence, value ->> '$[0][3]' AS next_step,
                value ->> '$[0][4]' AS state, value ->> '$[0][5]' AS error_code,
                value ->> '$[1][0]' AS tier,
                substr($2, value ->> '$[1][1][0]', value ->> '$[1][1][1]') AS response,
-               value ->> '$[1][2]' AS started_at_us, value ->> '$[1][3]' AS finished_at_us
+               value ->> '$[1][2]' AS started_at_us, value ->> '$[1][3]' AS finished_at_us,
+               value ->> '$[2][0]' AS attempts, value ->> '$[2][1]' AS wake_at_us
              FROM json_each($1)) AS v
            WHERE invocation.id = v.id AND invocation.workspace_id = v.workspace_id
              AND invocation.fence = v.fence AND invocation.state IN ('queued', 'running')
@@ -192,17 +211,17 @@ pub async fn insert_steps(c: &mut DbConn, steps: &[&Step]) -> sqlx::Result<()> {
         .map(|v| {
             let (start, length) = records.push(&v.record);
             (
-                (v.id, v.workspace_id, v.invocation_id, v.position, &v.name, v.state),
+                (v.id, v.workspace_id, v.invocation_id, v.position, &v.name, v.state, v.attempt),
                 (&v.error_code, start, length, v.started_at.as_micros(), v.finished_at.as_micros()),
             )
         })
         .collect();
     let rows = json(&rows)?;
     sqlx::query!(
-        "INSERT INTO step (id, workspace_id, invocation_id, position, name, state, error_code, record,
-           started_at_us, finished_at_us)
+        "INSERT INTO step (id, workspace_id, invocation_id, position, name, state, attempt, error_code,
+           record, started_at_us, finished_at_us)
          SELECT value ->> '$[0][0]', value ->> '$[0][1]', value ->> '$[0][2]', value ->> '$[0][3]',
-           value ->> '$[0][4]', value ->> '$[0][5]', value ->> '$[1][0]',
+           value ->> '$[0][4]', value ->> '$[0][5]', value ->> '$[0][6]', value ->> '$[1][0]',
            substr($2, value ->> '$[1][1]', value ->> '$[1][2]'), value ->> '$[1][3]',
            value ->> '$[1][4]'
          FROM json_each($1)",
@@ -236,7 +255,7 @@ pub async fn claimed(
         r#"SELECT i.id AS "id: InvocationId", i.workspace_id AS "workspace_id: WorkspaceId",
              e.project_id AS "project_id: ProjectId", i.environment_id AS "environment_id: EnvironmentId",
              i.workflow_id AS "workflow_id: WorkflowId", i.version_id AS "version_id: VersionId",
-             i.event_id AS "event_id: EventId", i.next_step, i.fence, i.crashes,
+             i.event_id AS "event_id: EventId", i.next_step, i.attempts, i.fence, i.crashes,
              i.created_at_us AS "created_at: Timestamp", v.body AS "body: Sealed"
            FROM invocation i JOIN environment e ON e.id = i.environment_id JOIN event v ON v.id = i.event_id
            WHERE i.owner = $1 AND i.id IN (SELECT value FROM json_each($2)) ORDER BY i.id"#,
@@ -257,6 +276,7 @@ pub async fn claimed(
                 version_id: row.version_id,
                 event_id: row.event_id,
                 next_step: row.next_step,
+                attempts: row.attempts,
                 fence: row.fence,
                 crashes: row.crashes,
                 created_at: row.created_at,

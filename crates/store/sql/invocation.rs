@@ -2,7 +2,7 @@
 
 use crate::DbConn;
 use causeway_types::entity::{Event, Invocation, InvocationState, Step};
-use causeway_types::{EventId, InvocationId, NodeId, Tenant, WorkflowId, WorkspaceId};
+use causeway_types::{EventId, InvocationId, NodeId, Tenant, Timestamp, WorkflowId, WorkspaceId};
 
 pub async fn event(c: &mut DbConn, tenant: Tenant, id: EventId) -> sqlx::Result<Option<Event>> {
     sqlx::query_as!(
@@ -72,7 +72,8 @@ pub async fn get(
         Invocation,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
-             replay_of AS "replay_of: _", state AS "state: _", next_step, error_code, tier,
+             replay_of AS "replay_of: _", state AS "state: _", next_step, attempts,
+             wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
            FROM invocation WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
@@ -97,7 +98,8 @@ pub async fn page(
         Invocation,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
-             replay_of AS "replay_of: _", state AS "state: _", next_step, error_code, tier,
+             replay_of AS "replay_of: _", state AS "state: _", next_step, attempts,
+             wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
            FROM invocation
@@ -128,7 +130,8 @@ pub async fn newer(
         Invocation,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
-             replay_of AS "replay_of: _", state AS "state: _", next_step, error_code, tier,
+             replay_of AS "replay_of: _", state AS "state: _", next_step, attempts,
+             wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
            FROM invocation
@@ -174,6 +177,37 @@ pub async fn any_unowned(c: &mut DbConn) -> sqlx::Result<bool> {
     .await
 }
 
+/// Stops an invocation that has not ended, and voids its lease. False if it has.
+pub async fn cancel(
+    c: &mut DbConn,
+    tenant: Tenant,
+    id: InvocationId,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    sqlx::query!(
+        "UPDATE invocation SET state = 'canceled', finished_at_us = $4, fence = fence + 1, owner = NULL,
+           wake_at_us = NULL
+         WHERE workspace_id = $1 AND environment_id = $2 AND id = $3
+           AND state IN ('queued', 'running', 'waiting')",
+        tenant.workspace as _,
+        tenant.environment as _,
+        id as _,
+        now as _
+    )
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected() == 1)
+}
+
+/// When the next invocation that waits for a time goes on.
+pub async fn next_wake(c: &mut DbConn) -> sqlx::Result<Option<Timestamp>> {
+    sqlx::query_scalar!(
+        r#"SELECT MIN(wake_at_us) AS "wake_at: Timestamp" FROM invocation WHERE state = 'waiting'"#
+    )
+    .fetch_one(c)
+    .await
+}
+
 /// Gives everything that a node held back; returns how many invocations that were. With
 /// `crashed`, those that had begun count one crash more.
 pub async fn release_all_of(c: &mut DbConn, owner: NodeId, crashed: bool) -> sqlx::Result<u64> {
@@ -198,9 +232,10 @@ pub async fn steps(
     sqlx::query_as!(
         Step,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", invocation_id AS "invocation_id: _",
-             position, name, state AS "state: _", error_code, record AS "record: _",
+             position, name, attempt, state AS "state: _", error_code,
+             record AS "record: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
-           FROM step WHERE workspace_id = $1 AND invocation_id = $2 ORDER BY position"#,
+           FROM step WHERE workspace_id = $1 AND invocation_id = $2 ORDER BY position, attempt"#,
         workspace as _,
         invocation as _
     )

@@ -130,6 +130,9 @@ pub enum Audit {
         invocation: InvocationId,
         replay: InvocationId,
     },
+    InvocationCanceled {
+        invocation: InvocationId,
+    },
     InvocationDeleted {
         invocation: InvocationId,
     },

@@ -4,6 +4,8 @@
 
 use causeway_store::Store;
 use causeway_store::testing::TestDatabase;
+use sqlx::Connection as _;
+use sqlx::migrate::Migrator;
 use std::collections::BTreeMap;
 
 type Columns = BTreeMap<(String, String), (&'static str, bool)>;
@@ -72,4 +74,44 @@ async fn both_databases_have_the_same_tables() {
         assert_eq!(left.get(key), right.get(key), "{key:?}");
     }
     assert_eq!(indexes(&sqlite.store).await, indexes(&postgres.store).await);
+}
+
+/// A step of a database that an earlier build has made, which had no attempts.
+#[tokio::test]
+async fn steps_of_an_earlier_schema_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}?mode=rwc", folder.path().join("old.db").display());
+    let mut conn = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let all = &causeway_store_sqlite::MIGRATIONS;
+    let earlier: Vec<_> = all.iter().filter(|one| one.version < 11).cloned().collect();
+    assert_eq!(earlier.len(), 10);
+    let earlier = Migrator { migrations: earlier.into(), ..Migrator::DEFAULT };
+    earlier.run(&mut conn).await.unwrap();
+    sqlx::raw_sql(
+        "PRAGMA foreign_keys = OFF;
+         INSERT INTO step VALUES ('s', 'w', 'i', 2, 'lookup', 'failed', 'user_error', x'09', 5, 6);
+         PRAGMA foreign_keys = ON;",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    all.run(&mut conn).await.unwrap();
+    let step: (String, i64, String, i64, String, Option<String>, Vec<u8>, i64, i64) =
+        sqlx::query_as(
+            "SELECT invocation_id, position, name, attempt, state, error_code, record,
+               started_at_us, finished_at_us FROM step",
+        )
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    let (failed, code) = ("failed".to_owned(), Some("user_error".to_owned()));
+    assert_eq!(step, ("i".into(), 2, "lookup".into(), 1, failed, code, vec![9], 5, 6));
+    // The statement that deletes steps names this index.
+    let index: String = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE tbl_name = 'step' AND name = 'sqlite_autoindex_step_2'",
+    )
+    .fetch_one(&mut conn)
+    .await
+    .unwrap();
+    assert_eq!(index, "sqlite_autoindex_step_2");
 }

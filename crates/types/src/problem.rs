@@ -213,6 +213,8 @@ codes! {
     NotDeployed = "not_deployed", Conflict, "The workflow has no active version";
     /// The invocation is still under way.
     InvocationActive = "invocation_active", Conflict, "The invocation is still under way";
+    /// The invocation has ended.
+    InvocationEnded = "invocation_ended", Conflict, "The invocation has ended";
     /// The queue of the workflow is full.
     QueueFull = "queue_full", Limited, "The workflow's queue is full";
     /// The workflow did not answer in time.

@@ -1,5 +1,6 @@
 //! Invocations.
 
+pub(crate) mod cancel;
 pub(crate) mod delete;
 pub(crate) mod event;
 pub(crate) mod list;
@@ -31,7 +32,11 @@ pub(crate) struct InvocationBody {
     replay_of: Option<InvocationId>,
     /// How far it is.
     state: InvocationState,
-    /// The failure's code, if it failed.
+    /// How often its next step has failed and is tried again.
+    attempts: i64,
+    /// When it goes on, if it waits for a time.
+    wake_at: Option<Timestamp>,
+    /// The failure's code, if it failed; of the last attempt, if it waits for the next.
     error_code: Option<String>,
     /// The isolation tier of its sandbox.
     tier: Option<String>,
@@ -53,6 +58,8 @@ pub(crate) struct StepBody {
     name: String,
     /// Its place in the workflow, from 0.
     position: i64,
+    /// Which attempt at the step this was, from 1. Of a step that was tried again, each is here.
+    attempt: i64,
     /// How it ended.
     state: StepState,
     /// What the code returned.
@@ -149,6 +156,8 @@ impl From<Invocation> for InvocationBody {
             replay_of: invocation.replay_of,
             state: invocation.state,
             error_code: invocation.error_code,
+            attempts: invocation.attempts,
+            wake_at: invocation.wake_at,
             tier: invocation.tier,
             created_at: invocation.created_at,
             started_at: invocation.started_at,
@@ -168,6 +177,7 @@ impl From<StepView> for StepBody {
             id: step.id,
             name: step.name,
             position: step.position,
+            attempt: step.attempt,
             state: step.state,
             return_value: record.return_value,
             exports: record.exports,

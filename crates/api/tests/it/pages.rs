@@ -188,6 +188,8 @@ async fn end(world: &World, id: &str) {
         id: id.parse().unwrap(),
         fence: 1,
         next_step: 1,
+        attempts: 0,
+        wake_at: None,
         state: InvocationState::Succeeded,
         error_code: None,
         tier: None,

@@ -228,6 +228,8 @@ async fn late_invocation(
         replay_of: None,
         state: InvocationState::Queued,
         next_step: 0,
+        attempts: 0,
+        wake_at: None,
         error_code: None,
         tier: None,
         owner: Some(world.flow.node()),

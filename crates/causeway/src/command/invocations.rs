@@ -112,6 +112,10 @@ pub(crate) async fn manage(command: InvocationsCommand, output: Output) -> anyho
         InvocationsCommand::Follow { client, id } => {
             follow(&Client::new(&client).await?, output, &id).await?;
         }
+        InvocationsCommand::Cancel { client, id } => {
+            Client::new(&client).await?.post(&format!("invocations/{id}/cancel"), None).await?;
+            output.result(&json!({ "canceled": id }), |_| format!("Canceled {id}."));
+        }
         InvocationsCommand::Delete { client, id } => {
             Client::new(&client).await?.delete(&format!("invocations/{id}")).await?;
             output.result(&json!({ "deleted": id }), |_| format!("Deleted {id}."));

@@ -7,8 +7,12 @@ use serde_json::Value;
 pub(crate) fn invocation(invocation: &Value) -> String {
     let error = text(invocation, "error_code");
     let error = if error.is_empty() { String::new() } else { format!("  {error}") };
+    let until = match text(invocation, "wake_at") {
+        "" => String::new(),
+        until => format!("  until {until}"),
+    };
     format!(
-        "{}  {}  {:<9}{error}",
+        "{}  {}  {:<9}{error}{until}",
         text(invocation, "created_at"),
         text(invocation, "id"),
         text(invocation, "state"),
@@ -18,8 +22,12 @@ pub(crate) fn invocation(invocation: &Value) -> String {
 /// The lines for a finished step: outcome, logs, results, error.
 pub(crate) fn step(step: &Value) -> String {
     let wall = step.pointer("/usage/wall_us").and_then(Value::as_u64).unwrap_or(0);
+    let attempt = match step.get("attempt").and_then(Value::as_i64) {
+        None | Some(1) => String::new(),
+        Some(number) => format!(", attempt {number}"),
+    };
     let mut lines = vec![format!(
-        "  step {}  {}  {} ms",
+        "  step {}{attempt}  {}  {} ms",
         text(step, "name"),
         text(step, "state"),
         wall.div_ceil(1000)

@@ -11,7 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Mutex, RwLock};
 
-on_both!(a_finished_step_does_not_run_again, every_acknowledged_event_completes_through_five_kills,);
+on_both!(
+    a_finished_step_does_not_run_again,
+    what_waits_goes_on_with_the_attempt_that_is_due,
+    every_acknowledged_event_completes_through_five_kills,
+);
 
 async fn a_finished_step_does_not_run_again(database: TestDatabase) {
     let other = Counterpart::start().await;
@@ -55,6 +59,51 @@ async fn a_finished_step_does_not_run_again(database: TestDatabase) {
     assert_eq!(keys, [keys[0].as_str(), keys[0].as_str()], "both attempts have the same key");
     assert_ne!(keys[0], other.calls("one")[0], "and each step has its own");
     assert!(keys[0].starts_with(&invocation), "{keys:?}");
+}
+
+async fn what_waits_goes_on_with_the_attempt_that_is_due(database: TestDatabase) {
+    let other = Counterpart::start().await;
+    let home = Home::with_flags(database, &["--net-allow", &other.range()]);
+    let server = home.serve();
+    let step = |way: &str, then: &str| {
+        format!(
+            "export default async ({{ $ }}) => {{
+               await fetch('{}/count/{way}?' + $.context.attempt);
+               {then}
+             }};",
+            other.url()
+        )
+    };
+    let fails = step("two", "if ($.context.attempt < 3) throw new Error('not yet');");
+    let trigger = home.deploy(
+        &server,
+        "patient",
+        "egress: [127.0.0.1]\nsteps:\n  - { name: one, run: ./one.mjs }\n  - { name: pause, delay: 5s }\n  - { name: two, run: ./two.mjs, retry: { attempts: 3, wait: 8s } }\n",
+        &[("one.mjs", &step("one", "")), ("two.mjs", &fails)],
+    );
+    let invocation = server.start_invocation(&trigger, &json!({})).await;
+    let is_waiting = async |server: &Server, steps: usize| {
+        eventually("the invocation to wait", async || {
+            let shown = server.get(&format!("invocations/{invocation}")).await;
+            let ready = shown["state"] == "waiting" && shown["steps"].as_array()?.len() == steps;
+            ready.then_some(shown)
+        })
+        .await
+    };
+    // In the delay, and then before the second attempt.
+    is_waiting(&server, 2).await;
+    server.kill_9();
+    let server = home.serve();
+    let shown = is_waiting(&server, 3).await;
+    assert_eq!((&shown["error_code"], &shown["attempts"]), (&json!("user_error"), &json!(1)));
+    server.kill_9();
+
+    let server = home.serve();
+    let ended = server.finished(&invocation).await;
+    assert_eq!(ended["state"], "succeeded", "{ended:#}");
+    assert_eq!((&ended["attempts"], &ended["wake_at"]), (&json!(0), &json!(null)));
+    assert_eq!(other.calls("one"), ["1"], "the finished step did not run again");
+    assert_eq!(other.calls("two"), ["1", "2", "3"], "each attempt ran once");
 }
 
 const EVENTS: usize = 1_000;

@@ -17,7 +17,9 @@ use causeway_sandbox::{
 use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::{EnvironmentKind, Invocation, Scheme};
-use causeway_types::{Actor, Clock, OsRandom, SecretBytes, SecretString, SystemClock, WorkflowId};
+use causeway_types::{
+    Actor, Clock, InvocationId, OsRandom, SecretBytes, SecretString, SystemClock, WorkflowId,
+};
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use serde_json::value::RawValue;
@@ -53,8 +55,10 @@ pub(crate) struct World {
     caller: Caller,
     demos: BTreeMap<String, DemoApp>,
     pub(crate) registry: StandIn,
-    _database: TestDatabase,
-    _folder: tempfile::TempDir,
+    vault: Vault,
+    config: FlowConfig,
+    database: TestDatabase,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -124,7 +128,7 @@ impl World {
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),
         };
-        let flow = Flow::start(parts, config).await.unwrap();
+        let flow = Flow::start(parts, config.clone()).await.unwrap();
 
         let wanted = Bootstrap {
             workspace_name: "Acme".into(),
@@ -144,7 +148,7 @@ impl World {
         });
         let header = format!("Bearer {}", made.api_key.expose());
         let caller = machine.authenticator().authenticate(Some(&header)).await.unwrap();
-        Self { flow, pool, connect, caller, demos, registry, _database: database, _folder: folder }
+        Self { flow, pool, connect, caller, demos, registry, vault, config, database, folder }
     }
 
     pub(crate) fn permit<A: Action>(&self) -> Permit<A> {
@@ -184,21 +188,55 @@ impl World {
 
     /// Runs a workflow to its end.
     pub(crate) async fn run_whole(&self, workflow: WorkflowId) -> (Invocation, Vec<StepView>) {
-        let mut notices = self.flow.notices();
+        let id = self.begin(workflow).await;
+        self.until(id, |invocation| invocation.state.is_final()).await
+    }
+
+    /// Begins an invocation.
+    pub(crate) async fn begin(&self, workflow: WorkflowId) -> InvocationId {
         let event = RawValue::from_string("{}".into()).unwrap();
         let accepted = self.flow.run(&self.permit(), workflow, event).await.unwrap();
-        let id = accepted.invocation.unwrap();
-        let end = async {
+        accepted.invocation.unwrap()
+    }
+
+    /// Waits until an invocation is so.
+    pub(crate) async fn until(
+        &self,
+        id: InvocationId,
+        is: impl Fn(&Invocation) -> bool,
+    ) -> (Invocation, Vec<StepView>) {
+        let mut notices = self.flow.notices();
+        let reached = async {
             loop {
                 let (invocation, steps) = self.flow.invocation(&self.permit(), id).await.unwrap();
-                if invocation.state.is_final() {
+                if is(&invocation) {
                     return (invocation, steps);
                 }
                 notices.recv().await.unwrap();
             }
         };
-        let ended = tokio::time::timeout(Duration::from_secs(30), end).await;
-        ended.expect("the invocation ends")
+        let reached = tokio::time::timeout(Duration::from_mins(1), reached).await;
+        reached.expect("the invocation gets there")
+    }
+
+    /// Stops the node and starts another on the same database.
+    pub(crate) async fn restart(&mut self) {
+        self.flow.stop(Duration::from_secs(5)).await;
+        let parts = FlowParts {
+            store: self.database.store.clone(),
+            vault: self.vault.clone(),
+            connect: self.connect.clone(),
+            pool: Arc::clone(&self.pool),
+            packages: packages(
+                HttpClient::new(guard(), &HttpConfig::default()).unwrap(),
+                &self.pool,
+                self.folder.path(),
+                &self.registry,
+            ),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(OsRandom),
+        };
+        self.flow = Flow::start(parts, self.config.clone()).await.unwrap();
     }
 
     pub(crate) async fn stop(self) {

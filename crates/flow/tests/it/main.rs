@@ -16,3 +16,4 @@ mod runtimes;
 #[expect(dead_code, reason = "the tests of packages themselves use more of it")]
 mod stand_in;
 mod tiers;
+mod waiting;

@@ -156,7 +156,11 @@ pub struct Invocation {
     pub state: InvocationState,
     /// How many steps have ended well: the next one to run.
     pub next_step: i64,
-    /// The failure's code, if it failed.
+    /// How often the next step has failed and is tried again.
+    pub attempts: i64,
+    /// When it goes on, if it waits for a time.
+    pub wake_at: Option<Timestamp>,
+    /// The failure's code, if it failed; of the last attempt, if it waits for the next.
     pub error_code: Option<String>,
     /// The isolation tier that its sandbox had.
     pub tier: Option<String>,
@@ -184,7 +188,7 @@ words! {
     }
 }
 
-/// A finished step of an invocation.
+/// A finished step of an invocation, or an attempt at one that failed and was followed by another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Its id.
@@ -197,6 +201,8 @@ pub struct Step {
     pub position: i64,
     /// Its name in the workflow.
     pub name: String,
+    /// Which attempt at the step this was, from 1.
+    pub attempt: i64,
     /// How it ended.
     pub state: StepState,
     /// The failure's code, if it failed.
@@ -239,6 +245,8 @@ pub struct Claimed {
     pub event_id: EventId,
     /// The next step to run.
     pub next_step: i64,
+    /// How often that step has failed.
+    pub attempts: i64,
     /// The fence of the claim.
     pub fence: i64,
     /// How many nodes ended without a word while they ran it.
@@ -271,6 +279,10 @@ pub struct Advance {
     pub next_step: i64,
     /// How far it is now.
     pub state: InvocationState,
+    /// How often the next step has failed.
+    pub attempts: i64,
+    /// When it goes on, if it is to wait.
+    pub wake_at: Option<Timestamp>,
     /// The failure's code.
     pub error_code: Option<String>,
     /// The tier of its sandbox.
