@@ -109,6 +109,7 @@ pub enum HttpResponse {
 /// One step: code that runs, or a delay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["run"] }, { "required": ["delay"] }]))]
 pub struct StepSpec {
     /// The step's name, unique in the workflow: a letter, then letters, digits and `_`.
     /// Later steps find its results under `steps.<name>`.

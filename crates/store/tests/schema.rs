@@ -89,8 +89,7 @@ async fn steps_of_an_earlier_schema_stay() {
     earlier.run(&mut conn).await.unwrap();
     sqlx::raw_sql(
         "PRAGMA foreign_keys = OFF;
-         INSERT INTO step VALUES ('s', 'w', 'i', 2, 'lookup', 'failed', 'user_error', x'09', 5, 6);
-         PRAGMA foreign_keys = ON;",
+         INSERT INTO step VALUES ('s', 'w', 'i', 2, 'lookup', 'failed', 'user_error', x'09', 5, 6);",
     )
     .execute(&mut conn)
     .await

@@ -130,6 +130,7 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
         ("show_invocation", invocation.clone(), None, NotFound),
         ("show_invocation_event", invocation.clone(), None, NotFound),
         ("replay_invocation", invocation.clone(), None, NotFound),
+        ("cancel_invocation", invocation.clone(), None, NotFound),
         ("delete_invocation", invocation.clone(), None, NotFound),
         ("list_connections", "?customer=ada@acme".into(), None, Nothing),
         ("create_connection", String::new(), Some(&keyed), Own),

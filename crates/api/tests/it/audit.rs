@@ -35,6 +35,7 @@ fn table() -> BTreeMap<&'static str, Leaves> {
         ("plan_deployment", Nothing("it only says what a deployment would do")),
         ("run_workflow", Events(&["workflow_run"])),
         ("replay_invocation", Events(&["invocation_replayed"])),
+        ("cancel_invocation", Events(&["invocation_canceled"])),
         ("delete_invocation", Events(&["invocation_deleted"])),
         ("create_connection", Events(&["connection_created"])),
         ("delete_connection", Events(&["connection_deleted"])),
@@ -248,6 +249,13 @@ async fn workflows(caller: &mut Caller<'_>, by: By<'_>) {
     caller.call("replay_invocation", by, &[&invocation], Value::Null).await;
     all_end(caller.world).await;
     caller.call("delete_invocation", by, &[&invocation], Value::Null).await;
+
+    let waits = MANIFEST.replace("steps:\n", "steps:\n  - { name: pause, delay: 1d }\n");
+    let body = files_body(&[("workflow.yaml", &waits), ("greet.mjs", "export default () => 1")]);
+    caller.call("create_deployment", by, &[], body).await;
+    let ran = caller.call("run_workflow", by, &[&workflow], json!({ "event": {} })).await;
+    let invocation = ran.text("invocation_id");
+    caller.call("cancel_invocation", by, &[&invocation], Value::Null).await;
 }
 
 async fn connections(caller: &mut Caller<'_>, by: By<'_>) {

@@ -85,6 +85,8 @@ fn the_schema_of_manifests_takes_the_examples() {
         "name: a\ntrigger: { http: { auth: none } }\nstep: []\n",
         "name: 1\ntrigger: { http: { auth: none } }\nsteps: [{ name: s, run: ./s.mjs }]\n",
         "name: a\ntrigger: { http: { auth: none } }\nsteps: [{ name: s }]\n",
+        "name: a\ntrigger: { http: { auth: none } }\nsteps: [{ name: s, run: ./s.mjs, delay: 1h }]\n",
+        "name: a\ntrigger: { http: { auth: none } }\nsteps: [{ name: s, delay: 1 }, { name: t, run: ./t.mjs }]\n",
     ];
     for text in bad {
         assert!(causeway_flow::Manifest::parse(text).is_err(), "{text}");
