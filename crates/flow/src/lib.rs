@@ -209,9 +209,14 @@ impl Flow {
         self.inner.notices.subscribe()
     }
 
-    /// Figures of the sandboxes.
-    pub fn pool_stats(&self, runtime: Runtime) -> PoolStats {
-        self.inner.pool.stats_of(runtime)
+    /// Figures of the sandboxes of one runtime in one tier.
+    pub fn pool_stats(&self, runtime: Runtime, tier: Tier) -> PoolStats {
+        self.inner.pool.stats_in(runtime, tier)
+    }
+
+    /// The memory that all sandboxes take, in bytes, and how much they may, if that is bounded.
+    pub fn pool_memory(&self) -> (u64, Option<u64>) {
+        self.inner.pool.memory()
     }
 
     /// Stops taking up work, lets running steps end within `grace`, ends those that do not, and

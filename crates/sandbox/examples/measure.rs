@@ -55,6 +55,8 @@ fn config(spare: usize) -> PoolConfig {
         spare,
         spare_limits: Limits::default(),
         idle: Duration::from_mins(1),
+        max_age: Duration::from_hours(24),
+        memory: None,
         clock: Arc::new(SystemClock),
     }
 }

@@ -63,6 +63,8 @@ impl World {
             spare: 0,
             spare_limits: Limits::default(),
             idle: Duration::from_mins(1),
+            max_age: Duration::from_hours(24),
+            memory: None,
             clock: Arc::new(SystemClock),
         };
         let pool = Pool::new(config, Arc::new(GuardedEgress::new(guard()))).await.unwrap();
