@@ -19,6 +19,7 @@ mod invocations;
 mod loader;
 mod manifest;
 mod record;
+mod turns;
 mod worker;
 
 pub use bundle::{Bundle, BundleError, MAX_BYTES, MAX_FILES};
@@ -148,8 +149,9 @@ const COUNT_TTL: Duration = Duration::from_secs(10);
 const CHOSEN_TTL: Duration = Duration::from_mins(10);
 /// How many deploys may have their code read at a time.
 const CHECKS: usize = 2;
-/// Invocations that may wait in memory; those beyond wait in the database.
-const BACKLOG: usize = 1024;
+/// Invocations that may wait in memory, twice: on their way to the workers, and in line there. Those
+/// beyond wait in the database.
+const BACKLOG: usize = 512;
 
 impl Flow {
     /// Takes the lease, then starts the workers on the current runtime.
