@@ -182,6 +182,15 @@ pub(crate) fn privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether this run has gVisor. A test that leaves something out for want of it says so: without
+/// cgroups, which these tests have as root, the tier refuses to be.
+pub(crate) fn has_gvisor(test: &str) -> bool {
+    if !privileged() {
+        eprintln!("NOT RUN under gVisor, which needs cgroups (run the tests as root): {test}");
+    }
+    privileged()
+}
+
 /// What is in `/dev`. gVisor's are its own kernel's; none is the machine's.
 pub(crate) fn devices() -> serde_json::Value {
     if tier() == Tier::Jail {
