@@ -94,7 +94,7 @@ class Causeway:
     def sandboxes(self):
         """How many sandboxes there are: live, and of these idle and spare."""
         text = http(f"{self.url}/metrics")[1].decode()
-        found = re.findall(r'^causeway_sandboxes\{state="(\w+)",runtime="\w+"\} (\d+)', text, re.M)
+        found = re.findall(r'^causeway_sandboxes\{state="(\w+)",[^}]*\} (\d+)', text, re.M)
         sums = {}
         for state, count in found:
             sums[state] = sums.get(state, 0) + int(count)

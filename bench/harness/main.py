@@ -8,13 +8,15 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import acks, broker, cold, idle, keys, machine, n8n, proxy, report, runs, seals, storm
+from . import acks, broker, cold, idle, keys, machine, n8n, proxy, report, runs, seals, soak, storm
 from .causeway import Causeway, build
 from .paths import RESULTS, WORK
 from .processes import BenchError
 
 # In this order: what needs quiet memory first, what fills databases last.
 BENCHMARKS = {module.NAME: module for module in (seals, keys, idle, cold, proxy, broker, storm, runs, acks)}
+# What measures nothing and is run on request only.
+TRIALS = {soak.NAME: soak}
 
 
 class Bench:
@@ -24,6 +26,7 @@ class Bench:
         self.folder = folder
         self.quick = options.quick
         self.storm = options
+        self.soak = options
         self.loads = []
         self._rounds = options.rounds
         self.cleanup = cleanup
@@ -67,14 +70,18 @@ def say(text):
 def arguments():
     parser = argparse.ArgumentParser(
         prog="bench/run", description="Measures Causeway beside its peers and limits.")
-    parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME",
-                        help=f"one of {', '.join(BENCHMARKS)}; may be given several times")
+    parser.add_argument("--only", action="append", choices=BENCHMARKS | TRIALS, metavar="NAME",
+                        help=f"one of {', '.join(BENCHMARKS | TRIALS)}; may be given several times")
     parser.add_argument("--rounds", type=int, default=5, help="how often all take turns (default 5)")
     parser.add_argument("--quick", action="store_true", help="short rounds, to try the harness itself")
     parser.add_argument("--connections", type=int, default=10_000,
                         help="connections in the refresh storm (default 10,000)")
     parser.add_argument("--callers", type=int, default=100,
                         help="callers of each of them, an even number (default 100)")
+    parser.add_argument("--versions", type=int, default=1000,
+                        help="versions in the soak (default 1,000)")
+    parser.add_argument("--minutes", type=float, default=10,
+                        help="how long the soak goes on (default 10)")
     parser.add_argument("--no-build", action="store_true", help="measure target/release, or $CAUSEWAY_BINARY, as it is")
     return parser.parse_args()
 
@@ -87,14 +94,15 @@ def main():
     try:
         if not options.no_build:
             build()
-        if any(BENCHMARKS[name].PEER for name in chosen):
+        modules = BENCHMARKS | TRIALS
+        if any(modules[name].PEER for name in chosen):
             n8n.install()
         with ExitStack() as cleanup:
             # Before the measurements: sources may change while they run.
             facts = machine.facts()
             bench = Bench(folder, options, cleanup)
-            rows = [row for name in BENCHMARKS if name in chosen
-                    for row in BENCHMARKS[name].measure(bench)]
+            rows = [row for name, module in modules.items() if name in chosen
+                    for row in module.measure(bench)]
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         print(f"bench: the logs are in {folder}", file=sys.stderr)
@@ -102,7 +110,7 @@ def main():
     shutil.rmtree(folder)
     print(report.table(rows))
     is_whole = (options.connections, options.callers) == (10_000, 100)
-    if len(chosen) == len(BENCHMARKS) and is_whole and not options.quick:
+    if set(chosen) >= set(BENCHMARKS) and is_whole and not options.quick:
         write(rows, facts, options.rounds, bench.loads)
     return 0
 

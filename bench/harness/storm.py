@@ -98,9 +98,13 @@ class Client:
             answer = self.connection.getresponse()
             return answer.status, answer.headers, answer.read()
         except (OSError, http.client.HTTPException):
+            self.close()
+            return 0, {}, b""
+
+    def close(self):
+        if self.connection is not None:
             self.connection.close()
             self.connection = None
-            return 0, {}, b""
 
     def api(self, method, path, body=None):
         sent = None if body is None else json.dumps(body)

@@ -146,6 +146,13 @@ pub(crate) struct ServerArgs {
     /// The weakest isolation tier that steps run in: jail, gvisor or vm. Default jail.
     #[arg(long, env = "CAUSEWAY_SANDBOX_MINIMUM_TIER", value_name = "TIER")]
     pub(crate) sandbox_minimum_tier: Option<Tier>,
+    /// The memory that all sandboxes may take together, in MiB; 0: as much as there is. Default
+    /// three quarters of what the server itself may use.
+    #[arg(long, env = "CAUSEWAY_SANDBOX_MEMORY_MIB", value_name = "MIB")]
+    pub(crate) sandbox_memory_mib: Option<u64>,
+    /// How long a sandbox is kept for the next invocation of its version, in seconds. Default 300.
+    #[arg(long, env = "CAUSEWAY_SANDBOX_IDLE_SECONDS", value_name = "SECONDS")]
+    pub(crate) sandbox_idle_seconds: Option<u64>,
     /// A private network that may be reached, with a port if you like: 10.1.0.0/16 or
     /// 127.0.0.1/32:8401. May be given several times, or separated by commas.
     #[arg(long, env = "CAUSEWAY_NET_ALLOW", value_delimiter = ',', value_name = "RANGE")]

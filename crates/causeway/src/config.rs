@@ -9,7 +9,7 @@ pub(crate) use packages::PackageSources;
 use crate::cli::ServerArgs;
 use anyhow::{Context, bail};
 use causeway_net::AllowedRange;
-use causeway_sandbox::{RuntimePaths, Tier};
+use causeway_sandbox::{RuntimePaths, Tier, memory_of_machine};
 use causeway_store::StoreOptions;
 use causeway_vault::RootKeySpec;
 use edge::{EdgeFile, MailTable, RateLimitTable, SecurityTable, Top};
@@ -17,10 +17,14 @@ use packages::PackagesTable;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use url::Url;
 
 /// The port that Causeway listens on unless told otherwise, on loopback only.
 const LISTEN: &str = "127.0.0.1:8400";
+
+/// How long a sandbox without work is kept unless configured, in seconds.
+const SANDBOX_IDLE: u64 = 300;
 
 /// `causeway.toml`.
 #[derive(Default, Deserialize)]
@@ -74,6 +78,8 @@ struct Net {
 #[serde(deny_unknown_fields, default)]
 struct SandboxTable {
     minimum_tier: Option<Tier>,
+    memory_mib: Option<u64>,
+    idle_seconds: Option<u64>,
 }
 
 /// Everything that a server needs to know.
@@ -97,6 +103,10 @@ pub(crate) struct Config {
     pub(crate) spare_sandboxes: usize,
     /// The weakest kind of sandbox that steps run in.
     pub(crate) minimum_tier: Tier,
+    /// The memory that all sandboxes may take together, in bytes.
+    pub(crate) sandbox_memory: Option<u64>,
+    /// How long a sandbox without work is kept.
+    pub(crate) sandbox_idle: Duration,
     /// What stands between the server and the world.
     pub(crate) edge: EdgeConfig,
 }
@@ -164,6 +174,17 @@ impl Config {
                 .sandbox_minimum_tier
                 .or(file.sandbox.minimum_tier)
                 .unwrap_or_default(),
+            sandbox_memory: match args.sandbox_memory_mib.or(file.sandbox.memory_mib) {
+                Some(0) => None,
+                Some(mib) => Some(mib.saturating_mul(1 << 20)),
+                None => memory_of_machine().map(|all| all / 4 * 3),
+            },
+            sandbox_idle: Duration::from_secs(
+                args.sandbox_idle_seconds
+                    .or(file.sandbox.idle_seconds)
+                    .unwrap_or(SANDBOX_IDLE)
+                    .max(1),
+            ),
             npm: args.packages.npm.clone().or(file.npm),
             packages: PackageSources::read(args.packages, file.packages)?,
             net_allow: allow

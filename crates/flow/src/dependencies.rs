@@ -77,6 +77,7 @@ impl Inner {
             files: &bundle.files,
             runtimes: bundle.manifest.runtimes(),
             scripts: &bundle.manifest.install_scripts,
+            tier: bundle.manifest.tier(self.config.minimum_tier),
             before,
         };
         let chosen = Arc::new(self.packages.resolve(&wanted).await?);

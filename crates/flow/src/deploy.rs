@@ -2,12 +2,14 @@
 
 use crate::bundle::Bundle;
 use crate::dependencies::PlannedPackage;
+use crate::execute::no_tier;
 use crate::{Flow, FlowError, Inner};
 use causeway_identity::{Permit, action};
 use causeway_packages::Dependencies;
+use causeway_sandbox::CheckoutError;
 use causeway_store::{Audit, db};
 use causeway_types::entity::{Trigger, TriggerKind, Version, Workflow};
-use causeway_types::{Place, SecretString, Tenant, TriggerId, VersionId, WorkflowId};
+use causeway_types::{Place, SecretString, Tenant, TriggerId, VersionId, WorkflowId, chain};
 use data_encoding::BASE64URL_NOPAD;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub struct Plan {
     pub packages: Vec<PlannedPackage>,
     /// Locks that the folder has not and that were made: the file's name, and its text.
     pub made_locks: Vec<(String, String)>,
+    /// What would be deployed all the same and would not work as it is.
+    pub warnings: Vec<String>,
 }
 
 /// A connection that a workflow uses.
@@ -94,7 +98,9 @@ impl Flow {
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<Plan, FlowError> {
         let bundle = Bundle::new(files)?;
-        self.inner.checked_plan(permit, &bundle).await.map(|(plan, _)| plan)
+        let (mut plan, _) = self.inner.checked_plan(permit, &bundle).await?;
+        plan.warnings.extend(self.inner.lack_of_tier(&bundle).await);
+        Ok(plan)
     }
 
     /// Makes the files a version of their workflow, and that version the active one.
@@ -234,6 +240,22 @@ impl Inner {
         Ok((plan, dependencies))
     }
 
+    /// What is to be said to the author if this machine makes no sandboxes of the tier that the code
+    /// would run in.
+    async fn lack_of_tier(&self, bundle: &Bundle) -> Option<String> {
+        let floor = self.config.minimum_tier;
+        let tier = bundle.manifest.tier(floor);
+        let Ok(_turn) = self.checks.acquire().await else { return None };
+        match self.pool.has_tier(tier).await {
+            Ok(()) => None,
+            Err(CheckoutError::Tier { .. }) => Some(no_tier(tier, floor)),
+            Err(other) => {
+                tracing::warn!(error = chain(&other), "could not find out whether a tier is there");
+                None
+            }
+        }
+    }
+
     /// The plan without its packages, those of the active version, and the version that has this
     /// content already.
     async fn plan(
@@ -298,6 +320,7 @@ impl Inner {
             egress,
             packages: Vec::new(),
             made_locks: Vec::new(),
+            warnings: Vec::new(),
         };
         Ok((plan, dependencies, same))
     }

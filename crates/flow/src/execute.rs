@@ -422,7 +422,11 @@ impl Run<'_> {
                     "a step needs a kind of sandbox that this machine does not make"
                 );
                 let floor = self.inner.config.minimum_tier;
-                let record = StepRecord::from_error(TIER_UNAVAILABLE, no_tier(tier, floor));
+                let message = format!(
+                    "{}. Nothing of the step has run; replay the invocation when it is there",
+                    no_tier(tier, floor)
+                );
+                let record = StepRecord::from_error(TIER_UNAVAILABLE, message);
                 return Ok(Err(record));
             }
             Err(other) => return Err(other.into()),
@@ -526,8 +530,8 @@ impl Run<'_> {
     }
 }
 
-/// Why a step cannot begin for want of a tier, for the author of the workflow.
-fn no_tier(tier: Tier, floor: Tier) -> String {
+/// Why steps cannot begin for want of a tier, for the author of the workflow.
+pub(crate) fn no_tier(tier: Tier, floor: Tier) -> String {
     let wanted = if tier > floor {
         format!("the workflow asks for sandboxes of the tier {tier} (`minimum_tier`)")
     } else {
@@ -535,7 +539,7 @@ fn no_tier(tier: Tier, floor: Tier) -> String {
     };
     format!(
         "{wanted}, and the server's machine does not make them: `causeway doctor` on the server says \
-         what is missing. Nothing of the step has run; replay the invocation when it is there"
+         what is missing"
     )
 }
 

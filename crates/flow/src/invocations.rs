@@ -6,6 +6,7 @@ use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{Invocation, InvocationState, Step, Workflow};
 use causeway_types::{InvocationId, Place, SecretBytes, SecretString, WorkflowId};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 /// Which invocations a listing shows.
@@ -69,6 +70,20 @@ impl Flow {
             .ok_or(FlowError::NotDeployed(id))?;
         drop(conn);
         self.inner.trigger_token(&trigger).await
+    }
+
+    /// The connections that the active version of a workflow uses, by name, and whether its code gets
+    /// the credential itself. None before the first deploy.
+    pub async fn workflow_connections(
+        &self,
+        permit: &Permit<action::ReadWorkflows>,
+        workflow: &Workflow,
+    ) -> Result<BTreeMap<String, bool>, FlowError> {
+        let Some(version) = workflow.active_version_id else { return Ok(BTreeMap::new()) };
+        let manifest = self.inner.bundle(permit.tenant(), version).await?.manifest;
+        let exposed = manifest.exposed();
+        let name = |name: &str| (name.to_owned(), exposed.contains(name));
+        Ok(manifest.connections().into_iter().map(name).collect())
     }
 
     /// A page of invocations, newest first, older than `before`.

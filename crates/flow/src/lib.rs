@@ -19,6 +19,7 @@ mod invocations;
 mod loader;
 mod manifest;
 mod record;
+mod turns;
 mod worker;
 
 pub use bundle::{Bundle, BundleError, MAX_BYTES, MAX_FILES};
@@ -153,8 +154,9 @@ const COUNT_TTL: Duration = Duration::from_secs(10);
 const CHOSEN_TTL: Duration = Duration::from_mins(10);
 /// How many deploys may have their code read at a time.
 const CHECKS: usize = 2;
-/// Invocations that may wait in memory; those beyond wait in the database.
-const BACKLOG: usize = 1024;
+/// Invocations that may wait in memory, twice: on their way to the workers, and in line there. Those
+/// beyond wait in the database.
+const BACKLOG: usize = 512;
 
 impl Flow {
     /// Takes the lease, then starts the workers on the current runtime.
@@ -215,9 +217,14 @@ impl Flow {
         self.inner.notices.subscribe()
     }
 
-    /// Figures of the sandboxes.
-    pub fn pool_stats(&self, runtime: Runtime) -> PoolStats {
-        self.inner.pool.stats_of(runtime)
+    /// Figures of the sandboxes of one runtime in one tier.
+    pub fn pool_stats(&self, runtime: Runtime, tier: Tier) -> PoolStats {
+        self.inner.pool.stats_in(runtime, tier)
+    }
+
+    /// The memory that all sandboxes take, in bytes, and how much they may, if that is bounded.
+    pub fn pool_memory(&self) -> (u64, Option<u64>) {
+        self.inner.pool.memory()
     }
 
     /// Stops taking up work, lets running steps end within `grace`, ends those that do not, and

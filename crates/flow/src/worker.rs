@@ -5,7 +5,8 @@
 //! nothing that the dead node still writes is taken.
 
 use crate::claim::{Claimer, Job};
-use crate::{Flow, FlowError, Inner};
+use crate::turns::Turns;
+use crate::{BACKLOG, Flow, FlowError, Inner};
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::Node;
 use causeway_types::{Actor, Timestamp, chain};
@@ -206,17 +207,19 @@ impl Inner {
 
     async fn run_until_stopped(self: Arc<Self>, mut jobs: mpsc::Receiver<Job>) {
         let slots = Arc::new(Semaphore::new(self.config.concurrency));
+        // Workspaces take turns at the slots.
+        let mut turns = Turns::new();
         loop {
-            let job = tokio::select! {
-                () = self.stop.cancelled() => return,
-                job = jobs.recv() => job,
-            };
-            let Some(job) = job else { return };
             let slot = tokio::select! {
                 () = self.stop.cancelled() => return,
-                slot = Arc::clone(&slots).acquire_owned() => slot,
+                job = jobs.recv(), if turns.count() < BACKLOG => {
+                    let Some(job) = job else { return };
+                    turns.push(job.claimed.workspace_id, job);
+                    continue;
+                }
+                slot = Arc::clone(&slots).acquire_owned(), if turns.count() > 0 => slot,
             };
-            let Ok(slot) = slot else { return };
+            let (Ok(slot), Some(job)) = (slot, turns.pop()) else { return };
             let inner = Arc::clone(&self);
             let canceled = job.holding.canceled();
             self.tasks.spawn(async move {

@@ -1,13 +1,13 @@
 //! What runs in a sandbox: npm, pip and install scripts, on the ordinary runners.
 
-use crate::Inner;
 use crate::error::PackagesError;
+use crate::{Inner, Wanted};
 use causeway_sandbox::{
     Bind, Decision, EgressRules, FailureCode, Limits, LogStream, Program, ProgramKey, Runtime,
     SourceFile, StepCall, Tool, Toolbox, machine_roots,
 };
 use causeway_types::entity::Ecosystem;
-use causeway_types::{InvocationId, SecretBytes, VersionId, WorkspaceId};
+use causeway_types::{InvocationId, SecretBytes, VersionId};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,14 +83,14 @@ impl Inner {
     /// what it returned.
     pub(crate) async fn run<T: DeserializeOwned>(
         &self,
-        workspace: WorkspaceId,
+        wanted: &Wanted<'_>,
         run: Run,
         event: &serde_json::Value,
         binds: Vec<Bind>,
     ) -> Result<T, PackagesError> {
         let ended = |what: String| PackagesError::Run { tool: run.name(), what };
         let Ok(_turn) = self.runs.acquire().await else { return Err(PackagesError::Stopped) };
-        let program = Arc::new(self.program(workspace, run, binds).await?);
+        let program = Arc::new(self.program(wanted, run, binds).await?);
         let entry = run.files().first().map(|(path, _)| (*path).to_owned()).unwrap_or_default();
         let call = StepCall {
             invocation: InvocationId::generate(self.clock.now(), &*self.random),
@@ -118,7 +118,7 @@ impl Inner {
             .find(|one| matches!(&one.decision, Decision::Refused { code } if code == REFUSED));
         if let Some(refused) = refused {
             let (host, port) = (&refused.host, refused.port);
-            tracing::warn!(workspace.id = %workspace, run = run.name(), host, port, "refused a connection");
+            tracing::warn!(workspace.id = %wanted.workspace, run = run.name(), host, port, "refused a connection");
             // Whatever it says about itself: it has tried to reach what it may not.
             return Err(PackagesError::Stray { run: run.name(), host: format!("{host}:{port}") });
         }
@@ -143,7 +143,7 @@ impl Inner {
 
     async fn program(
         &self,
-        workspace: WorkspaceId,
+        wanted: &Wanted<'_>,
         run: Run,
         binds: Vec<Bind>,
     ) -> Result<Program, PackagesError> {
@@ -160,7 +160,7 @@ impl Inner {
             .map_err(|error| PackagesError::Run { tool: run.name(), what: error.to_string() })?;
         Ok(Program {
             key: ProgramKey {
-                workspace,
+                workspace: wanted.workspace,
                 version: VersionId::generate(self.clock.now(), &*self.random),
             },
             files: Arc::new(files),
@@ -179,7 +179,7 @@ impl Inner {
                 Run::Npm | Run::Scripts => Runtime::Node,
                 Run::Pip => Runtime::Python,
             },
-            tier: self.config.tier,
+            tier: wanted.tier.max(self.config.tier),
         })
     }
 

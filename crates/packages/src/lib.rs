@@ -66,7 +66,7 @@ pub struct PackagesConfig {
     pub cooldown_except: Vec<String>,
     /// Root certificates to trust besides the machine's, PEM.
     pub extra_roots: Option<Vec<u8>>,
-    /// The kind of sandbox that npm, pip and install scripts run in.
+    /// The weakest kind of sandbox that npm, pip and install scripts run in.
     pub tier: Tier,
 }
 
@@ -108,6 +108,8 @@ pub struct Wanted<'a> {
     pub runtimes: BTreeSet<Runtime>,
     /// The packages whose install scripts may run.
     pub scripts: &'a [String],
+    /// The weakest kind of sandbox that the workflow's code may run in.
+    pub tier: Tier,
     /// The packages of the version before: what it chose holds until something else is asked for.
     pub before: Option<&'a Dependencies>,
 }

@@ -130,7 +130,7 @@ impl Inner {
                 "before": before,
             });
             let binds = toolbox.binds.clone();
-            let answer: Answer = self.run(wanted.workspace, Run::Npm, &event, binds).await?;
+            let answer: Answer = self.run(wanted, Run::Npm, &event, binds).await?;
             if answer.code == 0 {
                 return Ok(answer.lock);
             }

@@ -117,7 +117,7 @@ impl Inner {
             "hashes": hashes,
             "before": before,
         });
-        let answer: Answer = self.run(wanted.workspace, Run::Pip, &event, toolbox.binds).await?;
+        let answer: Answer = self.run(wanted, Run::Pip, &event, toolbox.binds).await?;
         if answer.code != 0 {
             return Err(PackagesError::Unresolved { tool: "pip", said: answer.said });
         }

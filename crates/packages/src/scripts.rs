@@ -61,7 +61,7 @@ impl Inner {
             target: "/node_modules".into(),
             purpose: causeway_sandbox::Purpose::Map,
         });
-        let outcome: Outcome = self.run(wanted.workspace, Run::Scripts, &event, binds).await?;
+        let outcome: Outcome = self.run(wanted, Run::Scripts, &event, binds).await?;
         if let Some(what) = outcome.failed {
             return Err(PackagesError::Script { what });
         }

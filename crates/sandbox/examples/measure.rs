@@ -1,8 +1,9 @@
 //! Measures a sandbox on this machine: `cargo run --release -p causeway-sandbox --example measure`,
-//! or `... measure gvisor` for another tier than the jail.
+//! or `... measure gvisor` for another tier than the jail, or `... measure jail idle 200`.
 //!
 //! Prints steps per second through warm sandboxes, the time from checkout to the end of a first
-//! step with and without spare sandboxes, and bare Node's own start, for comparison.
+//! step with and without spare sandboxes, and bare Node's own start, for comparison. With `idle`, the
+//! memory of so many idle warm sandboxes, and that of as many bare Node processes.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measuring program")]
 
@@ -36,7 +37,11 @@ fn main() -> std::process::ExitCode {
     }
     let tier = std::env::args().nth(1).map_or(Tier::Jail, |word| word.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(measure(tier));
+    let mut more = std::env::args().skip(2);
+    match (more.next().as_deref(), more.next()) {
+        (Some("idle"), Some(count)) => runtime.block_on(idle(tier, count.parse().unwrap())),
+        _ => runtime.block_on(measure(tier)),
+    }
     std::process::ExitCode::SUCCESS
 }
 
@@ -55,6 +60,8 @@ fn config(spare: usize) -> PoolConfig {
         spare,
         spare_limits: Limits::default(),
         idle: Duration::from_mins(1),
+        max_age: Duration::from_hours(24),
+        memory: None,
         clock: Arc::new(SystemClock),
     }
 }
@@ -188,4 +195,60 @@ fn cpu() -> Duration {
         Duration::from_micros(u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap())
     };
     of(usage.user_time()) + of(usage.system_time())
+}
+
+/// The memory of idle warm sandboxes, each of a version of its own, and of bare Node.
+async fn idle(tier: Tier, count: usize) {
+    let event: Arc<RawValue> = Arc::from(RawValue::from_string(EVENT.to_owned()).unwrap());
+    let config = PoolConfig { max_sandboxes: count, ..config(0) };
+    let pool = Pool::new(PoolConfig { idle: Duration::from_hours(1), ..config }, Arc::new(Nothing));
+    let pool = pool.await.unwrap();
+    for _ in 0..count {
+        one(&pool, &program(tier), &event).await;
+    }
+    assert_eq!(pool.stats().idle, count);
+    // What the kernel charges arrives within moments; so does what a step leaves to be collected.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (share, charged) = (shares_below(std::process::id()), pool.memory().0);
+    println!("{count} idle warm sandboxes, tier {tier}");
+    print_memory("proportional share of a sandbox, all its processes", share, count);
+    print_memory("charged to the cgroup of a sandbox", charged, count);
+    pool.shutdown().await;
+
+    // As many: the share of what all have in common falls with their number.
+    let mut processes = Vec::new();
+    for _ in 0..count {
+        let mut node = tokio::process::Command::new(node());
+        node.args(["-e", "setInterval(() => {}, 1e9)"]).kill_on_drop(true);
+        processes.push(node.spawn().unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    print_memory("proportional share of a bare Node", shares_below(std::process::id()), count);
+}
+
+fn print_memory(what: &str, bytes: u64, count: usize) {
+    let each = bytes / u64::try_from(count).unwrap();
+    println!("{what:<52} {}.{:02} MiB", each >> 20, ((each & 0xF_FFFF) * 100) >> 20);
+}
+
+/// The proportional shares (`Pss` of proc_pid_smaps_rollup(5)) of all processes below one, in bytes.
+fn shares_below(root: u32) -> u64 {
+    let mut sum = 0;
+    let mut open = vec![root];
+    while let Some(pid) = open.pop() {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        for task in tasks {
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            open.extend(children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap()));
+        }
+        if pid != root {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
+            let text = text.unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+            let kilobytes = line.map_or("0", |line| line.trim().trim_end_matches(" kB"));
+            sum += kilobytes.parse::<u64>().unwrap() << 10;
+        }
+    }
+    sum
 }

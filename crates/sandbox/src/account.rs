@@ -38,7 +38,20 @@ impl Account {
     pub(crate) fn peak_memory(&self) -> u64 {
         match self {
             Self::Group(group) => group.peak_memory(),
-            Self::Proc { init } => init.and_then(program_of).and_then(peak_of),
+            Self::Proc { init } => {
+                init.and_then(program_of).and_then(|pid| status_of(pid, "VmHWM:"))
+            }
+        }
+        .unwrap_or(0)
+    }
+
+    /// The memory that it has now, in bytes. Without a cgroup, what is resident of the program.
+    pub(crate) fn memory(&self) -> u64 {
+        match self {
+            Self::Group(group) => group.memory(),
+            Self::Proc { init } => {
+                init.and_then(program_of).and_then(|pid| status_of(pid, "VmRSS:"))
+            }
         }
         .unwrap_or(0)
     }
@@ -105,8 +118,9 @@ fn cpu_of(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(ticks.saturating_mul(1000).checked_div(a_second)?))
 }
 
-fn peak_of(pid: u32) -> Option<u64> {
+/// An amount of memory in proc_pid_status(5), in bytes.
+fn status_of(pid: u32, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }

@@ -42,6 +42,7 @@ impl Cgroups {
             Some(groups) => Ok(groups),
             None => Err(why),
         })?;
+        // What is left of them the pool tries again.
         found.remove_stale();
         // The proof: make one and remove it.
         let bounds = Bounds { memory_bytes: 64 << 20, tasks: 16 };
@@ -107,33 +108,35 @@ impl Cgroups {
         }
     }
 
-    /// Removes the empty groups of servers that were killed.
-    fn remove_stale(&self) {
+    /// Removes the groups of servers that were killed, and says whether that was all: a group
+    /// cannot be removed as long as a process of it still ends.
+    pub(crate) fn remove_stale(&self) -> bool {
+        let mut all = true;
         for base in self.bases() {
             let Ok(entries) = fs::read_dir(base) else { continue };
             for entry in entries.flatten() {
                 let name = entry.file_name();
-                let pid =
-                    name.to_str().and_then(|name| name.strip_prefix("causeway-")?.split_once('-'));
-                if let Some((pid, _)) = pid
-                    && pid.parse::<u32>().is_ok()
-                    && !Path::new("/proc").join(pid).exists()
-                {
-                    drop(fs::remove_dir(entry.path())); // not empty: a process of it still ends
+                let owner = name.to_str().and_then(owner_of);
+                if owner.is_some_and(|(pid, started)| started_at(pid) != Some(started)) {
+                    all &= is_gone(fs::remove_dir(entry.path()));
                 }
             }
         }
+        all
     }
 
     /// Makes a group.
     pub(crate) fn create(&self, bounds: Bounds) -> io::Result<Group> {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let name = format!("causeway-{}-{serial}", std::process::id());
+        let pid = std::process::id();
+        let started = started_at(pid).unwrap_or_default();
+        let name = format!("causeway-{pid}-{started}-{serial}");
         let folders: Vec<PathBuf> = self.bases().iter().map(|base| base.join(&name)).collect();
         let mut group = Group {
             folders,
             cpu: None,
             memory: None,
+            memory_now: None,
             tasks: None,
             v2: matches!(self, Self::V2 { .. }),
         };
@@ -153,6 +156,7 @@ pub(crate) struct Group {
     /// Files that are read at every step stay open.
     cpu: Option<OwnedFd>,
     memory: Option<OwnedFd>,
+    memory_now: Option<OwnedFd>,
     tasks: Option<OwnedFd>,
 }
 
@@ -172,17 +176,19 @@ impl Group {
             fs::write(memory.join("memory.limit_in_bytes"), &limit)?;
             optional(fs::write(memory.join("memory.memsw.limit_in_bytes"), &limit))?;
         }
-        let (peak, cpu) = if self.v2 {
-            ("memory.peak", open(&memory.join("cpu.stat")).ok())
+        let (peak, now, cpu) = if self.v2 {
+            ("memory.peak", "memory.current", open(&memory.join("cpu.stat")).ok())
         } else {
             let folder = self.folders.get(2);
             (
                 "memory.max_usage_in_bytes",
+                "memory.usage_in_bytes",
                 folder.and_then(|at| open(&at.join("cpuacct.usage")).ok()),
             )
         };
         self.cpu = cpu;
         self.memory = open(&memory.join(peak)).ok();
+        self.memory_now = open(&memory.join(now)).ok();
         self.tasks = Some(open(&pids.join("pids.events"))?);
         Ok(())
     }
@@ -221,6 +227,12 @@ impl Group {
         read(self.memory.as_ref()?, &mut buffer)?.trim().parse().ok()
     }
 
+    /// The memory that it has now, in bytes.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let mut buffer = [0_u8; 32];
+        read(self.memory_now.as_ref()?, &mut buffer)?.trim().parse().ok()
+    }
+
     /// How often a process or thread was refused.
     pub(crate) fn refused_tasks(&self) -> u64 {
         let mut buffer = [0_u8; 64];
@@ -243,11 +255,50 @@ impl Group {
 
     /// Removes the group; false if a process is still in it.
     pub(crate) fn remove(&self) -> bool {
-        self.folders.iter().fold(true, |gone, folder| match fs::remove_dir(folder) {
-            Ok(()) => gone,
-            Err(error) => gone && error.kind() == io::ErrorKind::NotFound,
-        })
+        let held = self.folders.iter().filter(|folder| !is_gone(fs::remove_dir(folder)));
+        held.count() == 0
     }
+}
+
+/// Whether a folder that was to be removed is no longer there.
+fn is_gone(removed: io::Result<()>) -> bool {
+    removed.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true)
+}
+
+/// The process whose group has such a name: its id, and when it was started, since ids come again.
+fn owner_of(name: &str) -> Option<(u32, u64)> {
+    let mut words = name.strip_prefix("causeway-")?.split('-');
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}
+
+/// When a process was started, in clock ticks since the machine was: field 22 of proc_pid_stat(5).
+fn started_at(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// The most memory that this server may take, in bytes: the machine's, or what the groups that it
+/// is in leave of it.
+pub fn memory_of_machine() -> Option<u64> {
+    let total = field(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
+    Some(memory_limit().unwrap_or(u64::MAX).min(total.saturating_mul(1024)))
+}
+
+/// The least limit of the server's own group and those above.
+fn memory_limit() -> Option<u64> {
+    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let v2 = find_v2(&own, &mounts).map(|base| (base, "memory.max"));
+    let v1 = find_v1(&own, &mounts).and_then(|groups| match groups {
+        Cgroups::V1 { memory, .. } => Some((memory, "memory.limit_in_bytes")),
+        Cgroups::V2 { .. } => None,
+    });
+    let limit = |(base, file): (PathBuf, &str)| {
+        let texts = base.ancestors().filter_map(|above| fs::read_to_string(above.join(file)).ok());
+        // `max` is no limit, and no number.
+        texts.filter_map(|text| text.trim().parse::<u64>().ok()).min()
+    };
+    [v2, v1].into_iter().flatten().filter_map(limit).min()
 }
 
 /// Whether this process may make groups here and move its children into them.
@@ -276,7 +327,8 @@ fn read<'a>(fd: &OwnedFd, buffer: &'a mut [u8]) -> Option<&'a str> {
 
 /// The number after a word, in a file of lines `word number`.
 fn field(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().trim_end_matches(" kB").parse().ok())
 }
 
 /// The folder of the server's own group in version 2.

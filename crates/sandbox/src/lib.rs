@@ -37,13 +37,17 @@ mod tier;
 
 pub use apps::{AnswerBody, AppAnswer, AppFuture, AppRefused, AppRequest, Apps, Claim};
 pub use archive::ArchiveError;
+pub use cgroup::memory_of_machine;
 pub use control::{Bind, Purpose};
 pub use egress::{
     Decision, Egress, EgressFuture, EgressRecord, EgressRefused, EgressRequest, EgressRuleError,
     EgressRules, GuardedEgress,
 };
 pub use jail::jail_main;
-pub use pool::{CheckoutError, Pool, PoolConfig, PoolError, PoolStats, TrialError, try_tier};
+pub use pool::{
+    CheckoutError, Eviction, Evictions, Pool, PoolConfig, PoolError, PoolStats, TrialError,
+    try_tier,
+};
 pub use probe::{Check, Standing, probe};
 pub use program::{Limits, Program, ProgramKey, Runtime, SourceFile};
 pub use runtimes::{

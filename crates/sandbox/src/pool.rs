@@ -1,6 +1,7 @@
 //! The pool of sandboxes: warm ones by version, spare ones for versions that have none yet.
 
-use crate::archive::{Archive, ArchiveError};
+use crate::account::Account;
+use crate::archive::{Archive, ArchiveError, Archives};
 use crate::cgroup::Cgroups;
 use crate::egress::Egress;
 use crate::gvisor::Gvisor;
@@ -10,9 +11,10 @@ use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes, Tool, Toolbox};
 use crate::sandbox::{Factory, Parked, Sandbox, Shape, StartError};
 use crate::session::Session;
 use crate::tier::Tier;
-use causeway_types::{Clock, VersionId};
+use causeway_types::{Clock, VersionId, WorkspaceId};
+use figures::Figures;
 use lanes::{Answer, Caps, Count, Effects, Grant, Kinded, Lanes};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -21,10 +23,12 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+mod figures;
 mod keeper;
 mod lanes;
 mod trial;
 
+pub use figures::{Eviction, Evictions, PoolStats};
 pub use trial::{TrialError, try_tier};
 
 /// How sandboxes are started and how many there may be.
@@ -49,6 +53,12 @@ pub struct PoolConfig {
     pub spare_limits: Limits,
     /// How long an idle warm sandbox is kept.
     pub idle: Duration,
+    /// How long a sandbox is used, in all. What its code leaves in memory and on its disk goes with it.
+    pub max_age: Duration,
+    /// The memory that all sandboxes may take together, in bytes; `None`: as much as there is. What
+    /// they do take is measured. Above it, those that do not work end, the longest idle first; those
+    /// that work are bounded by their own limits.
+    pub memory: Option<u64>,
     /// Where the time of log lines comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -96,25 +106,6 @@ pub enum CheckoutError {
     },
 }
 
-/// Figures of a pool, or of one runtime's part in it, for metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PoolStats {
-    /// Sandboxes alive.
-    pub live: usize,
-    /// Of these, with a version and without work.
-    pub idle: usize,
-    /// Of these, started and unassigned.
-    pub spare: usize,
-    /// Checkouts that wait.
-    pub waiting: usize,
-    /// Sandboxes started so far.
-    pub started: u64,
-    /// Checkouts served by a warm sandbox so far.
-    pub warm_hits: u64,
-}
-
-/// The archives of programs that somebody holds.
-type Archives = HashMap<ProgramKey, (Weak<Program>, Arc<Archive>)>;
 type Waiter = oneshot::Sender<Result<Place, CheckoutError>>;
 
 /// What a spare sandbox is made for.
@@ -145,9 +136,14 @@ struct LaneKey {
 
 impl Kinded for LaneKey {
     type Kind = Kind;
+    type Owner = WorkspaceId;
 
     fn kind(&self) -> Kind {
         self.kind
+    }
+
+    fn owner(&self) -> WorkspaceId {
+        self.program.workspace
     }
 }
 
@@ -158,8 +154,7 @@ struct Station {
     parked: Mutex<Option<Parked>>,
     /// Whether spare sandboxes are wanted yet.
     active: AtomicBool,
-    started: AtomicU64,
-    warm_hits: AtomicU64,
+    figures: Figures,
 }
 
 impl Station {
@@ -176,6 +171,8 @@ pub(crate) struct Inner {
     lanes: Mutex<Lanes<LaneKey, Box<Sandbox>, Waiter>>,
     archives: Mutex<Archives>,
     stations: BTreeMap<Kind, Station>,
+    /// What counts the memory of each sandbox that lives.
+    accounts: Mutex<Vec<Weak<Account>>>,
     /// The tiers that a sandbox has been made of.
     proven: Mutex<BTreeSet<Tier>>,
     keeper: Notify,
@@ -216,8 +213,9 @@ impl Pool {
             egress,
             factory,
             lanes: Mutex::new(Lanes::new(caps)),
-            archives: Mutex::new(HashMap::new()),
+            archives: Mutex::default(),
             stations: Kind::all().map(|kind| (kind, Station::default())).collect(),
+            accounts: Mutex::default(),
             proven: Mutex::new([Tier::Jail].into()),
             keeper: Notify::new(),
             closed: AtomicBool::new(false),
@@ -239,6 +237,24 @@ impl Pool {
         self.0.factory.runtimes.equipment(runtime).await.map(drop)
     }
 
+    /// Whether this machine makes sandboxes of a tier. The first time, one is made, which becomes a
+    /// spare one if such are kept.
+    ///
+    /// # Errors
+    /// [`CheckoutError::Tier`] if it does not, and others if that could not be found out.
+    pub async fn has_tier(&self, tier: Tier) -> Result<(), CheckoutError> {
+        let inner = &self.0;
+        if inner.proven().contains(&tier) {
+            return Ok(());
+        }
+        let kind = Kind { runtime: Runtime::Node, tier };
+        let sandbox =
+            inner.start_spare(kind).await.map_err(|source| inner.refusal(tier, source))?;
+        inner.proven().insert(tier);
+        inner.keep_spare(kind, Box::new(sandbox));
+        Ok(())
+    }
+
     /// What a tool of this machine needs in a sandbox.
     pub async fn tool(&self, tool: Tool) -> Result<Toolbox, RuntimeError> {
         self.0.factory.runtimes.tool(tool).await
@@ -249,17 +265,22 @@ impl Pool {
     pub async fn checkout(&self, program: &Arc<Program>) -> Result<Session, CheckoutError> {
         let inner = &self.0;
         let key = LaneKey { program: program.key, kind: Kind::of(program) };
-        let lease = match inner.place(key).await? {
-            Place { lease, start: None } => {
-                inner.count(key.kind, |station| &station.warm_hits);
-                lease
+        let asked = Instant::now();
+        let place = inner.place(key).await;
+        if matches!(place, Err(CheckoutError::Busy(_))) {
+            inner.count(key.kind, |figures| &figures.refused);
+        }
+        let Place { mut lease, start } = place?;
+        figures::record_wait(key.kind.runtime, key.kind.tier, asked.elapsed());
+        if let Some(Begin { spare }) = start {
+            let sandbox = inner.start(program, spare).await;
+            if sandbox.is_err() {
+                inner.count(key.kind, |figures| &figures.failed);
             }
-            Place { mut lease, start: Some(Begin { spare }) } => {
-                let sandbox = inner.start(program, spare).await?;
-                lease.fill(sandbox);
-                lease
-            }
-        };
+            lease.fill(sandbox?);
+        } else {
+            inner.count(key.kind, |figures| &figures.warm_hits);
+        }
         self.prewarm(program.runtime, program.tier);
         Ok(Session::new(lease, Arc::clone(program), Arc::clone(&inner.config.clock)))
     }
@@ -269,44 +290,39 @@ impl Pool {
         self.sum(|_| true)
     }
 
-    /// Figures of one runtime.
+    /// Figures of one runtime in all tiers.
     pub fn stats_of(&self, runtime: Runtime) -> PoolStats {
         self.sum(|kind| kind.runtime == runtime)
     }
 
+    /// Figures of one runtime in one tier.
+    pub fn stats_in(&self, runtime: Runtime, tier: Tier) -> PoolStats {
+        self.sum(|kind| kind == Kind { runtime, tier })
+    }
+
     fn sum(&self, counts: impl Fn(Kind) -> bool) -> PoolStats {
-        let kinds = Kind::all().filter(|kind| counts(*kind)).map(|kind| self.stats_of_kind(kind));
-        kinds.fold(PoolStats::default(), |sum, one| PoolStats {
-            live: sum.live + one.live,
-            idle: sum.idle + one.idle,
-            spare: sum.spare + one.spare,
-            waiting: sum.waiting + one.waiting,
-            started: sum.started + one.started,
-            warm_hits: sum.warm_hits + one.warm_hits,
+        let kinds = Kind::all().filter(|kind| counts(*kind));
+        kinds.fold(PoolStats::default(), |sum, kind| {
+            let Count { live, idle, spare, waiting } = self.0.lanes().count(kind);
+            let now = PoolStats { live, idle, spare, waiting, ..PoolStats::default() };
+            let so_far = self.0.stations.get(&kind).map(|station| station.figures.read());
+            sum.plus(now).plus(so_far.unwrap_or_default())
         })
     }
 
-    fn stats_of_kind(&self, kind: Kind) -> PoolStats {
-        let Count { live, idle, spare, waiting } = self.0.lanes().count(kind);
-        let read = |pick: fn(&Station) -> &AtomicU64| {
-            self.0.stations.get(&kind).map_or(0, |one| pick(one).load(Ordering::Relaxed))
-        };
-        PoolStats {
-            live,
-            idle,
-            spare,
-            waiting,
-            started: read(|station| &station.started),
-            warm_hits: read(|station| &station.warm_hits),
-        }
+    /// The memory that all sandboxes take, in bytes, and how much they may, if that is bounded.
+    pub fn memory(&self) -> (u64, Option<u64>) {
+        (self.0.memory(), self.0.config.memory)
     }
 
     /// Ends the idle sandboxes of a version.
     #[expect(clippy::unused_async, reason = "ending sandboxes may come to wait for them")]
     pub async fn evict(&self, version: VersionId) {
-        let effects = self.0.lanes().end_idle(|key, _| key.program.version == version);
+        let of_version = |key: &LaneKey| key.program.version == version;
+        let effects =
+            self.0.lanes().end_idle(|key, _, _| of_version(key).then_some(Eviction::Replaced));
         self.0.apply(effects);
-        self.0.archives().retain(|key, _| key.version != version);
+        self.0.archives().forget(version);
     }
 
     /// Refuses further checkouts, ends what is idle, and waits until every sandbox has ended;
@@ -345,10 +361,29 @@ impl Inner {
         self.archives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, kind: Kind, pick: impl Fn(&Station) -> &AtomicU64) {
+    fn count(&self, kind: Kind, pick: impl Fn(&Figures) -> &AtomicU64) {
         if let Some(station) = self.stations.get(&kind) {
-            pick(station).fetch_add(1, Ordering::Relaxed);
+            pick(&station.figures).fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn count_eviction(&self, sandbox: &Sandbox, reason: Eviction) {
+        let kind = Kind { runtime: sandbox.runtime(), tier: sandbox.tier() };
+        self.count(kind, |figures| figures.evicted(reason));
+    }
+
+    /// Counts a sandbox that has been started, and its memory from now on.
+    fn note_started(&self, kind: Kind, sandbox: &Sandbox) {
+        self.count(kind, |figures| &figures.started);
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|account| account.strong_count() > 0);
+        accounts.push(Arc::downgrade(&sandbox.account));
+    }
+
+    /// The memory that all sandboxes take now, in bytes.
+    fn memory(&self) -> u64 {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.iter().filter_map(Weak::upgrade).map(|account| account.memory()).sum()
     }
 
     fn take_parked(&self, kind: Kind) -> Option<Parked> {
@@ -385,7 +420,13 @@ impl Inner {
 
     /// Hands over and ends what a change of the lanes brought about.
     fn apply(self: &Arc<Self>, effects: Effects<LaneKey, Box<Sandbox>, Waiter>) {
-        drop(effects.ended);
+        for waiter in effects.refused {
+            // Who has given up waiting need not be told.
+            let _ = waiter.send(Err(CheckoutError::Busy(self.config.max_waiting)));
+        }
+        for (sandbox, reason) in effects.ended {
+            self.count_eviction(&sandbox, reason);
+        }
         for (waiter, (key, grant)) in effects.grants {
             // Who has given up waiting drops the place, which gives it back.
             drop(waiter.send(Ok(self.grant(key, grant))));
@@ -398,7 +439,7 @@ impl Inner {
         program: &Arc<Program>,
         spare: Option<Box<Sandbox>>,
     ) -> Result<Box<Sandbox>, CheckoutError> {
-        let archive = self.archive(program)?;
+        let archive = self.archives().get(program.key, &program.files)?;
         let (kind, limits) = (Kind::of(program), &program.limits);
         let shape = Shape::new(kind.tier, kind.runtime, limits);
         let plain = program.binds.is_empty();
@@ -414,15 +455,8 @@ impl Inner {
                     drop(self.lanes().add_spare(kind, spare));
                 }
                 let begun = self.begin(program, shape, &archive).await;
-                let sandbox = begun.map_err(|source| {
-                    let tier = kind.tier;
-                    if self.is_lasting(tier, &source) {
-                        CheckoutError::Tier { tier, source }
-                    } else {
-                        source.into()
-                    }
-                })?;
-                self.count(kind, |station| &station.started);
+                let sandbox = begun.map_err(|source| self.refusal(kind.tier, source))?;
+                self.note_started(kind, &sandbox);
                 self.keeper.notify_one();
                 Box::new(sandbox)
             }
@@ -461,16 +495,13 @@ impl Inner {
         }
     }
 
-    /// The archive of a program's files, made once as long as somebody holds the program.
-    fn archive(&self, program: &Arc<Program>) -> Result<Arc<Archive>, ArchiveError> {
-        if let Some((_, archive)) = self.archives().get(&program.key) {
-            return Ok(Arc::clone(archive));
+    /// Why there is no sandbox of a tier, for whoever asked for one.
+    fn refusal(&self, tier: Tier, source: StartError) -> CheckoutError {
+        if self.is_lasting(tier, &source) {
+            CheckoutError::Tier { tier, source }
+        } else {
+            source.into()
         }
-        let archive = Arc::new(Archive::build(&program.files)?);
-        let mut archives = self.archives();
-        archives.retain(|_, (holder, _)| holder.strong_count() > 0);
-        archives.insert(program.key, (Arc::downgrade(program), Arc::clone(&archive)));
-        Ok(archive)
     }
 
     fn close(&self) {
@@ -540,6 +571,14 @@ impl Drop for Lease {
         let clean = self.state == LeaseState::Clean;
         let kept =
             self.sandbox.take().filter(|sandbox| clean && sandbox.is_quiet() && sandbox.is_alone());
+        let is_old = |sandbox: &Sandbox| sandbox.since.elapsed() >= self.inner.config.max_age;
+        let kept = match kept {
+            Some(sandbox) if is_old(&sandbox) => {
+                self.inner.count_eviction(&sandbox, Eviction::Age);
+                None
+            }
+            other => other,
+        };
         let effects = {
             let mut lanes = self.inner.lanes();
             match kept {

@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, Interest};
 use tokio::net::{UnixDatagram, UnixListener, UnixStream, unix::pipe};
 use tokio::process::ChildStderr;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// A jail that takes longer to start than this will not start.
@@ -136,12 +137,14 @@ pub(crate) struct Sandbox {
     pub(crate) stdout: pipe::Receiver,
     pub(crate) stderr: pipe::Receiver,
     pub(crate) control: Control,
-    pub(crate) account: Account,
+    pub(crate) account: Arc<Account>,
     pub(crate) way: Way,
     /// Number of the next call.
     pub(crate) next_call: u64,
     /// By the runner's word, no process of the last step goes on.
     pub(crate) is_left_alone: bool,
+    /// When it was started.
+    pub(crate) since: Instant,
     shape: Shape,
     pidfd: OwnedFd,
 }
@@ -354,7 +357,7 @@ impl Parked {
         listener.set_nonblocking(true).map_err(prepare)?;
         let mut way = Way::new(egress, self.authority);
         way.open(UnixListener::from_std(listener).map_err(prepare)?);
-        let account = Account::new(self.group, &pidfd);
+        let account = Arc::new(Account::new(self.group, &pidfd));
         Ok(Sandbox {
             runner: self.runner,
             inbox: Vec::with_capacity(16 << 10),
@@ -365,6 +368,7 @@ impl Parked {
             way,
             next_call: 1,
             is_left_alone: true,
+            since: Instant::now(),
             shape: self.shape,
             pidfd,
         })
@@ -375,6 +379,11 @@ impl Sandbox {
     /// The kind of sandbox.
     pub(crate) fn tier(&self) -> Tier {
         self.shape.tier
+    }
+
+    /// What runs in it.
+    pub(crate) fn runtime(&self) -> Runtime {
+        self.shape.runtime
     }
 
     /// Whether nothing runs in it but the runner.
@@ -547,7 +556,7 @@ async fn enter_group(
 
 /// Removes the group of a sandbox that has ended. The kernel may hold it for a moment more.
 async fn remove_group(group: &Arc<Group>) {
-    for wait in [0, 1, 10, 100, 1000] {
+    for wait in [0, 1, 10, 100, 1000, 10_000] {
         tokio::time::sleep(Duration::from_millis(wait)).await;
         let group = Arc::clone(group);
         if matches!(tokio::task::spawn_blocking(move || group.remove()).await, Ok(true)) {

@@ -81,6 +81,8 @@ fn render_plan(plan: &Value) -> String {
     } else {
         format!("  may reach {}", hosts.join(", "))
     });
+    let warnings = items("warnings").filter_map(Value::as_str);
+    lines.extend(warnings.map(|warning| format!("  WARNING: {warning}.")));
     lines.join("\n")
 }
 

@@ -226,6 +226,9 @@ async fn assert_is_kept(database: TestDatabase, tier: &str) {
     for place in ["its own argument", "heap", "traffic"] {
         assert!(robbed.as_array().unwrap().contains(&json!(place)), "{place}: {shown:#}");
     }
+    for (name, is_exposed) in [("exposed", true), ("brokered", false)] {
+        assert_shown(&server, name, &json!([{ "name": "acme", "exposed": is_exposed }])).await;
+    }
     let deployed = events(&home).await;
     assert!(deployed.iter().any(|row| row["exposes"] == json!(["acme"])), "{deployed:#?}");
 
@@ -234,6 +237,14 @@ async fn assert_is_kept(database: TestDatabase, tier: &str) {
     needles.assert_absent_at_rest(&home);
     needles.assert_absent("the server's log", server.log());
     server.stop();
+}
+
+/// What the API says of a workflow's connections.
+async fn assert_shown(server: &Server, name: &str, wanted: &Value) {
+    let workflows = server.get("workflows").await["data"].clone();
+    let found = workflows.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
+    let workflow = server.get(&format!("workflows/{}", found["id"].as_str().unwrap())).await;
+    assert_eq!(&workflow["connections"], wanted, "{workflow:#}");
 }
 
 async fn run(

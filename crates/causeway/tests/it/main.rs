@@ -30,6 +30,7 @@ mod rows;
 mod runtimes;
 mod sign_in;
 mod sign_in_machine;
+mod soak;
 #[path = "../../../packages/tests/it/stand_in.rs"]
 #[expect(dead_code, reason = "the tests of packages themselves use more of it")]
 mod stand_in;

@@ -1,6 +1,6 @@
 //! Steps in several languages, from the folder of the examples to the figures.
 
-use crate::kit::{Home, PUBLIC_URL, run};
+use crate::kit::{Home, PUBLIC_URL, eventually, run};
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
 use serde_json::{Value, json};
@@ -29,11 +29,80 @@ async fn the_example_in_three_languages_runs(database: TestDatabase) {
 
     let metrics = server.send(http::Request::get(server.url("/metrics")), "").await.text();
     for runtime in ["node", "python", "bash"] {
-        let started = format!("causeway_sandboxes_started_total{{runtime=\"{runtime}\"}} ");
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&started)).unwrap();
-        assert!(line.parse::<u64>().unwrap() > 0, "{runtime}: {line}");
+        let labels = format!("{{runtime=\"{runtime}\",tier=\"jail\"}} ");
+        for name in ["causeway_sandboxes_started_total", "causeway_sandbox_wait_seconds_count"] {
+            let figure = format!("{name}{labels}");
+            let line = metrics.lines().find_map(|line| line.strip_prefix(&figure)).unwrap();
+            assert!(line.parse::<u64>().unwrap() > 0, "{name} of {runtime}: {line}");
+        }
     }
     server.stop();
+}
+
+#[tokio::test]
+async fn the_figures_of_the_sandboxes_move() {
+    let flags = [
+        "--concurrency=1",
+        "--spare-sandboxes=0",
+        "--sandbox-idle-seconds=1",
+        "--sandbox-memory-mib=512",
+    ];
+    let home = Home::with_flags(TestDatabase::sqlite().await, &flags);
+    let server = home.serve();
+    let figure = async |name: &str| {
+        let metrics = server.send(http::Request::get(server.url("/metrics")), "").await.text();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}: {metrics}")).parse::<u64>().unwrap()
+    };
+    let sandboxes = async |state: &str| {
+        let labels = format!("{{state=\"{state}\",runtime=\"node\",tier=\"jail\"}}");
+        figure(&format!("causeway_sandboxes{labels}")).await
+    };
+    let total =
+        async |name: &str| figure(&format!("{name}{{runtime=\"node\",tier=\"jail\"}}")).await;
+    let evicted = async |reason: &str| {
+        let labels = format!("{{reason=\"{reason}\",runtime=\"node\",tier=\"jail\"}}");
+        figure(&format!("causeway_sandboxes_evicted_total{labels}")).await
+    };
+    let deploy = |name: &str, code: &str| {
+        let manifest = "steps:\n  - { name: one, run: ./one.mjs }\n";
+        home.deploy(&server, name, manifest, &[("one.mjs", code)])
+    };
+    let (one, two) =
+        (deploy("one", "export default () => 1"), deploy("two", "export default () => 2"));
+    let before = total("causeway_sandboxes_started_total").await;
+    // One place: the second of one finds it warm, two takes it.
+    for trigger in [&one, &one, &two] {
+        let ended = server.finish(trigger, &Value::Null).await;
+        assert_eq!(ended["state"], "succeeded", "{ended:#}");
+    }
+    assert_eq!(total("causeway_sandboxes_started_total").await - before, 2);
+    assert_eq!(total("causeway_sandboxes_warm_total").await, 1);
+    assert_eq!(evicted("room").await, 1);
+    assert_eq!(total("causeway_sandbox_wait_seconds_count").await, before + 3);
+    assert_eq!(total("causeway_sandboxes_failed_total").await, 0);
+    assert_eq!(total("causeway_sandbox_callers_waiting").await, 0);
+    assert_eq!(total("causeway_sandbox_callers_refused_total").await, 0);
+    assert_eq!(figure("causeway_sandbox_memory_limit_bytes").await, 536_870_912);
+    eventually("the last one to be idle for its time", async || {
+        (evicted("idle").await > 0).then_some(())
+    })
+    .await;
+    assert_eq!((sandboxes("idle").await, sandboxes("live").await), (0, 0));
+    assert_eq!(figure("causeway_sandbox_memory_bytes").await, 0);
+
+    let slow = deploy("slow", "export default () => new Promise((ok) => setTimeout(ok, 60000))");
+    let invocation = server.start_invocation(&slow, &Value::Null).await;
+    eventually("a sandbox to be at work", async || {
+        (sandboxes("busy").await > 0 && sandboxes("live").await > 0).then_some(())
+    })
+    .await;
+    eventually("its memory", async || {
+        (figure("causeway_sandbox_memory_bytes").await > 1 << 20).then_some(())
+    })
+    .await;
+    assert!(server.get(&format!("invocations/{invocation}")).await["finished_at"].is_null());
+    server.kill_9();
 }
 
 #[tokio::test]

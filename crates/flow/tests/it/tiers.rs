@@ -1,6 +1,6 @@
 //! The kinds of sandbox that workflows ask for, and what becomes of those that ask for too much.
 
-use crate::kit::{World, pool_config};
+use crate::kit::{World, owned, pool_config};
 use causeway_flow::FlowConfig;
 use causeway_sandbox::{PoolConfig, RuntimePaths, Tier};
 use causeway_store::on_both;
@@ -30,6 +30,8 @@ fn files(line: &str) -> [(&'static str, String); 4] {
 async fn assert_runs(world: &World, line: &str, tier: &str) {
     let files = files(line);
     let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let plan = world.flow.plan(&world.permit(), owned(&files)).await.unwrap();
+    assert_eq!(plan.warnings, Vec::<String>::new());
     let workflow = world.deploy(&files).await.unwrap();
     let (invocation, steps) = world.run_whole(workflow).await;
     let errors: Vec<_> = steps.iter().filter_map(|step| step.record.error.as_ref()).collect();
@@ -63,6 +65,9 @@ async fn what_asks_for_more_than_there_is_deploys_and_does_not_run(database: Tes
     for tier in ["gvisor", "vm"] {
         let files = files(&format!("minimum_tier: {tier}"));
         let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+        let plan = world.flow.plan(&world.permit(), owned(&files)).await.unwrap();
+        let asks = format!("the workflow asks for sandboxes of the tier {tier} (`minimum_tier`)");
+        assert!(matches!(&plan.warnings[..], [one] if one.starts_with(&asks)), "{plan:?}");
         let workflow = world.deploy(&files).await.unwrap();
         let (invocation, steps) = world.run_whole(workflow).await;
         assert_eq!(invocation.state, InvocationState::Failed);
@@ -70,7 +75,6 @@ async fn what_asks_for_more_than_there_is_deploys_and_does_not_run(database: Tes
         assert_eq!(invocation.tier, None, "it has had no sandbox");
         let error = steps[0].record.error.as_ref().unwrap();
         assert_eq!((steps.len(), error.code.as_str()), (1, "tier_unavailable"));
-        let asks = format!("the workflow asks for sandboxes of the tier {tier} (`minimum_tier`)");
         assert!(error.message.starts_with(&asks), "{}", error.message);
         assert!(error.message.contains("`causeway doctor`"), "{}", error.message);
     }

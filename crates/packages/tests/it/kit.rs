@@ -26,7 +26,9 @@ pub(crate) struct World {
     pub(crate) registry: StandIn,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) workspace: WorkspaceId,
-    pool: Arc<Pool>,
+    /// What the workflows whose packages are resolved ask for.
+    pub(crate) tier: Tier,
+    pub(crate) pool: Arc<Pool>,
 }
 
 /// The paths of a folder and what is there.
@@ -63,6 +65,8 @@ impl World {
             spare: 0,
             spare_limits: Limits::default(),
             idle: Duration::from_mins(1),
+            max_age: Duration::from_hours(24),
+            memory: None,
             clock: Arc::new(SystemClock),
         };
         let pool = Pool::new(config, Arc::new(GuardedEgress::new(guard()))).await.unwrap();
@@ -70,6 +74,7 @@ impl World {
             registry: StandIn::start(),
             folder: tempfile::tempdir().unwrap(),
             workspace: WorkspaceId::generate(SystemClock.now(), &OsRandom),
+            tier: Tier::Jail,
             pool: Arc::new(pool),
         }
     }
@@ -124,6 +129,7 @@ impl World {
                 files: &files,
                 runtimes: [Runtime::Node, Runtime::Python].into(),
                 scripts: &scripts,
+                tier: self.tier,
                 before,
             })
             .await

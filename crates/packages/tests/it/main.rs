@@ -4,6 +4,7 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "all of this crate is test code, its helpers too"

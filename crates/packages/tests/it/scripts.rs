@@ -1,10 +1,12 @@
 //! Install scripts that a workflow allows.
 
 use crate::kit::World;
-use crate::stand_in::Npm;
-use causeway_sandbox::Runtime;
+use crate::stand_in::{Npm, OLD};
+use causeway_packages::PackagesConfig;
+use causeway_sandbox::{Runtime, Tier};
 use causeway_types::{Code, Coded};
 use serde_json::json;
+use std::os::unix::fs::MetadataExt;
 
 const ASKS: &str = r#"{ "dependencies": { "made": "^1.0.0" } }"#;
 
@@ -67,4 +69,34 @@ async fn a_script_that_fails_or_is_not_there_is_named() {
     let refused = world.resolve_with(&packages, &files, &["other"], None).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidLock);
     assert!(refused.public().contains("`other`"), "{}", refused.public());
+}
+
+/// npm, pip and the script, each where the workflow's own code runs.
+#[tokio::test]
+async fn what_chooses_and_installs_runs_in_no_weaker_tier_than_the_workflow() {
+    let mut world = World::new().await;
+    let needs_root = std::fs::metadata("/proc/self").unwrap().uid() != 0;
+    if needs_root {
+        eprintln!("NOT RUN: gVisor needs cgroups, which these tests have as root");
+        return;
+    }
+    world.tier = Tier::Gvisor;
+    publish(&world, "node make.js");
+    world.registry.publish_wheel("greet", "1.0.0", &[], &[("greet.py", "")], OLD);
+    let files = [("package.json", ASKS), ("requirements.txt", "greet")];
+    let found = world.resolve_with(&world.packages(), &files, &["made"], None).await.unwrap();
+    assert_eq!((found.layers.len(), found.made.len()), (2, 2));
+    let started = |runtime, tier| world.pool.stats_in(runtime, tier).started;
+    // npm, then the script; and pip.
+    assert_eq!((started(Runtime::Node, Tier::Gvisor), started(Runtime::Node, Tier::Jail)), (2, 0));
+    assert_eq!(
+        (started(Runtime::Python, Tier::Gvisor), started(Runtime::Python, Tier::Jail)),
+        (1, 0)
+    );
+
+    // The server's own is a floor.
+    world.tier = Tier::Jail;
+    let config = PackagesConfig { tier: Tier::Gvisor, ..world.config() };
+    world.resolve_with(&world.packages_with(config), &files[1..], &[], None).await.unwrap();
+    assert_eq!(world.pool.stats_in(Runtime::Python, Tier::Gvisor).started, 2);
 }

@@ -45,10 +45,13 @@ fn a_group_of_version_2_gets_its_limits() {
     let groups = Cgroups::prepare_v2(base.clone()).unwrap();
     assert_eq!(fs::read_to_string(base.join("cgroup.subtree_control")).unwrap(), "+memory +pids");
     // A real group has this file from the start.
-    let name = format!("causeway-{}-{}", std::process::id(), SERIAL.load(Ordering::Relaxed));
     let refused = groups.create(Bounds { memory_bytes: 1 << 20, tasks: 7 });
     assert!(refused.is_err(), "pids.events does not exist in an ordinary folder");
-    let folder = base.join(name);
+    let mut made = fs::read_dir(&base).unwrap().map(|entry| entry.unwrap().path());
+    let folder = made.find(|path| path.is_dir()).unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let own = (std::process::id(), started_at(std::process::id()).unwrap());
+    assert_eq!(owner_of(name), Some(own));
     assert_eq!(fs::read_to_string(folder.join("memory.max")).unwrap(), "1048576");
     assert_eq!(fs::read_to_string(folder.join("memory.swap.max")).unwrap(), "0");
     assert_eq!(fs::read_to_string(folder.join("memory.oom.group")).unwrap(), "1");
@@ -63,4 +66,39 @@ fn numbers_are_read_by_their_word() {
     assert_eq!(field(events, "max"), Some(12));
     assert_eq!(field(events, "nothing"), None);
     assert_eq!(field("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", "oom_kill"), Some(1));
+}
+
+#[test]
+fn groups_of_the_dead_are_removed_as_soon_as_they_are_empty_and_no_others() {
+    let base = tempfile::tempdir().unwrap();
+    let groups = Cgroups::V2 { base: base.path().to_owned() };
+    let own = (std::process::id(), started_at(std::process::id()).unwrap());
+    let mine = format!("causeway-{}-{}-7", own.0, own.1);
+    // The same id, and another process: it came after the one whose group this is.
+    let earlier = format!("causeway-{}-{}-7", own.0, own.1 - 1);
+    let nobody = format!("causeway-{}-5-0", u32::MAX);
+    for name in [&mine, &earlier, &nobody, "causeway-server", "other-1-2-3"] {
+        fs::create_dir(base.path().join(name)).unwrap();
+    }
+    // As long as something is in it, it stays.
+    fs::create_dir(base.path().join(&nobody).join("held")).unwrap();
+    assert!(!groups.remove_stale());
+    let left = || {
+        let names = fs::read_dir(base.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let mut wanted = vec![mine, nobody.clone(), "causeway-server".into(), "other-1-2-3".into()];
+    wanted.sort();
+    assert_eq!(left(), wanted);
+    fs::remove_dir(base.path().join(&nobody).join("held")).unwrap();
+    assert!(groups.remove_stale());
+    assert!(!left().contains(&nobody));
+}
+
+#[test]
+fn the_memory_of_this_machine_is_known() {
+    let all = memory_of_machine().unwrap();
+    assert!(all > 128 << 20 && all < 1 << 50, "{all}");
 }

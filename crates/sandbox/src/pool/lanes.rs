@@ -2,8 +2,10 @@
 //!
 //! Every program has a lane: its idle sandboxes, and those who wait for one. A lane serves its
 //! waiters in order. When all places are taken, lanes take turns, so that one busy program does
-//! not keep another waiting for ever.
+//! not keep another waiting for ever; and the first turn is that of the owner who has the fewest
+//! sandboxes at work, so that no owner gains by having many programs or many who wait.
 
+use super::Eviction;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
@@ -21,11 +23,15 @@ pub(super) struct Caps {
     pub(super) waiting: usize,
 }
 
-/// What a spare sandbox must be to serve a lane.
+/// What a lane is of.
 pub(super) trait Kinded {
+    /// What a spare sandbox must be to serve it.
     type Kind: Copy + Eq;
+    /// Who shares the places fairly with others.
+    type Owner: Copy + Eq + Hash;
 
     fn kind(&self) -> Self::Kind;
+    fn owner(&self) -> Self::Owner;
 }
 
 /// The lanes; `T` is a sandbox and `W` somebody who waits.
@@ -84,16 +90,17 @@ pub(super) enum Answer<T, W> {
     Full(W),
 }
 
-/// What to do after a change: hand these over, end those.
+/// What to do after a change: hand these over, end those, send these away.
 #[derive(Debug)]
 pub(super) struct Effects<K, T, W> {
     pub(super) grants: Vec<(W, (K, Grant<T>))>,
-    pub(super) ended: Vec<T>,
+    pub(super) ended: Vec<(T, Eviction)>,
+    pub(super) refused: Vec<W>,
 }
 
 impl<K, T, W> Default for Effects<K, T, W> {
     fn default() -> Self {
-        Self { grants: Vec::new(), ended: Vec::new() }
+        Self { grants: Vec::new(), ended: Vec::new(), refused: Vec::new() }
     }
 }
 
@@ -132,7 +139,7 @@ impl<K: Copy + Eq + Hash + Kinded, T, W> Lanes<K, T, W> {
                 return Answer::Now(Grant::Start(spare));
             }
         }
-        if self.waiting >= self.caps.waiting {
+        if self.waiting >= self.caps.waiting && !self.send_one_away(key, effects) {
             self.forget_if_empty(key);
             return Answer::Full(waiter);
         }
@@ -149,12 +156,12 @@ impl<K: Copy + Eq + Hash + Kinded, T, W> Lanes<K, T, W> {
     pub(super) fn give_back(&mut self, key: K, sandbox: T, now: Instant) -> Effects<K, T, W> {
         let mut effects = Effects::default();
         if self.another_is_due(key, now) {
-            effects.ended.push(sandbox);
+            effects.ended.push((sandbox, Eviction::Room));
             self.release(key, &mut effects);
             return effects;
         }
         let Some(lane) = self.by_key.get_mut(&key) else {
-            effects.ended.push(sandbox);
+            effects.ended.push((sandbox, Eviction::Room));
             return effects;
         };
         if let Some((waiter, _)) = lane.waiters.pop_front() {
@@ -177,29 +184,42 @@ impl<K: Copy + Eq + Hash + Kinded, T, W> Lanes<K, T, W> {
         effects
     }
 
-    /// Ends the idle sandboxes that `select` picks.
+    /// Ends the idle sandboxes for which `select` has a reason.
     pub(super) fn end_idle(
         &mut self,
-        mut select: impl FnMut(&K, Instant) -> bool,
+        mut select: impl FnMut(&K, &T, Instant) -> Option<Eviction>,
     ) -> Effects<K, T, W> {
         let mut effects = Effects::default();
         for (key, lane) in &mut self.by_key {
-            let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut lane.idle)
-                .into_iter()
-                .partition(|(_, since)| select(key, *since));
-            lane.idle = kept;
-            lane.live -= gone.len();
-            self.assigned -= gone.len();
-            effects.ended.extend(gone.into_iter().map(|(sandbox, _)| sandbox));
+            for (sandbox, since) in std::mem::take(&mut lane.idle) {
+                if let Some(reason) = select(key, &sandbox, since) {
+                    lane.live -= 1;
+                    self.assigned -= 1;
+                    effects.ended.push((sandbox, reason));
+                } else {
+                    lane.idle.push((sandbox, since));
+                }
+            }
         }
         self.by_key.retain(|_, lane| lane.live > 0 || !lane.waiters.is_empty());
         self.serve_turns(&mut effects);
         effects
     }
 
+    /// Ends the sandbox that has been idle longest; a spare one if none is idle. None if all that
+    /// there are work.
+    pub(super) fn end_longest_unused(&mut self, reason: Eviction) -> Option<Effects<K, T, W>> {
+        let mut effects = Effects::default();
+        let ended = self.end_longest_idle(None).or_else(|| self.spares.pop().map(|(_, one)| one));
+        effects.ended.push((ended?, reason));
+        self.serve_turns(&mut effects);
+        Some(effects)
+    }
+
     /// Everybody who waits, sent away, and everything idle or spare, to be ended.
     pub(super) fn close(&mut self) -> (Vec<W>, Vec<T>) {
-        let mut ended = self.end_idle(|_, _| true).ended;
+        let ended = self.end_idle(|_, _, _| Some(Eviction::Replaced)).ended;
+        let mut ended: Vec<T> = ended.into_iter().map(|(sandbox, _)| sandbox).collect();
         ended.extend(self.spares.drain(..).map(|(_, spare)| spare));
         let waiters = self
             .by_key
@@ -244,7 +264,7 @@ impl<K: Copy + Eq + Hash + Kinded, T, W> Lanes<K, T, W> {
             return None;
         }
         if self.assigned >= self.caps.total {
-            effects.ended.push(self.end_longest_idle(key)?);
+            effects.ended.push((self.end_longest_idle(Some(key))?, Eviction::Room));
         }
         self.assigned += 1;
         self.by_key.entry(key).or_default().live += 1;
@@ -253,16 +273,16 @@ impl<K: Copy + Eq + Hash + Kinded, T, W> Lanes<K, T, W> {
         let spare = fitting.map(|at| self.spares.remove(at).1);
         if spare.is_none() && self.assigned + self.spares.len() > self.caps.total {
             // One of another kind makes room.
-            effects.ended.extend(self.spares.pop().map(|(_, other)| other));
+            effects.ended.extend(self.spares.pop().map(|(_, other)| (other, Eviction::Room)));
         }
         Some(Opening { spare })
     }
 
-    fn end_longest_idle(&mut self, except: K) -> Option<T> {
+    fn end_longest_idle(&mut self, except: Option<K>) -> Option<T> {
         let oldest = self
             .by_key
             .iter()
-            .filter(|(key, _)| **key != except)
+            .filter(|(key, _)| Some(**key) != except)
             .filter_map(|(key, lane)| lane.idle.first().map(|(_, since)| (*since, *key)))
             .min_by_key(|(since, _)| *since)?;
         let lane = self.by_key.get_mut(&oldest.1)?;
@@ -293,39 +313,79 @@ impl<K: Copy + Eq + Hash + Kinded, T, W> Lanes<K, T, W> {
             lane.live = lane.live.saturating_sub(1);
             self.assigned = self.assigned.saturating_sub(1);
         }
-        // The lane that has just let go stands behind the others.
-        if let Some(at) = self.turns.iter().position(|turn| *turn == key)
-            && let Some(turn) = self.turns.remove(at)
-        {
-            self.turns.push_back(turn);
-        }
+        self.stand_behind(key);
         self.serve_turns(effects);
         self.forget_if_empty(key);
     }
 
+    /// Puts the lanes of an owner who has just had a place behind the others', and that lane last.
+    fn stand_behind(&mut self, key: K) {
+        let turns = std::mem::take(&mut self.turns);
+        let rank = |turn: &K| (turn.owner() == key.owner(), *turn == key);
+        let mut turns: Vec<K> = turns.into();
+        turns.sort_by_key(rank);
+        self.turns = turns.into();
+    }
+
     /// Lets lanes take turns as long as there are places.
     fn serve_turns(&mut self, effects: &mut Effects<K, T, W>) {
-        for _ in 0..self.turns.len() {
-            let Some(key) = self.turns.pop_front() else { return };
-            let mut served = false;
-            if let Some(Opening { spare }) = self.take_place(key, effects)
-                && let Some(lane) = self.by_key.get_mut(&key)
-                && let Some((waiter, _)) = lane.waiters.pop_front()
-            {
-                self.waiting -= 1;
-                effects.grants.push((waiter, (key, Grant::Start(spare))));
-                served = true;
+        while let Some(key) = self.next_turn() {
+            let Some(Opening { spare }) = self.take_place(key, effects) else { return };
+            let Some(lane) = self.by_key.get_mut(&key) else { return };
+            let Some((waiter, _)) = lane.waiters.pop_front() else { return };
+            if lane.waiters.is_empty() {
+                self.turns.retain(|turn| *turn != key);
             }
-            if self.by_key.get(&key).is_some_and(|lane| !lane.waiters.is_empty()) {
-                if served { self.turns.push_back(key) } else { self.turns.push_front(key) }
-            }
-            if !served {
-                // This lane has all it may have, or there is no place: the next may still have one.
-                if let Some(turn) = self.turns.pop_front() {
-                    self.turns.push_back(turn);
-                }
-            }
+            self.stand_behind(key);
+            self.waiting -= 1;
+            effects.grants.push((waiter, (key, Grant::Start(spare))));
         }
+    }
+
+    /// The lane whose turn it is among those that can have a place: of the owners with the fewest
+    /// sandboxes at work, the one that has stood longest.
+    fn next_turn(&self) -> Option<K> {
+        if self.turns.is_empty() {
+            return None;
+        }
+        let mut at_work: HashMap<K::Owner, usize> = HashMap::new();
+        for (key, lane) in &self.by_key {
+            *at_work.entry(key.owner()).or_default() += lane.live - lane.idle.len();
+        }
+        let fits = self.turns.iter().filter(|key| self.can_have_place(**key));
+        fits.min_by_key(|key| at_work.get(&key.owner()).copied().unwrap_or(0)).copied()
+    }
+
+    fn can_have_place(&self, key: K) -> bool {
+        let may = self.by_key.get(&key).is_none_or(|lane| lane.live < self.caps.each);
+        let mut others = self.by_key.iter().filter(|(other, _)| **other != key);
+        may && (self.assigned < self.caps.total || others.any(|(_, lane)| !lane.idle.is_empty()))
+    }
+
+    /// Makes room in a full line for somebody whose owner has fewer in it than another: the last
+    /// one of the owner who has the most is sent away.
+    fn send_one_away(&mut self, key: K, effects: &mut Effects<K, T, W>) -> bool {
+        let mut waiting: HashMap<K::Owner, usize> = HashMap::new();
+        for (key, lane) in &self.by_key {
+            *waiting.entry(key.owner()).or_default() += lane.waiters.len();
+        }
+        let own = waiting.get(&key.owner()).copied().unwrap_or(0);
+        let Some((owner, most)) = waiting.into_iter().max_by_key(|(_, count)| *count) else {
+            return false;
+        };
+        if most <= own + 1 {
+            return false;
+        }
+        let of_owner = self.by_key.iter_mut().filter(|(key, _)| key.owner() == owner);
+        let last = of_owner.max_by_key(|(_, lane)| lane.waiters.back().map(|(_, since)| *since));
+        let Some((last, lane)) = last.map(|(key, lane)| (*key, lane)) else { return false };
+        effects.refused.extend(lane.waiters.pop_back().map(|(waiter, _)| waiter));
+        if lane.waiters.is_empty() {
+            self.turns.retain(|turn| *turn != last);
+        }
+        self.waiting -= 1;
+        self.forget_if_empty(last);
+        true
     }
 
     fn forget_if_empty(&mut self, key: K) {

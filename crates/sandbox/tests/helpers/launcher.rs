@@ -77,6 +77,8 @@ async fn serve(node: String) {
         spare: 1,
         spare_limits: Limits::default(),
         idle: Duration::from_mins(10),
+        max_age: Duration::from_hours(24),
+        memory: None,
         clock: Arc::new(SystemClock),
     };
     let pool = Pool::new(config, Arc::new(Nothing)).await.unwrap();

@@ -226,3 +226,156 @@ async fn what_cannot_be_started_is_said() {
     assert_eq!(error.to_string(), "starting a sandbox: it ended before it was ready: not a jail");
     assert_eq!((no_launcher.stats().live, not_one.stats().live), (0, 0));
 }
+
+/// A module that keeps this much memory for good, in MiB.
+fn glutton(mib: usize) -> Arc<Program> {
+    let code = format!(
+        "import {{ Buffer }} from 'node:buffer'; const kept = Buffer.alloc({mib} << 20, 1); \
+         let n = 0; export default () => [kept.length, ++n]"
+    );
+    Arc::new(program(&[("step.mjs", &code)]))
+}
+
+#[tokio::test]
+async fn above_the_memory_that_all_may_take_the_one_unused_longest_ends_and_none_at_work() {
+    // For three of them, with what Node and gVisor take themselves, and not for four.
+    const MEMORY: u64 = 490 << 20;
+    let pool = pool_of(|config| config.memory = Some(MEMORY)).await;
+    let [oldest, older, busy, last] = [120, 120, 120, 120].map(glutton);
+    assert_eq!((count(&pool, &oldest).await, count(&pool, &older).await), (1, 1));
+    let mut at_work = pool.checkout(&busy).await.unwrap();
+    assert_eq!(value(&at_work.step(call("step.mjs")).await)[1], 1);
+    assert_eq!(pool.stats().live, 3, "there is memory for three: {:?}", pool.memory());
+    assert_eq!(count(&pool, &last).await, 1);
+    let evicted = |stats: PoolStats| stats.evicted.of(Eviction::Memory);
+    until(&pool, "one has ended", |stats| evicted(stats) == 1 && stats.live == 3).await;
+    assert!(pool.memory().0 <= MEMORY, "{:?}", pool.memory());
+    assert_eq!(count(&pool, &older).await, 2, "it had been used after the oldest");
+    assert_eq!(value(&at_work.step(call("step.mjs")).await)[1], 2, "what works goes on");
+
+    // What works is not ended, however much it takes.
+    let mut others = Vec::new();
+    for program in [&oldest, &last] {
+        let mut session = pool.checkout(program).await.unwrap();
+        value(&session.step(call("step.mjs")).await);
+        others.push(session);
+    }
+    until(&pool, "the idle one has ended", |stats| stats.idle == 0).await;
+    assert_eq!(value(&at_work.step(call("step.mjs")).await)[1], 3);
+    for session in &mut others {
+        value(&session.step(call("step.mjs")).await);
+    }
+}
+
+#[tokio::test]
+async fn no_spare_sandboxes_are_started_where_memory_is_short() {
+    let pool = pool_of(|config| (config.memory, config.spare) = (Some(120 << 20), 1)).await;
+    let mut at_work = pool.checkout(&glutton(120)).await.unwrap();
+    value(&at_work.step(call("step.mjs")).await);
+    // Of another kind, of which nothing has been wanted before: the keeper looks at once, and with
+    // each start.
+    pool.prewarm(Runtime::Python, tier());
+    let code = "def handler(pd):\n    return 1";
+    let program = Arc::new(program_for(Runtime::Python, &[("step.py", code)]));
+    let mut session = pool.checkout(&program).await.unwrap();
+    assert_eq!(value(&session.step(call("step.py")).await), 1);
+    drop(session);
+    until(&pool, "that one has ended", |stats| stats.idle == 0 && stats.spare == 0).await;
+    let python = pool.stats_of(Runtime::Python);
+    assert_eq!((python.started, python.evicted.of(Eviction::Memory)), (1, 1), "{python:?}");
+    drop(at_work);
+    until(&pool, "memory is back", |stats| stats.spare == 2 && stats.idle == 0).await;
+}
+
+#[tokio::test]
+async fn a_sandbox_is_not_used_beyond_its_age() {
+    let pool = pool_of(|config| config.max_age = Duration::ZERO).await;
+    let program = Arc::new(program(&[("step.mjs", COUNT)]));
+    for turn in 1..=3 {
+        assert_eq!(count(&pool, &program).await, 1);
+        let stats = pool.stats();
+        assert_eq!((stats.live, stats.evicted.of(Eviction::Age)), (0, turn));
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_with_a_crowd_does_not_keep_another_from_its_turn() {
+    let pool =
+        Arc::new(pool_of(|config| (config.max_sandboxes, config.max_waiting) = (2, 100)).await);
+    // A hundred who wait, for as many versions of one workspace.
+    let crowd: Vec<Arc<Program>> = {
+        let one = program(&[("step.mjs", COUNT)]);
+        let of_it = |_| {
+            let other = program(&[("step.mjs", COUNT)]);
+            let key = ProgramKey { workspace: one.key.workspace, ..other.key };
+            Arc::new(Program { key, ..other })
+        };
+        (0..102).map(of_it).collect()
+    };
+    let held = [pool.checkout(&crowd[0]).await.unwrap(), pool.checkout(&crowd[1]).await.unwrap()];
+    let (ends, mut order) = tokio::sync::mpsc::unbounded_channel();
+    let mut tasks = tokio::task::JoinSet::new();
+    for (number, program) in crowd[2..].iter().enumerate() {
+        let (pool, program, ends) = (Arc::clone(&pool), Arc::clone(program), ends.clone());
+        tasks.spawn(async move {
+            // The last of them is sent away: the line is full, and they have all of it.
+            if pool.checkout(&program).await.is_ok() {
+                ends.send(number).unwrap();
+            }
+        });
+    }
+    until(&pool, "the crowd waits", |stats| stats.waiting == 100).await;
+    let other = Arc::new(program(&[("step.mjs", COUNT)]));
+    let (asking, its) = (Arc::clone(&pool), ends.clone());
+    tasks.spawn(async move {
+        let mut session = asking.checkout(&other).await.unwrap();
+        value(&session.step(call("step.mjs")).await);
+        its.send(1000).unwrap();
+    });
+    until(&pool, "one is sent away", |stats| stats.refused == 1).await;
+    drop((held, ends));
+    let mut turn = Vec::new();
+    while turn.last() != Some(&1000) {
+        turn.push(order.recv().await.expect("the other has its turn"));
+    }
+    // Two places; those of the crowd who had been given one may be quicker.
+    assert!(turn.len() <= 7, "the other's turn came after {turn:?}");
+    tasks.abort_all();
+    while tasks.join_next().await.is_some() {}
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_the_pool_does_is_counted_by_runtime_and_tier() {
+    let pool = pool_of(|config| (config.max_sandboxes, config.max_waiting) = (1, 1)).await;
+    let one = Arc::new(program(&[("step.mjs", COUNT)]));
+    let (two, script) = (
+        Arc::new(program(&[("step.mjs", COUNT)])),
+        Arc::new(program_for(Runtime::Bash, &[("step.sh", "true")])),
+    );
+    let stats = || pool.stats_in(Runtime::Node, tier());
+    count(&pool, &one).await;
+    count(&pool, &one).await;
+    count(&pool, &two).await;
+    assert_eq!((stats().started, stats().warm_hits, stats().evicted.of(Eviction::Room)), (2, 1, 1));
+    pool.evict(two.key.version).await;
+    assert_eq!((stats().evicted.of(Eviction::Replaced), stats().live), (1, 0));
+    let held = pool.checkout(&one).await.unwrap();
+    assert_eq!((stats().busy(), stats().idle), (1, 0));
+    let waits = pool.checkout(&two);
+    tokio::pin!(waits);
+    assert!(tokio::time::timeout(Duration::from_millis(1), &mut waits).await.is_err());
+    assert_eq!(stats().waiting, 1);
+    assert!(matches!(pool.checkout(&one).await, Err(CheckoutError::Busy(1))));
+    assert_eq!(stats().refused, 1);
+    drop(held);
+    drop(waits.await.unwrap());
+    let other = pool.stats_in(Runtime::Bash, tier());
+    assert_eq!(other, PoolStats::default());
+    drop(pool.checkout(&script).await.unwrap());
+    assert_eq!(pool.stats_in(Runtime::Bash, tier()).started, 1);
+
+    let broken = pool_of(|config| config.launcher = vec!["/bin/false".into()]).await;
+    assert!(broken.checkout(&one).await.is_err());
+    assert_eq!(broken.stats_in(Runtime::Node, tier()).failed, 1);
+}

@@ -55,6 +55,8 @@ pub(crate) fn config() -> PoolConfig {
         spare: 0,
         spare_limits: Limits::default(),
         idle: Duration::from_mins(1),
+        max_age: Duration::from_hours(24),
+        memory: None,
         clock: Arc::new(SystemClock),
     }
 }
@@ -178,6 +180,15 @@ pub(crate) const TIER: &str = "CAUSEWAY_TEST_TIER";
 /// Whether sandboxes have identities and cgroups of their own in this run.
 pub(crate) fn privileged() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whether this run has gVisor. A test that leaves something out for want of it says so: without
+/// cgroups, which these tests have as root, the tier refuses to be.
+pub(crate) fn has_gvisor(test: &str) -> bool {
+    if !privileged() {
+        eprintln!("NOT RUN under gVisor, which needs cgroups (run the tests as root): {test}");
+    }
+    privileged()
 }
 
 /// What is in `/dev`. gVisor's are its own kernel's; none is the machine's.

@@ -43,7 +43,7 @@ mod gvisor {
 /// Runs tests again by themselves. (A run of them does not begin another, nor does one as a user
 /// whose sandboxes have no cgroups.)
 fn assert_hold(filter: &str) {
-    if tier() != Tier::Jail || !privileged() {
+    if tier() != Tier::Jail || !has_gvisor(filter) {
         return;
     }
     let output = Command::new(std::env::current_exe().unwrap())
@@ -63,7 +63,7 @@ fn in_gvisor(files: &[(&str, &str)]) -> Program {
 
 #[tokio::test]
 async fn one_pool_serves_each_program_in_its_tier() {
-    if !privileged() {
+    if !has_gvisor("one_pool_serves_each_program_in_its_tier") {
         return;
     }
     let pool = pool().await;
@@ -102,7 +102,7 @@ async fn what_a_tier_lacks_is_said_and_the_others_go_on() {
     };
     let why = refused(Tier::Vm).await;
     assert!(why.contains("no sandboxes of the tier `vm`"), "{why}");
-    if privileged() {
+    if has_gvisor("what_a_tier_lacks_is_said_and_the_others_go_on") {
         let why = refused(Tier::Gvisor).await;
         assert!(why.contains("reading /nonexistent/runsc"), "{why}");
         assert!(why.contains("install Debian's `runsc`, or name one with --runsc"), "{why}");
@@ -126,7 +126,7 @@ async fn what_a_tier_lacks_is_said_and_the_others_go_on() {
 #[tokio::test]
 async fn a_tier_that_is_there_can_be_tried() {
     try_tier(config(), Tier::Jail).await.unwrap();
-    if privileged() {
+    if has_gvisor("a_tier_that_is_there_can_be_tried") {
         try_tier(config(), Tier::Gvisor).await.unwrap();
     }
 }
@@ -135,7 +135,7 @@ async fn a_tier_that_is_there_can_be_tried() {
 /// has, is there anything of what a step is called with, nor anything of the machine's.
 #[tokio::test]
 async fn what_runsc_is_told_holds_no_secret() {
-    if !privileged() {
+    if !has_gvisor("what_runsc_is_told_holds_no_secret") {
         return;
     }
     let pool = pool().await;

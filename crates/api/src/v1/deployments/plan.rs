@@ -31,6 +31,8 @@ pub(crate) struct PlanBody {
     packages: Vec<PackageChange>,
     /// Locks that the folder has not and that were made: put them into the folder to keep to them.
     made_locks: Vec<MadeLock>,
+    /// What would be deployed all the same and would not work as it is, in words.
+    warnings: Vec<String>,
 }
 
 /// A package that differs.
@@ -132,5 +134,6 @@ pub(crate) async fn plan(
             .into_iter()
             .map(|(file, text)| MadeLock { file, text })
             .collect(),
+        warnings: plan.warnings,
     }))
 }

@@ -15,6 +15,17 @@ pub(crate) struct WorkflowDetail {
     workflow: WorkflowBody,
     /// Requests to this URL are its events. Whoever knows the URL can send them.
     trigger_url: String,
+    /// The connections that its active version uses.
+    connections: Vec<WorkflowConnection>,
+}
+
+/// A connection that a version uses.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WorkflowConnection {
+    /// Its name.
+    name: String,
+    /// Whether the code gets the credential itself and not a placeholder (`expose: true`).
+    exposed: bool,
 }
 
 /// Show a workflow.
@@ -31,5 +42,12 @@ pub(crate) async fn show(
     let workflow = api.flow().workflow(&permit, id).await?;
     let token = api.flow().workflow_trigger_token(&permit, id).await?;
     let trigger_url = api.public(&format!("/t/{}", token.expose()));
-    Ok(Json(WorkflowDetail { workflow: workflow.into(), trigger_url }))
+    let connections = api.flow().workflow_connections(&permit, &workflow).await?;
+    let connections = connections.into_iter();
+    let connections = connections.map(|(name, exposed)| WorkflowConnection { name, exposed });
+    Ok(Json(WorkflowDetail {
+        workflow: workflow.into(),
+        trigger_url,
+        connections: connections.collect(),
+    }))
 }

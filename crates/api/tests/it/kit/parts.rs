@@ -257,6 +257,8 @@ fn pool_config() -> PoolConfig {
         spare: 0,
         spare_limits: Limits::default(),
         idle: Duration::from_mins(1),
+        max_age: Duration::from_hours(24),
+        memory: None,
         clock: Arc::new(SystemClock),
     }
 }

@@ -22,6 +22,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a sandbox is used, in all.
+const MAX_AGE: Duration = Duration::from_hours(24);
+
 /// What does the server's work.
 pub(super) struct Parts {
     pub(super) catalog: Arc<Catalog>,
@@ -221,7 +224,9 @@ pub(crate) fn pool_config(config: &Config) -> anyhow::Result<PoolConfig> {
         max_waiting: config.concurrency * 4,
         spare: config.spare_sandboxes,
         spare_limits: Limits::default(),
-        idle: Duration::from_mins(5),
+        idle: config.sandbox_idle,
+        max_age: MAX_AGE,
+        memory: config.sandbox_memory,
         clock: wiring::clock(),
     })
 }

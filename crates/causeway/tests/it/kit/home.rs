@@ -244,8 +244,12 @@ impl Home {
     ) -> String {
         let folder = self.write_workflow(name, manifest, files);
         let deployed = self.cli(server, &["deploy", "--json", folder.to_str().unwrap()]).json();
-        let url = deployed["trigger_url"].as_str().unwrap();
-        url.strip_prefix(PUBLIC_URL).unwrap().to_owned()
+        self.local(deployed["trigger_url"].as_str().unwrap())
+    }
+
+    /// The path of a URL under which the world reaches the server.
+    pub(crate) fn local(&self, url: &str) -> String {
+        url.strip_prefix(self.public_url.unwrap()).unwrap().to_owned()
     }
 }
 

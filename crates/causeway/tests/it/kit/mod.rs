@@ -1,6 +1,7 @@
 //! What the tests share: an installation, its running server, and who calls it.
 
 mod browser;
+mod census;
 mod counterpart;
 mod home;
 mod needles;
@@ -9,6 +10,7 @@ mod server;
 mod third_party;
 
 pub(crate) use browser::Browser;
+pub(crate) use census::{Census, groups};
 pub(crate) use counterpart::Counterpart;
 pub(crate) use home::{Home, PUBLIC_URL, Ran, run};
 pub(crate) use needles::{Needles, at_rest, contains};

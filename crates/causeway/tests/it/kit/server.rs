@@ -202,15 +202,21 @@ impl Server {
     }
 
     /// `kill -9`. Every process that it had started has to be gone too.
-    pub(crate) fn kill_9(mut self) {
-        let below = descendants(self.process.id());
+    pub(crate) fn kill_9(self) {
+        self.kill_at_once().assert_gone();
+    }
+
+    /// The same, and what it had started may still be on its way out.
+    pub(crate) fn kill_at_once(mut self) -> Killed {
+        let (id, below) = (self.id(), descendants(self.id()));
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while let Some(left) = below.iter().find(|process| process.exists()) {
-            assert!(Instant::now() < deadline, "{left:?} outlived the server");
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
+        Killed { id, below }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Stops it as service managers do; it has to end well.
@@ -263,15 +269,32 @@ pub(crate) fn limits() -> RequestLimits {
     RequestLimits { total: PATIENCE, max_response_bytes: 64 << 20, max_redirects: 0 }
 }
 
+/// A server that was killed.
+pub(crate) struct Killed {
+    pub(crate) id: u32,
+    /// What it had started.
+    below: BTreeSet<Process>,
+}
+
+impl Killed {
+    pub(crate) fn assert_gone(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Some(left) = self.below.iter().find(|process| process.exists()) {
+            assert!(Instant::now() < deadline, "{left:?} outlived the server");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
 /// A process by its id and start time, which no later process shares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Process {
-    pid: u32,
+pub(crate) struct Process {
+    pub(crate) pid: u32,
     started: String,
 }
 
 impl Process {
-    fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         stat(self.pid).is_some_and(|(_, state, started)| state != "Z" && started == self.started)
     }
 }
@@ -288,7 +311,7 @@ fn stat(pid: u32) -> Option<(u32, String, String)> {
 }
 
 /// All processes below one, however deep.
-fn descendants(root: u32) -> BTreeSet<Process> {
+pub(crate) fn descendants(root: u32) -> BTreeSet<Process> {
     let all: Vec<(u32, u32, String)> = fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
