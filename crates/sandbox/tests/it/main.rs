@@ -17,6 +17,7 @@ mod escape;
 mod libraries;
 mod lifecycle;
 mod limits;
+mod machine;
 mod pool;
 mod python;
 mod python_egress;
