@@ -9,7 +9,7 @@ pub(crate) use packages::PackageSources;
 use crate::cli::ServerArgs;
 use anyhow::{Context, bail};
 use causeway_net::AllowedRange;
-use causeway_sandbox::{RuntimePaths, Tier};
+use causeway_sandbox::{MachinePaths, RuntimePaths, Tier};
 use causeway_store::StoreOptions;
 use causeway_vault::RootKeySpec;
 use edge::{EdgeFile, MailTable, RateLimitTable, SecurityTable, Top};
@@ -21,6 +21,9 @@ use url::Url;
 
 /// The port that Causeway listens on unless told otherwise, on loopback only.
 const LISTEN: &str = "127.0.0.1:8400";
+
+/// The folder of virtual machines' images, in the data folder.
+pub(crate) const IMAGES: &str = "images";
 
 /// `causeway.toml`.
 #[derive(Default, Deserialize)]
@@ -36,6 +39,9 @@ struct File {
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
     runsc: Option<PathBuf>,
+    firecracker: Option<PathBuf>,
+    firecracker_jailer: Option<PathBuf>,
+    vm_image: Option<PathBuf>,
     npm: Option<PathBuf>,
     concurrency: Option<usize>,
     spare_sandboxes: Option<usize>,
@@ -74,6 +80,7 @@ struct Net {
 #[serde(deny_unknown_fields, default)]
 struct SandboxTable {
     minimum_tier: Option<Tier>,
+    vm_snapshots: Option<bool>,
 }
 
 /// Everything that a server needs to know.
@@ -89,6 +96,7 @@ pub(crate) struct Config {
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
     runsc: Option<PathBuf>,
+    machine: MachinePaths,
     npm: Option<PathBuf>,
     pub(crate) packages: PackageSources,
     pub(crate) net_allow: Vec<AllowedRange>,
@@ -149,7 +157,31 @@ impl Config {
             security: file.security,
             mail: file.mail,
         };
+        let known = MachinePaths::default();
+        let machine = MachinePaths {
+            firecracker: args
+                .machines
+                .firecracker
+                .or(file.firecracker)
+                .unwrap_or(known.firecracker),
+            jailer: args
+                .machines
+                .firecracker_jailer
+                .or(file.firecracker_jailer)
+                .unwrap_or(known.jailer),
+            image: args
+                .machines
+                .vm_image
+                .or(file.vm_image)
+                .unwrap_or_else(|| data_dir.join(IMAGES).join("current")),
+            snapshots: args
+                .machines
+                .sandbox_vm_snapshots
+                .or(file.sandbox.vm_snapshots)
+                .unwrap_or(known.snapshots),
+        };
         Ok(Self {
+            machine,
             edge: EdgeConfig::read(args.edge, edge)?,
             listen,
             database,
@@ -193,6 +225,7 @@ impl Config {
             bash: self.bash.clone().unwrap_or(found.bash),
             runsc: self.runsc.clone().unwrap_or(found.runsc),
             npm: self.npm.clone().unwrap_or(found.npm),
+            machine: self.machine.clone(),
             node: found.node,
         })
     }
