@@ -106,3 +106,34 @@ fn describe(at: &Path, name: &Path, text: &mut Vec<u8>) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_block_image_is_made_once_for_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let packages = folder.path().join("packages");
+        fs::create_dir_all(packages.join("deep")).unwrap();
+        fs::write(packages.join("deep/a.txt"), "one").unwrap();
+        let layers = Layers::beside(&folder.path().join("image"));
+        let first = layers.of(&packages).await.unwrap();
+        assert!(fs::read(&first).unwrap().starts_with(b"hsqs"), "a file system of its own");
+        let long_ago = std::time::UNIX_EPOCH;
+        let file = fs::File::options().write(true).open(&first).unwrap();
+        file.set_modified(long_ago).unwrap();
+        assert_eq!(layers.of(&packages).await.unwrap(), first);
+        assert!(file.metadata().unwrap().modified().unwrap() > long_ago, "it was used just now");
+
+        // Whatever changes below, it is another one; what was not used for long goes then.
+        file.set_modified(long_ago).unwrap();
+        fs::write(packages.join("deep/a.txt"), "three").unwrap();
+        let second = layers.of(&packages).await.unwrap();
+        assert!(second != first && second.exists() && !first.exists());
+        let missing = layers.of(&folder.path().join("nothing")).await.unwrap_err();
+        assert!(missing.to_string().contains("nothing"), "{missing}");
+        let left = fs::read_dir(second.parent().unwrap()).unwrap().count();
+        assert_eq!(left, 1);
+    }
+}

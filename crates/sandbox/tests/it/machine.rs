@@ -416,6 +416,7 @@ async fn killing_the_server_leaves_nothing_of_a_machine() {
         below.iter().filter(is).count()
     };
     assert_eq!((named("qemu-system"), named("vhost-device-v")), (1, 1), "{below:?}");
+    assert_all_are_nobody(&below);
     let watched: Vec<_> = below.iter().map(|pid| crate::lifecycle::watch(*pid)).collect();
     server.kill().unwrap();
     server.wait().unwrap();
@@ -430,6 +431,41 @@ async fn killing_the_server_leaves_nothing_of_a_machine() {
         4,
     );
     assert_eq!(groups, 0);
+}
+
+/// No process of a machine has a right, and none is the server's user; the launcher, outside, waits. What
+/// stands between the machine and the server sees nothing of this machine's files.
+fn assert_all_are_nobody(processes: &[u32]) {
+    let own_network = fs::read_link("/proc/self/ns/net").unwrap();
+    let mut users = Vec::new();
+    for pid in processes {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let of = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let numbers = of("NSpid:");
+        if numbers.len() < 2 {
+            continue; // a launcher
+        }
+        for set in ["CapEff:", "CapPrm:", "CapInh:"] {
+            assert_eq!(of(set), ["0000000000000000"], "{status}");
+        }
+        users.push(of("Uid:")[0].clone());
+        assert_ne!(fs::read_link(format!("/proc/{pid}/ns/net")).unwrap(), own_network, "{status}");
+        if numbers.last().unwrap() == "1" {
+            assert_eq!(of("NoNewPrivs:"), ["1"]);
+            let root = fs::read_dir(format!("/proc/{pid}/root")).unwrap();
+            let mut names: Vec<_> = root.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            assert_eq!(names, ["firecracker", "programs"]);
+        }
+    }
+    assert!(users.len() >= 4, "PID 1, Firecracker, and what it has started here: {users:?}");
+    users.sort_unstable();
+    users.dedup();
+    assert_eq!(users.len(), 2, "PID 1 and Firecracker have a user each: {users:?}");
+    assert!(!users.contains(&"0".to_owned()));
 }
 
 fn mounts() -> String {

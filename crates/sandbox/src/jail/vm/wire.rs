@@ -153,3 +153,52 @@ pub(in crate::jail) async fn tell(
 pub(in crate::jail) fn message<T: DeserializeOwned>(payload: &[u8]) -> io::Result<T> {
     serde_json::from_slice(payload).map_err(Into::into)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is made of these bytes, of which there come no more.
+    async fn heard(bytes: &[u8]) -> io::Result<Option<(Channel, Vec<u8>)>> {
+        let mut payload = Vec::new();
+        let channel = read(&mut &*bytes, &mut payload).await?;
+        assert!(payload.len() <= LONGEST, "no more is taken than a frame may have");
+        Ok(channel.map(|channel| (channel, payload)))
+    }
+
+    #[tokio::test]
+    async fn frames_are_read_as_they_are_written() {
+        for channel in Channel::ALL {
+            for payload in [Vec::new(), b"x".to_vec(), vec![7; LONGEST]] {
+                let mut written = Vec::new();
+                write(&mut written, channel, &payload).await.unwrap();
+                let (heard, found) = heard(&written).await.unwrap().unwrap();
+                assert!(heard == channel && found == payload);
+            }
+        }
+        assert!(heard(b"").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_no_machine_of_ours_says_is_refused() {
+        let too_long = [&b"R"[..], &65_537_u32.to_be_bytes()].concat();
+        let endless = [&b"O"[..], &u32::MAX.to_be_bytes()].concat();
+        for bytes in [&too_long[..], &endless, b"X\0\0\0\0", b"\0\0\0\0\0"] {
+            let error = heard(bytes).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{bytes:?}");
+        }
+        // Cut off, within the payload; within the header it is the connection's end.
+        assert!(heard(b"R\0\0\0\x09half").await.is_err());
+        assert!(heard(b"R\0\0").await.unwrap().is_none());
+        for text in [
+            r#"{"Counted":{"memory_kills":1,"refused_tasks":2,"more":3}}"#,
+            r#"{"Start":{}}"#,
+            r#"{"Ended":{"code":"0","signal":null}}"#,
+            "nonsense",
+        ] {
+            assert!(message::<FromMachine>(text.as_bytes()).is_err(), "{text}");
+        }
+        let told: FromMachine = message(br#"{"Ended":{"code":0,"signal":null}}"#).unwrap();
+        assert!(matches!(told, FromMachine::Ended { code: Some(0), signal: None }));
+    }
+}
