@@ -41,7 +41,7 @@ test: ## Check and test everything, as the build machines do
 build: deps-run ## Build the released binary: target/release/causeway
 	@cargo build --locked --release -p causeway
 
-deps: deps-run $(STAMPS)/debian-test $(STAMPS)/nextest target/testing-venv/installed $(call installed,$(NODE_TEST)) ## Install what tests need and this machine lacks
+deps: deps-run $(STAMPS)/debian-test $(STAMPS)/nextest $(STAMPS)/vm-kernel $(STAMPS)/vm-vsock target/testing-venv/installed $(call installed,$(NODE_TEST)) ## Install what tests need and this machine lacks
 
 bench: deps deps-bench ## Measure against peers and limits; writes bench/README.md's tables
 	@bench/run
@@ -85,6 +85,20 @@ target/testing-venv/installed: testing/requirements.txt | $(STAMPS)/debian-test
 	@python3 -m venv --clear target/testing-venv
 	@target/testing-venv/bin/pip install --quiet --disable-pip-version-check -r testing/requirements.txt
 	@touch $@
+
+# The kernel of the virtual machines that tests emulate: unpacked, not installed, since it is not to boot
+# this machine.
+$(STAMPS)/vm-kernel: | $(STAMPS)/debian-test
+	@.ci/vm-kernel target/vm-kernel
+	@mkdir -p $(@D) && touch $@
+
+# Their vsock, whose Unix sockets are as Firecracker's.
+$(STAMPS)/vm-vsock:
+	@echo "Building the vsock of emulated machines: about a minute on two cores, once"
+	@cargo install --quiet --locked --debug vhost-device-vsock --version 0.3.0 \
+		--root target/vhost-device-vsock --target-dir target/vhost-device-vsock/build
+	@rm -rf target/vhost-device-vsock/build
+	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/nextest:
 	@cargo nextest --version >/dev/null 2>&1 || { \

@@ -5,6 +5,7 @@ mod connect;
 mod connections;
 mod edge;
 mod machine;
+mod machines;
 mod members;
 mod packages;
 mod webhooks;
@@ -16,6 +17,7 @@ pub(crate) use connect::{
 pub(crate) use connections::{ConnectionsCommand, RevokeArgs, WhichArgs};
 pub(crate) use edge::EdgeArgs;
 pub(crate) use machine::{ApiKeysCommand, ClientsCommand, ScopeArgs};
+pub(crate) use machines::{ImageBuildArgs, ImageCommand, MachineArgs};
 pub(crate) use members::{MembersCommand, ProjectsCommand, RoleArgs, RolesCommand};
 pub(crate) use packages::PackagesArgs;
 pub(crate) use webhooks::{EndpointArgs, PageArgs, SpanArgs, WebhooksCommand};
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     SsoPolicy(SsoPolicyCommand),
     /// Check this machine, the configuration, the database and the root key.
     Doctor(ServerArgs),
+    /// Build the image of virtual machines, on the server's own machine.
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Deploy a workflow's folder: shows the plan, then makes a version and activates it.
     Deploy(DeployArgs),
     /// Run a workflow on an event made by hand and follow it to its end.
@@ -153,6 +158,8 @@ pub(crate) struct ServerArgs {
     /// How long a sandbox is kept for the next invocation of its version, in seconds. Default 300.
     #[arg(long, env = "CAUSEWAY_SANDBOX_IDLE_SECONDS", value_name = "SECONDS")]
     pub(crate) sandbox_idle_seconds: Option<u64>,
+    #[command(flatten)]
+    pub(crate) machines: MachineArgs,
     /// A private network that may be reached, with a port if you like: 10.1.0.0/16 or
     /// 127.0.0.1/32:8401. May be given several times, or separated by commas.
     #[arg(long, env = "CAUSEWAY_NET_ALLOW", value_delimiter = ',', value_name = "RANGE")]

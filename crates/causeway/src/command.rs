@@ -9,6 +9,7 @@ mod claim_link;
 mod connections;
 mod deploy;
 mod doctor;
+mod image;
 mod input;
 mod invocations;
 mod keys;
@@ -34,6 +35,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Providers(command) => Box::pin(providers::run(command, output)).await,
         Command::SsoPolicy(command) => Box::pin(providers::sso_policy(command, output)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, output)).await,
+        Command::Image(command) => Box::pin(image::run(command, output)).await,
         Command::Deploy(args) => deploy::run(args, output).await,
         Command::Run(args) => invocations::run(args, output).await,
         Command::Logs(args) => logs::run(args, output).await,

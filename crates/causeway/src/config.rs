@@ -6,10 +6,10 @@ mod packages;
 pub(crate) use edge::EdgeConfig;
 pub(crate) use packages::PackageSources;
 
-use crate::cli::ServerArgs;
+use crate::cli::{MachineArgs, ServerArgs};
 use anyhow::{Context, bail};
 use causeway_net::AllowedRange;
-use causeway_sandbox::{RuntimePaths, Tier, memory_of_machine};
+use causeway_sandbox::{MachinePaths, RuntimePaths, Tier, memory_of_machine};
 use causeway_store::StoreOptions;
 use causeway_vault::RootKeySpec;
 use edge::{EdgeFile, MailTable, RateLimitTable, SecurityTable, Top};
@@ -25,6 +25,8 @@ const LISTEN: &str = "127.0.0.1:8400";
 
 /// How long a sandbox without work is kept unless configured, in seconds.
 const SANDBOX_IDLE: u64 = 300;
+/// The folder of virtual machines' images, in the data folder.
+pub(crate) const IMAGES: &str = "images";
 
 /// `causeway.toml`.
 #[derive(Default, Deserialize)]
@@ -40,6 +42,9 @@ struct File {
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
     runsc: Option<PathBuf>,
+    firecracker: Option<PathBuf>,
+    firecracker_jailer: Option<PathBuf>,
+    vm_image: Option<PathBuf>,
     npm: Option<PathBuf>,
     concurrency: Option<usize>,
     spare_sandboxes: Option<usize>,
@@ -80,6 +85,7 @@ struct SandboxTable {
     minimum_tier: Option<Tier>,
     memory_mib: Option<u64>,
     idle_seconds: Option<u64>,
+    vm_snapshots: Option<bool>,
 }
 
 /// Everything that a server needs to know.
@@ -95,6 +101,7 @@ pub(crate) struct Config {
     python: Option<PathBuf>,
     bash: Option<PathBuf>,
     runsc: Option<PathBuf>,
+    machine: MachinePaths,
     npm: Option<PathBuf>,
     pub(crate) packages: PackageSources,
     pub(crate) net_allow: Vec<AllowedRange>,
@@ -159,7 +166,20 @@ impl Config {
             security: file.security,
             mail: file.mail,
         };
+        let machine = machine_paths(
+            MachineArgs {
+                firecracker: args.machines.firecracker.or(file.firecracker),
+                firecracker_jailer: args.machines.firecracker_jailer.or(file.firecracker_jailer),
+                vm_image: args.machines.vm_image.or(file.vm_image),
+                sandbox_vm_snapshots: args
+                    .machines
+                    .sandbox_vm_snapshots
+                    .or(file.sandbox.vm_snapshots),
+            },
+            &data_dir,
+        );
         Ok(Self {
+            machine,
             edge: EdgeConfig::read(args.edge, edge)?,
             listen,
             database,
@@ -174,11 +194,7 @@ impl Config {
                 .sandbox_minimum_tier
                 .or(file.sandbox.minimum_tier)
                 .unwrap_or_default(),
-            sandbox_memory: match args.sandbox_memory_mib.or(file.sandbox.memory_mib) {
-                Some(0) => None,
-                Some(mib) => Some(mib.saturating_mul(1 << 20)),
-                None => memory_of_machine().map(|all| all / 4 * 3),
-            },
+            sandbox_memory: sandbox_memory(args.sandbox_memory_mib.or(file.sandbox.memory_mib)),
             sandbox_idle: Duration::from_secs(
                 args.sandbox_idle_seconds
                     .or(file.sandbox.idle_seconds)
@@ -214,8 +230,29 @@ impl Config {
             bash: self.bash.clone().unwrap_or(found.bash),
             runsc: self.runsc.clone().unwrap_or(found.runsc),
             npm: self.npm.clone().unwrap_or(found.npm),
+            machine: self.machine.clone(),
             node: found.node,
         })
+    }
+}
+
+/// What machines are made with: what is configured, and the rest where it usually is.
+fn machine_paths(configured: MachineArgs, data_dir: &Path) -> MachinePaths {
+    let known = MachinePaths::default();
+    MachinePaths {
+        firecracker: configured.firecracker.unwrap_or(known.firecracker),
+        jailer: configured.firecracker_jailer.unwrap_or(known.jailer),
+        image: configured.vm_image.unwrap_or_else(|| data_dir.join(IMAGES).join("current")),
+        snapshots: configured.sandbox_vm_snapshots.unwrap_or(known.snapshots),
+    }
+}
+
+/// The memory that all sandboxes may take together, in bytes; none: as much as there is.
+fn sandbox_memory(configured_mib: Option<u64>) -> Option<u64> {
+    match configured_mib {
+        Some(0) => None,
+        Some(mib) => Some(mib.saturating_mul(1 << 20)),
+        None => memory_of_machine().map(|all| all / 4 * 3),
     }
 }
 

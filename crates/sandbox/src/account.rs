@@ -13,22 +13,26 @@ const OWN_PROCESSES: usize = 3;
 pub(crate) enum Account {
     /// Its cgroup: counts every process.
     Group(Arc<Group>),
+    /// The same of a virtual machine, and what the kernel inside says that it has refused: its word is
+    /// good for the name of a failure, which is the code's own.
+    Machine { group: Arc<Group>, told: OwnedFd },
     /// `/proc` of the machine, by the process id of PID 1.
     Proc { init: Option<u32> },
 }
 
 impl Account {
-    pub(crate) fn new(group: Option<Arc<Group>>, init: &OwnedFd) -> Self {
-        match group {
-            Some(group) => Self::Group(group),
-            None => Self::Proc { init: pid_of(init) },
+    pub(crate) fn new(group: Option<Arc<Group>>, told: Option<OwnedFd>, init: &OwnedFd) -> Self {
+        match (group, told) {
+            (Some(group), Some(told)) => Self::Machine { group, told },
+            (Some(group), None) => Self::Group(group),
+            (None, _) => Self::Proc { init: pid_of(init) },
         }
     }
 
     /// Processor time so far. Without a cgroup, that of the program and its ended children.
     pub(crate) fn cpu(&self) -> Duration {
         match self {
-            Self::Group(group) => group.cpu(),
+            Self::Group(group) | Self::Machine { group, .. } => group.cpu(),
             Self::Proc { init } => init.and_then(program_of).and_then(cpu_of),
         }
         .unwrap_or_default()
@@ -37,7 +41,7 @@ impl Account {
     /// The most memory so far, in bytes; 0 if nobody counts.
     pub(crate) fn peak_memory(&self) -> u64 {
         match self {
-            Self::Group(group) => group.peak_memory(),
+            Self::Group(group) | Self::Machine { group, .. } => group.peak_memory(),
             Self::Proc { init } => {
                 init.and_then(program_of).and_then(|pid| status_of(pid, "VmHWM:"))
             }
@@ -48,7 +52,7 @@ impl Account {
     /// The memory that it has now, in bytes. Without a cgroup, what is resident of the program.
     pub(crate) fn memory(&self) -> u64 {
         match self {
-            Self::Group(group) => group.memory(),
+            Self::Group(group) | Self::Machine { group, .. } => group.memory(),
             Self::Proc { init } => {
                 init.and_then(program_of).and_then(|pid| status_of(pid, "VmRSS:"))
             }
@@ -60,6 +64,7 @@ impl Account {
     pub(crate) fn refused_tasks(&self) -> u64 {
         match self {
             Self::Group(group) => group.refused_tasks(),
+            Self::Machine { told, .. } => counted(told, 8),
             Self::Proc { .. } => 0,
         }
     }
@@ -68,6 +73,7 @@ impl Account {
     pub(crate) fn memory_kills(&self) -> u64 {
         match self {
             Self::Group(group) => group.memory_kills(),
+            Self::Machine { group, told } => group.memory_kills().saturating_add(counted(told, 0)),
             Self::Proc { .. } => 0,
         }
     }
@@ -76,12 +82,23 @@ impl Account {
     pub(crate) fn only_own_processes(&self) -> bool {
         match self {
             Self::Group(group) => group.processes().is_some_and(|count| count <= OWN_PROCESSES),
+            // What runs inside is hidden from here.
+            Self::Machine { .. } => true,
             // Orphans become children of PID 1, so these two lists miss nobody.
             Self::Proc { init } => init.is_some_and(|init| {
                 let below = children(init);
                 below.len() == 1 && below.iter().all(|program| children(*program).is_empty())
             }),
         }
+    }
+}
+
+/// One of the numbers that PID 1 of a machine's jail writes down, 0 before the first time.
+fn counted(told: &OwnedFd, at: u64) -> u64 {
+    let mut bytes = [0_u8; 8];
+    match rustix::io::pread(told, &mut bytes, at) {
+        Ok(8) => u64::from_le_bytes(bytes),
+        Ok(_) | Err(_) => 0,
     }
 }
 

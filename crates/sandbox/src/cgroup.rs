@@ -326,7 +326,7 @@ fn read<'a>(fd: &OwnedFd, buffer: &'a mut [u8]) -> Option<&'a str> {
 }
 
 /// The number after a word, in a file of lines `word number`.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.trim().trim_end_matches(" kB").parse().ok())
 }

@@ -37,13 +37,16 @@ pub(crate) enum ToServer {
     Ready,
     /// PID 1 exists; its pidfd is attached.
     Cloned,
-    /// The program is about to run. Attached: egress listener, standard output and error.
+    /// The program is about to run. Attached: egress listener, standard output and error; of a
+    /// machine also what it counts.
     Up {
         /// What could not be applied here, by name.
         missing: Vec<String>,
     },
     /// The files are below `/code`, read-only.
     Loaded,
+    /// The machine's snapshot is written, and the machine at its end.
+    Saved,
     /// The program has ended.
     Ended {
         /// Its exit code, if it exited.
@@ -57,6 +60,7 @@ pub(crate) enum ToServer {
 
 /// Where making a jail failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Failure {
     /// What was attempted.
     pub(crate) attempt: String,
@@ -83,6 +87,8 @@ pub(crate) struct Start {
     pub(crate) launch: Launch,
     /// The kernel between the program and the machine's, if it gets one of its own.
     pub(crate) guest: Option<Guest>,
+    /// The virtual machine that the program runs in, if it gets one.
+    pub(crate) machine: Option<Machine>,
 }
 
 /// How to run the program, once there is a place for it.
@@ -109,6 +115,46 @@ pub(crate) struct Guest {
     pub(crate) init: Vec<String>,
     /// Its whole environment.
     pub(crate) environment: Vec<String>,
+}
+
+/// A virtual machine, which is run in the program's place, and runs the program.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    /// Firecracker's jailer and Firecracker, on the machine.
+    pub(crate) jailer: PathBuf,
+    pub(crate) firecracker: PathBuf,
+    /// The image's parts, on the machine.
+    pub(crate) kernel: PathBuf,
+    pub(crate) initramfs: PathBuf,
+    pub(crate) root: PathBuf,
+    /// An empty file system, which the temporary disk begins as.
+    pub(crate) scratch: PathBuf,
+    /// What the program sees besides: block images, and where they are mounted inside.
+    pub(crate) layers: Vec<Layer>,
+    /// The command line of PID 1 inside, without its name.
+    pub(crate) init: Vec<String>,
+    /// Its environment.
+    pub(crate) environment: Vec<String>,
+    /// Memory of the program alone, and with what the kernel inside takes, in bytes.
+    pub(crate) memory_bytes: u64,
+    pub(crate) whole_memory_bytes: u64,
+    /// Processes of the program.
+    pub(crate) processes: u64,
+    /// A folder with the snapshot of such a machine, from which this one continues.
+    pub(crate) restore: Option<PathBuf>,
+    /// A folder, empty, that a snapshot of this machine is written to, and of its user.
+    pub(crate) save: Option<PathBuf>,
+}
+
+/// A file system of a machine's that is shown to the program.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Layer {
+    /// The block image, on the machine.
+    pub(crate) source: PathBuf,
+    /// Where it is mounted inside.
+    pub(crate) target: PathBuf,
+    /// The one file of it that is meant, if it is not the whole.
+    pub(crate) file: Option<String>,
 }
 
 /// A pair of unprivileged identities, used as user and as group.

@@ -3,9 +3,9 @@
 
 use crate::control::{Bind, Guest};
 use crate::jail;
-use crate::runtimes::{Equipment, RuntimeError};
+use crate::runtimes::{self, Equipment};
 use crate::tier::TierError;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tokio::sync::OnceCell;
 
 /// Memory that gVisor takes itself, which the program's limit leaves out, in bytes.
@@ -14,10 +14,6 @@ pub(crate) const OWN_MEMORY: u64 = 96 << 20;
 const OWN_TASKS: u64 = 128;
 /// Tasks of the machine for a process under gVisor, on a machine with one processor.
 const TASKS_EACH: u64 = 8;
-/// Where a process finds the name of the file that it runs,
-const SELF: &str = "/proc/self/exe";
-/// and what stands behind the name if there is another file, or none.
-const REPLACED: &str = " (deleted)";
 
 /// What every sandbox of this tier needs.
 #[derive(Debug)]
@@ -42,8 +38,8 @@ impl Gvisor {
     pub(crate) async fn parts(&self) -> Result<Parts, TierError> {
         std::fs::metadata(&self.runsc)
             .map_err(|source| TierError::NoRunsc(self.runsc.clone(), source))?;
-        let init =
-            self.init.get_or_try_init(|| own(&self.launcher)).await.map_err(TierError::Own)?;
+        let own = || runtimes::own(&self.launcher, jail::GUEST_INIT);
+        let init = self.init.get_or_try_init(own).await.map_err(TierError::Own)?;
         let mut words = vec![jail::GUEST_INIT.to_owned()];
         words.extend(self.launcher.iter().skip(1).map(|word| word.to_string_lossy().into_owned()));
         words.push(jail::GUEST.to_owned());
@@ -68,22 +64,4 @@ pub(crate) fn tasks(processes: u64) -> u64 {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let processors = u64::try_from(processors).unwrap_or(1);
     processes * (TASKS_EACH + processors) + OWN_TASKS + processors * 4
-}
-
-/// What the launcher's own program needs to run in an otherwise empty root.
-async fn own(launcher: &[PathBuf]) -> Result<Equipment, RuntimeError> {
-    let named = launcher.first().map_or(Path::new(SELF), PathBuf::as_path);
-    let read = |source| RuntimeError::Own { path: named.to_owned(), source };
-    let file = if named == Path::new(SELF) {
-        let link = std::fs::read_link(named).map_err(read)?;
-        // After an upgrade the name is the new program's, which does for PID 1.
-        let name = link.to_string_lossy();
-        PathBuf::from(name.strip_suffix(REPLACED).unwrap_or(&name))
-    } else {
-        named.to_owned()
-    };
-    let target = PathBuf::from(jail::GUEST_INIT);
-    let mut equipment = Equipment::of(target.clone());
-    equipment.add(&read, &file, &target, &[]).await?;
-    Ok(equipment)
 }

@@ -10,21 +10,25 @@
 //!   ruleset and a seccomp filter before its first instruction.
 //!
 //! For the tier `gvisor` the third process is `runsc`, and the program runs on the kernel that it
-//! brings: see the module `gvisor`.
+//! brings: see the module `gvisor`. For the tier `vm` it is Firecracker, and the kernel is that of an
+//! image: see the module `vm`.
 
 mod code;
 mod gvisor;
 mod init;
 mod launcher;
+mod machine;
 mod program;
 mod root;
 mod seccomp;
+mod vm;
 
 use crate::control::Failure;
 use rustix::io::Errno;
 use std::process::ExitCode;
 
 pub(crate) use code::is_plain;
+pub(crate) use machine::MODULES;
 pub(crate) use program::landlock_is_here;
 
 /// The user and group of PID 1 inside the jail, where it has one of its own.
@@ -43,6 +47,10 @@ pub(crate) const RUNNER: &str = "/runner";
 pub(crate) const GUEST_INIT: &str = "/runner/init";
 /// The last argument of the launcher's own program where it is PID 1 under gVisor.
 pub(crate) const GUEST: &str = "guest";
+/// The same, where it is the first program of a virtual machine,
+pub(crate) const BOOT: &str = "boot";
+/// and where it is PID 1 of one that has booted.
+const MACHINE: &str = "machine";
 
 /// A step of making a jail that failed.
 #[derive(Debug, thiserror::Error)]
@@ -94,10 +102,12 @@ impl<T> Attempt<T> for std::io::Result<T> {
 /// It expects the control socket as standard input and the runner's socket as standard output,
 /// as [`crate::Pool`] starts it, and does not return before the jail has ended.
 pub fn jail_main() -> ExitCode {
-    if std::env::args_os().next_back().is_some_and(|last| last == GUEST) {
-        return gvisor::guest_main();
+    match std::env::args_os().next_back() {
+        Some(last) if last == GUEST => gvisor::guest_main(),
+        Some(last) if last == BOOT => machine::boot_main(),
+        Some(last) if last == MACHINE => machine::live_main(),
+        _ => launcher::run(),
     }
-    launcher::run()
 }
 
 /// Whether the filter compiles for this machine's architecture, for the probe.

@@ -11,7 +11,8 @@
 //!   the requests, and hands them to the step's [`Apps`], which know the credentials.
 //! - A [`Tier`] is a kind of sandbox. The **jail** is the one that all others build on: see the module
 //!   `jail` for its walls, and [`probe`] for what of them this machine has. With **gVisor** in it
-//!   (`jail::gvisor`) the code has another kernel than the machine's.
+//!   (`jail::gvisor`) the code has another kernel than the machine's, with a virtual machine in it
+//!   (`jail::vm`) also other processors.
 
 mod account;
 mod apps;
@@ -34,6 +35,7 @@ mod sandbox;
 mod session;
 mod step;
 mod tier;
+mod vm;
 
 pub use apps::{AnswerBody, AppAnswer, AppFuture, AppRefused, AppRequest, Apps, Claim};
 pub use archive::ArchiveError;
@@ -48,7 +50,7 @@ pub use pool::{
     CheckoutError, Eviction, Evictions, Pool, PoolConfig, PoolError, PoolStats, TrialError,
     try_tier,
 };
-pub use probe::{Check, Standing, probe};
+pub use probe::{Check, Standing, probe, probe_kvm};
 pub use program::{Limits, Program, ProgramKey, Runtime, SourceFile};
 pub use runtimes::{
     RuntimeError, RuntimePaths, Tool, Toolbox, describe_runtime, describe_tool, machine_roots,
@@ -59,3 +61,4 @@ pub use step::{
     FailureCode, LogLine, LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Usage,
 };
 pub use tier::{Tier, TierError, UnknownTier};
+pub use vm::{BuiltImage, ImageError, ImageOptions, MachinePaths, build_image};

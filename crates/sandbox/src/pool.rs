@@ -11,6 +11,7 @@ use crate::runtimes::{RuntimeError, RuntimePaths, Runtimes, Tool, Toolbox};
 use crate::sandbox::{Factory, Parked, Sandbox, Shape, StartError};
 use crate::session::Session;
 use crate::tier::Tier;
+use crate::vm::Vm;
 use causeway_types::{Clock, VersionId, WorkspaceId};
 use figures::Figures;
 use lanes::{Answer, Caps, Count, Effects, Grant, Kinded, Lanes};
@@ -199,6 +200,8 @@ impl Pool {
             launcher: config.launcher.clone(),
             runtimes: Runtimes::new(config.runtimes.clone()).await?,
             gvisor: Gvisor::new(config.runtimes.runsc.clone(), config.launcher.clone()),
+            vm: Vm::new(config.runtimes.machine.clone(), config.launcher.clone()),
+            saving: tokio::sync::Mutex::new(()),
             identities: Identities::detect(),
             cgroups: cgroups.ok(),
             tasks: TaskTracker::new(),

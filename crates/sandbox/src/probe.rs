@@ -31,6 +31,24 @@ pub fn probe() -> Vec<Check> {
     vec![identities(), namespaces(), cgroup(), seccomp(), landlock()]
 }
 
+/// What of the machine's Firecracker needs to run virtual machines. Only starting one proves that it
+/// does.
+pub fn probe_kvm() -> Check {
+    let opened = std::fs::File::options().read(true).write(true).open("/dev/kvm");
+    let (standing, detail) = match opened {
+        Ok(_) => (Standing::Good, "/dev/kvm opens, for the tier `vm`".to_owned()),
+        Err(error) => (
+            Standing::Weaker,
+            format!(
+                "/dev/kvm does not open ({error}), so that there can be no sandbox of the tier `vm`: load \
+                 the module `kvm_intel` or `kvm_amd`; on a virtual machine, let its host pass on \
+                 virtualization; in a container, pass the device in (Docker `--device /dev/kvm`)"
+            ),
+        ),
+    };
+    Check { name: "kvm", standing, detail }
+}
+
 fn identities() -> Check {
     let (standing, detail) = if Identities::detect().next().is_some() {
         (Standing::Good, "each sandbox has an unprivileged user of its own".to_owned())

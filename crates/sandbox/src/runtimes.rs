@@ -3,7 +3,7 @@
 //! Node's is found when the pool is made; those of Python and bash when somebody first needs
 //! them, because many installations never do.
 
-mod elf;
+pub(crate) mod elf;
 mod python;
 mod shell;
 mod tools;
@@ -11,6 +11,7 @@ mod tools;
 use crate::control::{Bind, Purpose};
 use crate::program::Runtime;
 use crate::runner;
+use crate::vm::MachinePaths;
 use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
 
@@ -30,6 +31,8 @@ pub struct RuntimePaths {
     pub runsc: PathBuf,
     /// npm, which chooses packages for Node where a workflow has no lock. Nothing else needs it.
     pub npm: PathBuf,
+    /// What virtual machines are made with, for sandboxes of that tier.
+    pub machine: MachinePaths,
 }
 
 impl RuntimePaths {
@@ -41,6 +44,7 @@ impl RuntimePaths {
             bash: "/bin/bash".into(),
             runsc: "/usr/bin/runsc".into(),
             npm: "/usr/bin/npm".into(),
+            machine: MachinePaths::default(),
         }
     }
 }
@@ -110,7 +114,7 @@ pub(crate) struct Equipment {
     /// Directories that the loader must be told of.
     pub(crate) library_path: Vec<String>,
     /// Where programs in the jail find the roots of TLS, unless they bring their own.
-    pub(crate) roots: Option<&'static str>,
+    pub(crate) roots: Option<PathBuf>,
 }
 
 /// What is said of a program of a runtime that cannot be read.
@@ -203,6 +207,37 @@ impl Runtimes {
             Runtime::Bash => self.bash.get_or_try_init(|| shell::equipment(&self.paths)).await,
         }
     }
+}
+
+/// Where a process finds the name of the file that it runs,
+const SELF: &str = "/proc/self/exe";
+/// and what stands behind the name if there is another file, or none.
+const REPLACED: &str = " (deleted)";
+
+/// The file of the launcher's own program.
+pub(crate) fn own_file(launcher: &[PathBuf]) -> Result<PathBuf, RuntimeError> {
+    let named = launcher.first().map_or(Path::new(SELF), PathBuf::as_path);
+    if named != Path::new(SELF) {
+        return Ok(named.to_owned());
+    }
+    let link = std::fs::read_link(named).map_err(unreadable_self(named))?;
+    // After an upgrade the name is the new program's, which does for PID 1.
+    let name = link.to_string_lossy();
+    Ok(PathBuf::from(name.strip_suffix(REPLACED).unwrap_or(&name)))
+}
+
+/// What the launcher's own program needs to run in an otherwise empty root, at this place.
+pub(crate) async fn own(launcher: &[PathBuf], target: &str) -> Result<Equipment, RuntimeError> {
+    let file = own_file(launcher)?;
+    let target = PathBuf::from(target);
+    let mut equipment = Equipment::of(target.clone());
+    equipment.add(&unreadable_self(&file), &file, &target, &[]).await?;
+    Ok(equipment)
+}
+
+fn unreadable_self(path: &Path) -> impl Fn(std::io::Error) -> RuntimeError + Sync + use<> {
+    let path = path.to_owned();
+    move |source| RuntimeError::Own { path: path.clone(), source }
 }
 
 async fn node(path: &Path) -> Result<Equipment, RuntimeError> {

@@ -4,13 +4,14 @@ use crate::account::Account;
 use crate::archive::Archive;
 use crate::broker::Authority;
 use crate::cgroup::{Bounds, Cgroups, Group};
-use crate::control::{self, Bind, Launch, Start, ToJail, ToServer};
+use crate::control::{self, Bind, Failure, Launch, Machine, Start, ToJail, ToServer};
 use crate::egress::{Egress, Way};
 use crate::gvisor::{self, Gvisor};
 use crate::host::Identities;
 use crate::program::{Limits, Runtime};
 use crate::runtimes::{RuntimeError, Runtimes};
 use crate::tier::{Tier, TierError};
+use crate::vm::{self, Vm};
 use crate::{protocol, runner};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -25,8 +26,14 @@ use tokio::process::ChildStderr;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// A jail that takes longer to start than this will not start.
-const START_LIMIT: Duration = Duration::from_secs(20);
+/// A sandbox that takes longer to start than this will not start.
+const fn start_limit(tier: Tier) -> Duration {
+    match tier {
+        Tier::Jail | Tier::Gvisor => Duration::from_secs(20),
+        // Its kernel starts, too.
+        Tier::Vm => Duration::from_mins(1),
+    }
+}
 /// How long what has ended may take to be gone.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Tasks of a sandbox that are not the program's: the launcher and PID 1.
@@ -85,8 +92,8 @@ pub enum StartError {
         said: String,
     },
     /// It took too long.
-    #[error("starting a sandbox: it was not ready within {} s", START_LIMIT.as_secs())]
-    Slow,
+    #[error("starting a sandbox: it was not ready within {} s", .0.as_secs())]
+    Slow(Duration),
 }
 
 /// What is the same for every sandbox of a pool.
@@ -94,6 +101,9 @@ pub(crate) struct Factory {
     pub(crate) launcher: Vec<PathBuf>,
     pub(crate) runtimes: Runtimes,
     pub(crate) gvisor: Gvisor,
+    pub(crate) vm: Vm,
+    /// One snapshot is made at a time.
+    pub(crate) saving: tokio::sync::Mutex<()>,
     pub(crate) identities: Identities,
     pub(crate) cgroups: Option<Cgroups>,
     /// Where the ends of sandboxes are awaited.
@@ -128,6 +138,33 @@ pub(crate) struct Parked {
     authority: Authority,
 }
 
+/// What comes with the news that the program is about to run.
+struct Up {
+    listener: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    /// Where PID 1 of a machine's jail writes what the kernel inside counts.
+    told: Option<OwnedFd>,
+}
+
+impl Up {
+    fn of(fds: Vec<OwnedFd>) -> Option<Self> {
+        let mut fds = fds.into_iter();
+        let (listener, stdout, stderr) = (fds.next()?, fds.next()?, fds.next()?);
+        Some(Self { listener, stdout, stderr, told: fds.next() })
+    }
+}
+
+impl From<Failure> for StartError {
+    fn from(Failure { attempt, errno }: Failure) -> Self {
+        let source = match errno {
+            0 => std::io::Error::other("which the system gives no number to"),
+            number => std::io::Error::from_raw_os_error(number),
+        };
+        Self::Jail { attempt, source }
+    }
+}
+
 /// A jail with a running runner.
 pub(crate) struct Sandbox {
     pub(crate) runner: UnixStream,
@@ -158,20 +195,62 @@ impl Factory {
         limits: &Limits,
         more: &[Bind],
     ) -> Result<Parked, StartError> {
-        within(self.park_unbounded(tier, runtime, limits, more)).await
+        let authority = Authority::generate().map_err(StartError::Authority)?;
+        let mut start = self.start(tier, runtime, limits, more).await?;
+        authority.certificate().clone_into(&mut start.certificate);
+        let shape = Shape::new(tier, runtime, limits);
+        self.snapshot(&mut start, shape, limits).await?;
+        let bounds = bounds(tier, limits, start.machine.as_ref());
+        within(tier, self.launch(start, authority, shape, bounds)).await
     }
 
-    async fn park_unbounded(
+    /// Lets a machine continue from a snapshot, if it may. The first of its kind makes it: as a machine
+    /// of its own, which then ends.
+    async fn snapshot(
         &self,
-        tier: Tier,
-        runtime: Runtime,
+        start: &mut Start,
+        shape: Shape,
         limits: &Limits,
-        more: &[Bind],
+    ) -> Result<(), StartError> {
+        let prepare = |source| StartError::Prepare { attempt: "keeping a snapshot", source };
+        let Some(machine) = &start.machine else { return Ok(()) };
+        let Some(key) = self.vm.snapshot_key(machine, limits.disk_bytes).await? else {
+            return Ok(());
+        };
+        let alone = self.saving.lock().await;
+        let kept = if let Some(kept) = key.found() {
+            kept
+        } else {
+            let user = start.ids.map_or(0, |ids| ids.program);
+            let unfinished = key.begin(user).map_err(prepare)?;
+            let mut saving = start.clone();
+            if let Some(machine) = &mut saving.machine {
+                machine.save = Some(unfinished.folder().to_owned());
+            }
+            let bounds = bounds(shape.tier, limits, saving.machine.as_ref());
+            let authority = Authority::generate().map_err(StartError::Authority)?;
+            let save = async {
+                let parked = self.launch(saving, authority, shape, bounds).await?;
+                parked.saved().await
+            };
+            within(shape.tier, save).await?;
+            unfinished.keep().map_err(prepare)?
+        };
+        drop(alone);
+        if let Some(machine) = &mut start.machine {
+            machine.restore = Some(kept);
+        }
+        Ok(())
+    }
+
+    async fn launch(
+        &self,
+        start: Start,
+        authority: Authority,
+        shape: Shape,
+        bounds: Bounds,
     ) -> Result<Parked, StartError> {
         let prepare = |attempt| move |source| StartError::Prepare { attempt, source };
-        let authority = Authority::generate().map_err(StartError::Authority)?;
-        let mut start = self.start(tier, runtime, limits, authority.certificate()).await?;
-        start.binds.extend_from_slice(more);
         let (control, control_inside) =
             pair(SocketType::SEQPACKET).map_err(prepare("making a socket"))?;
         let (runner, runner_inside) =
@@ -192,9 +271,7 @@ impl Factory {
         let control = Control::new(control).map_err(prepare("watching a socket"))?;
         let sent = control.send(&ToJail::Start(Box::new(start)), None);
         let begun = match (sent, &self.cgroups) {
-            (Ok(()), Some(cgroups)) => {
-                enter_group(cgroups, bounds(tier, limits), pid).await.map(Some)
-            }
+            (Ok(()), Some(cgroups)) => enter_group(cgroups, bounds, pid).await.map(Some),
             (Ok(()), None) => Ok(None),
             (Err(error), _) => Err(error),
         };
@@ -218,7 +295,7 @@ impl Factory {
             runner: stream(runner).map_err(prepare("watching a socket"))?,
             stderr,
             group,
-            shape: Shape::new(tier, runtime, limits),
+            shape,
             authority,
         })
     }
@@ -228,22 +305,31 @@ impl Factory {
         tier: Tier,
         runtime: Runtime,
         limits: &Limits,
-        certificate: &str,
+        more: &[Bind],
     ) -> Result<Start, StartError> {
-        let equipment = self.runtimes.equipment(runtime).await?;
+        let ids = self.identities.next();
+        let equipment = match tier {
+            Tier::Jail | Tier::Gvisor => self.runtimes.equipment(runtime).await?,
+            Tier::Vm => self.vm.equipment(runtime).await?,
+        };
         let mut binds = equipment.binds.clone();
-        let guest = match tier {
-            Tier::Jail => None,
-            Tier::Gvisor if self.cgroups.is_none() => return Err(TierError::NoCgroups.into()),
+        let (mut guest, mut machine) = (None, None);
+        match tier {
+            Tier::Jail => {}
+            Tier::Gvisor | Tier::Vm if self.cgroups.is_none() => {
+                return Err(TierError::NoCgroups.into());
+            }
             Tier::Gvisor => {
-                let gvisor::Parts { binds: more, guest } = self.gvisor.parts().await?;
+                let gvisor::Parts { binds: more, guest: own } = self.gvisor.parts().await?;
                 let absent = |bind: &Bind| binds.iter().all(|b| b.target != bind.target);
                 let more: Vec<_> = more.into_iter().filter(absent).collect();
                 binds.extend(more);
-                Some(guest)
+                guest = Some(own);
             }
-            Tier::Vm => return Err(TierError::Unwritten(tier).into()),
-        };
+            Tier::Vm if ids.is_none() => return Err(TierError::NotRoot.into()),
+            Tier::Vm => machine = Some(self.vm.machine(limits, more).await?),
+        }
+        binds.extend_from_slice(more);
         let processes = u64::from(limits.processes);
         let launch = Launch {
             command: runner::command(runtime, equipment, limits),
@@ -254,7 +340,9 @@ impl Factory {
             // machine's cgroup counts other things.
             processes: match tier {
                 Tier::Jail if self.cgroups.is_some() => processes * 2,
-                Tier::Jail | Tier::Gvisor | Tier::Vm => processes,
+                // The same, by the kernel inside.
+                Tier::Vm => processes * 2,
+                Tier::Jail | Tier::Gvisor => processes,
             } + 1,
             data_bytes: match self.cgroups {
                 Some(_) => None,
@@ -263,12 +351,13 @@ impl Factory {
         };
         Ok(Start {
             runtime,
-            ids: self.identities.next(),
+            ids,
             binds,
-            certificate: certificate.to_owned(),
-            roots: equipment.roots.map(Into::into),
+            certificate: String::new(),
+            roots: equipment.roots.clone(),
             launch,
             guest,
+            machine,
         })
     }
 }
@@ -285,9 +374,9 @@ impl Parked {
         archive: Option<&Archive>,
         egress: Arc<dyn Egress>,
     ) -> Result<Sandbox, StartError> {
-        match within(self.begin(archive)).await {
-            Ok((pidfd, listener, stdout, stderr)) => {
-                let mut sandbox = self.finish(pidfd, listener, stdout, stderr, egress)?;
+        match within(self.shape.tier, self.begin(archive)).await {
+            Ok((pidfd, up)) => {
+                let mut sandbox = self.finish(pidfd, up, egress)?;
                 // gVisor can still find something missing; the runner's word says it has not.
                 if sandbox.tier() != Tier::Jail {
                     sandbox.ready().await?;
@@ -301,10 +390,7 @@ impl Parked {
         }
     }
 
-    async fn begin(
-        &mut self,
-        archive: Option<&Archive>,
-    ) -> Result<(OwnedFd, OwnedFd, OwnedFd, OwnedFd), StartError> {
+    async fn begin(&mut self, archive: Option<&Archive>) -> Result<(OwnedFd, Up), StartError> {
         // What cannot be told any more has ended.
         let told = |_| StartError::Ended { said: String::new() };
         self.control.send(&ToJail::Go, None).map_err(told)?;
@@ -316,20 +402,18 @@ impl Parked {
             match self.control.receive().await? {
                 (ToServer::Ready, _) => {}
                 (ToServer::Cloned, mut fds) => pidfd = fds.pop(),
-                (ToServer::Up { .. }, fds) => up = <[OwnedFd; 3]>::try_from(fds).ok(),
+                (ToServer::Up { .. }, fds) => up = Up::of(fds),
                 (ToServer::Loaded, _) => loaded = true,
                 (ToServer::Ended { .. }, _) => {
                     let said = match up {
-                        Some([_, _, stderr]) => printed(stderr).await,
+                        Some(up) => printed(up.stderr).await,
                         None => String::new(),
                     };
                     return Err(StartError::Ended { said });
                 }
-                (ToServer::Failed(failure), _) => {
-                    return Err(StartError::Jail {
-                        attempt: failure.attempt,
-                        source: std::io::Error::from_raw_os_error(failure.errno),
-                    });
+                (ToServer::Failed(failure), _) => return Err(failure.into()),
+                (ToServer::Saved, _) => {
+                    return Err(StartError::Ended { said: String::new() });
                 }
             }
             if loaded && pidfd.is_some() && up.is_some() {
@@ -337,27 +421,40 @@ impl Parked {
             }
         }
         match (pidfd, up) {
-            (Some(pidfd), Some([listener, stdout, stderr])) => {
-                Ok((pidfd, listener, stdout, stderr))
-            }
+            (Some(pidfd), Some(up)) => Ok((pidfd, up)),
             _ => Err(StartError::Ended { said: String::new() }),
+        }
+    }
+
+    /// Waits until the snapshot of this machine is written.
+    async fn saved(self) -> Result<(), StartError> {
+        let told = |_| StartError::Ended { said: String::new() };
+        self.control.send(&ToJail::Go, None).map_err(told)?;
+        loop {
+            match self.control.receive().await? {
+                (ToServer::Saved, _) => return Ok(()),
+                (ToServer::Failed(failure), _) => return Err(failure.into()),
+                (ToServer::Ended { .. }, _) => {
+                    return Err(StartError::Ended { said: String::new() });
+                }
+                _ => {}
+            }
         }
     }
 
     fn finish(
         self,
         pidfd: OwnedFd,
-        listener: OwnedFd,
-        stdout: OwnedFd,
-        stderr: OwnedFd,
+        up: Up,
         egress: Arc<dyn Egress>,
     ) -> Result<Sandbox, StartError> {
+        let Up { listener, stdout, stderr, told } = up;
         let prepare = |source| StartError::Prepare { attempt: "watching a socket", source };
         let listener = std::os::unix::net::UnixListener::from(listener);
         listener.set_nonblocking(true).map_err(prepare)?;
         let mut way = Way::new(egress, self.authority);
         way.open(UnixListener::from_std(listener).map_err(prepare)?);
-        let account = Arc::new(Account::new(self.group, &pidfd));
+        let account = Arc::new(Account::new(self.group, told, &pidfd));
         Ok(Sandbox {
             runner: self.runner,
             inbox: Vec::with_capacity(16 << 10),
@@ -389,9 +486,9 @@ impl Sandbox {
     /// Whether nothing runs in it but the runner.
     pub(crate) fn is_alone(&self) -> bool {
         match self.tier() {
-            // What runs under gVisor is hidden from the machine.
-            Tier::Gvisor => self.is_left_alone,
-            Tier::Jail | Tier::Vm => self.account.only_own_processes(),
+            // What runs on another kernel is hidden from the machine's.
+            Tier::Gvisor | Tier::Vm => self.is_left_alone,
+            Tier::Jail => self.account.only_own_processes(),
         }
     }
 
@@ -413,7 +510,7 @@ impl Sandbox {
             }
             Ok(())
         };
-        within(hello).await
+        within(self.shape.tier, hello).await
     }
 
     /// Puts a program's files in place.
@@ -421,12 +518,9 @@ impl Sandbox {
         self.control.send(&ToJail::Load, Some(archive.as_fd())).map_err(|source| {
             StartError::Prepare { attempt: "sending the program's files", source }
         })?;
-        match within(self.control.receive()).await? {
+        match within(self.shape.tier, self.control.receive()).await? {
             (ToServer::Loaded, _) => Ok(()),
-            (ToServer::Failed(failure), _) => Err(StartError::Jail {
-                attempt: failure.attempt,
-                source: std::io::Error::from_raw_os_error(failure.errno),
-            }),
+            (ToServer::Failed(failure), _) => Err(failure.into()),
             _ => Err(StartError::Ended { said: String::new() }),
         }
     }
@@ -486,8 +580,12 @@ impl Control {
     }
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
-    tokio::time::timeout(START_LIMIT, work).await.unwrap_or(Err(StartError::Slow))
+async fn within<T>(
+    tier: Tier,
+    work: impl Future<Output = Result<T, StartError>>,
+) -> Result<T, StartError> {
+    let limit = start_limit(tier);
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(StartError::Slow(limit)))
 }
 
 /// What a launcher that has ended has printed, as the end of a sentence.
@@ -524,8 +622,11 @@ fn stream(socket: OwnedFd) -> std::io::Result<UnixStream> {
 }
 
 /// What the cgroup of a sandbox allows.
-fn bounds(tier: Tier, limits: &Limits) -> Bounds {
+fn bounds(tier: Tier, limits: &Limits, machine: Option<&Machine>) -> Bounds {
     let (memory, processes) = (limits.memory_bytes, u64::from(limits.processes));
+    if let Some(machine) = machine {
+        return Bounds { memory_bytes: vm::memory(limits, machine), tasks: vm::TASKS };
+    }
     match tier {
         Tier::Jail | Tier::Vm => Bounds { memory_bytes: memory, tasks: processes + OWN_TASKS },
         Tier::Gvisor => Bounds {

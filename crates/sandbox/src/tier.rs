@@ -1,6 +1,8 @@
 //! The kinds of sandbox, and what this machine has of them.
 
+use crate::program::Runtime;
 use crate::runtimes::RuntimeError;
+use crate::vm::ImageError;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -15,7 +17,7 @@ pub enum Tier {
     Jail,
     /// A jail with gVisor in it: a kernel in user space between the code and the machine's.
     Gvisor,
-    /// A virtual machine. This version makes none.
+    /// A virtual machine in a jail: a kernel of its own, on processors of its own.
     Vm,
 }
 
@@ -58,9 +60,34 @@ impl std::str::FromStr for Tier {
 /// What a tier needs is not on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum TierError {
-    /// Nobody has written it yet.
-    #[error("this version of Causeway has no sandboxes of the tier `{0}`")]
-    Unwritten(Tier),
+    /// Firecracker or its jailer is not installed.
+    #[error(
+        "reading {0}, which the tier `vm` needs: install Firecracker and its jailer, of one release, \
+         and name them with --firecracker and --firecracker-jailer"
+    )]
+    NoFirecracker(PathBuf, #[source] std::io::Error),
+    /// Firecracker's jailer makes a device and changes its user.
+    #[error(
+        "making a virtual machine as another user than root, or with few of root's rights: the jailer \
+         of Firecracker needs CAP_SYS_ADMIN, CAP_MKNOD, CAP_SETUID and CAP_SETGID. Start the server as \
+         root, or choose the tier `gvisor`"
+    )]
+    NotRoot,
+    /// There is no image of machines, or not this program's.
+    #[error("looking at what virtual machines are made of")]
+    Image(#[source] ImageError),
+    /// The image has not what runs the code.
+    #[error(
+        "running {0} in a virtual machine, whose image was built without it: install it, then build the \
+         image again with `causeway image build`"
+    )]
+    NotInImage(Runtime),
+    /// Packages cannot be shown to a machine.
+    #[error("making a block image of what the sandbox sees besides")]
+    Layer(#[source] ImageError),
+    /// Snapshots cannot be kept.
+    #[error("looking for the snapshot of a virtual machine")]
+    Snapshot(#[source] ImageError),
     /// gVisor is not installed.
     #[error(
         "reading {0}, which the tier `gvisor` needs: install Debian's `runsc`, or name one with \
@@ -72,8 +99,8 @@ pub enum TierError {
     Own(#[source] RuntimeError),
     /// Nothing bounds what a sandbox takes.
     #[error(
-        "finding a cgroup, which alone bounds memory and processor time of gVisor: set \
-         `Delegate=yes` in the systemd unit, or start the server as root"
+        "finding a cgroup, which alone bounds memory and processor time of gVisor and of virtual \
+         machines: set `Delegate=yes` in the systemd unit, or start the server as root"
     )]
     NoCgroups,
 }

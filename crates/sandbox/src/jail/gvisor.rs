@@ -32,10 +32,6 @@ const RUNSC: &str = "/runsc";
 const STATE: &str = "/state";
 /// Where PID 1 under gVisor reads what to run.
 const LAUNCH: &str = "launch.json";
-/// What a shell says of a process that was ended by signal n: 128 and n more.
-const SIGNALLED: i32 = 128;
-/// The last signal of signal(7).
-const LAST_SIGNAL: i32 = 64;
 
 /// Puts what `runsc` needs on the stage.
 pub(super) fn furnish(runsc: &OwnedFd) -> Result<(), JailError> {
@@ -176,23 +172,10 @@ pub(super) fn start(streams: &program::Streams<'_>) -> Result<program::Child, Ja
     Ok(program::Child { pid, missing: Vec::new() })
 }
 
-/// How the program under gVisor has ended, from how `runsc` has.
-pub(super) fn end_inside(end: init::End) -> init::End {
-    match end {
-        (Some(code), _) if (SIGNALLED + 1..=SIGNALLED + LAST_SIGNAL).contains(&code) => {
-            (None, Some(code - SIGNALLED))
-        }
-        other => other,
-    }
-}
-
 /// The body of PID 1 under gVisor: its end is the end of everything there.
 pub(super) fn guest_main() -> ExitCode {
     match live_inside() {
-        Ok((Some(code), _)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-        Ok((None, signal)) => {
-            ExitCode::from(u8::try_from(SIGNALLED + signal.unwrap_or(0)).unwrap_or(1))
-        }
+        Ok(end) => ExitCode::from(u8::try_from(init::status(end)).unwrap_or(1)),
         Err(error) => {
             let source = error.source.map(|source| format!(": {source}")).unwrap_or_default();
             let text = format!("{} under gVisor{source}\n", error.attempt);

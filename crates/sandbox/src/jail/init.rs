@@ -133,7 +133,7 @@ fn attend(control: BorrowedFd<'_>, signals: &SignalFd, program: &Program) -> Res
         if from_children {
             while let Ok(Some(_)) = signals.read_signal() {}
             if let Some(end) = reap(program.pid, Some(WaitPidFlag::WNOHANG)) {
-                let (code, signal) = if program.is_guest { gvisor::end_inside(end) } else { end };
+                let (code, signal) = if program.is_guest { end_of(end) } else { end };
                 let ended = ToServer::Ended { code, signal };
                 return control::send(control, &ended, &[]).attempt("telling the server");
             }
@@ -159,8 +159,31 @@ pub(super) fn reap(program: Pid, how: Option<WaitPidFlag>) -> Option<End> {
     }
 }
 
+/// What a shell says of a process that was ended by signal n: 128 and n more.
+const SIGNALLED: i32 = 128;
+/// The last signal of signal(7).
+const LAST_SIGNAL: i32 = 64;
+
+/// The exit code of a process that stands for one that has ended so,
+pub(super) fn status(end: End) -> i32 {
+    match end {
+        (Some(code), _) => code,
+        (None, signal) => SIGNALLED + signal.unwrap_or(0),
+    }
+}
+
+/// and how the other has ended, from that.
+pub(super) fn end_of(end: End) -> End {
+    match end {
+        (Some(code), _) if (SIGNALLED + 1..=SIGNALLED + LAST_SIGNAL).contains(&code) => {
+            (None, Some(code - SIGNALLED))
+        }
+        other => other,
+    }
+}
+
 /// Closes what PID 1 does not need, standard streams aside.
-fn close_all_but(keep: &[BorrowedFd<'_>]) {
+pub(super) fn close_all_but(keep: &[BorrowedFd<'_>]) {
     let mut keep: Vec<u32> = keep
         .iter()
         .filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok())

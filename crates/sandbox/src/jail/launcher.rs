@@ -1,6 +1,6 @@
 //! The launcher: the first of the three processes.
 
-use super::{Attempt, JailError, init, root};
+use super::{Attempt, JailError, init, root, vm};
 use crate::control::{self, Ids, Start, ToJail, ToServer};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 
 /// Stack of PID 1 until it runs the program, in bytes.
-const INIT_STACK: usize = 512 << 10;
+const INIT_STACK: usize = 2 << 20;
 
 /// What PID 1 gets from the launcher.
 pub(super) struct Handover<'a> {
@@ -47,6 +47,9 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
     // The runner's socket gets number 3, the first that is free, and keeps it to the end.
     let runner = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3)
         .attempt("duplicating the runner's socket")?;
+    if let Some(machine) = &start.machine {
+        return vm::launch(start, machine, control, runner);
+    }
     let root = root::build(start)?;
     if start.guest.is_none() {
         root::enter()?;
@@ -66,7 +69,7 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
         egress: &root.egress,
         mapped: mapped.as_fd(),
     };
-    let pid = clone_init(&handover)?;
+    let pid = clone(Namespaces::All, || init::run(&handover))?;
     if start.guest.is_some() {
         // Only now: a file system that PID 1 mounts for gVisor can be had while the machine's own
         // is in sight.
@@ -80,8 +83,12 @@ fn launch(start: &Start, control: BorrowedFd<'_>) -> Result<ExitCode, JailError>
     control::send(control, &ToServer::Cloned, &[pidfd.as_fd()]).attempt("telling the server")?;
     rustix::io::write(&map, b"1").attempt("releasing PID 1")?;
     drop((map, mapped, runner, root));
+    await_end(pid)
+}
+
+/// All that is left to do is to wait for PID 1's end.
+pub(super) fn await_end(pid: Pid) -> Result<ExitCode, JailError> {
     release_stdio();
-    // All that is left to do is to wait.
     super::program::drop_capabilities()?;
     match waitpid(nix::unistd::Pid::from_raw(pid.as_raw_nonzero().get()), None) {
         Ok(WaitStatus::Exited(_, 0)) => Ok(ExitCode::SUCCESS),
@@ -107,17 +114,28 @@ fn release_stdio() {
     }
 }
 
+/// What PID 1 has of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Namespaces {
+    /// All that there are.
+    All,
+    /// All but users: PID 1 starts what makes a device, which only the server's own root may.
+    Machine,
+}
+
 /// Starts PID 1 in namespaces of its own.
-fn clone_init(handover: &Handover<'_>) -> Result<Pid, JailError> {
-    let flags = CloneFlags::CLONE_NEWUSER
-        | CloneFlags::CLONE_NEWNS
+pub(super) fn clone(namespaces: Namespaces, body: impl FnMut() -> isize) -> Result<Pid, JailError> {
+    let mut flags = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
+    if let Namespaces::All = namespaces {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
     let mut stack = vec![0_u8; INIT_STACK];
-    let body = Box::new(|| init::run(handover));
+    let body = Box::new(body);
     // SAFETY: the child shares no memory with this process (no CLONE_VM), so it has its own copy
     // of everything that the closure borrows and of the stack that is freed here; this process
     // has one thread, so no lock is held by a thread that the child does not have.

@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 /// Where the root is built, in the launcher's own mount namespace.
 pub(super) const STAGE: &str = "/tmp";
 /// The devices that the program may open.
-const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
+pub(super) const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
 /// What libraries expect to find, so that they do not fail on a missing file.
-const FILES: [(&str, &str); 3] = [
+pub(super) const FILES: [(&str, &str); 3] = [
     ("/etc/passwd", "sandbox:x:1000:1000::/tmp:/sbin/nologin\n"),
     ("/etc/group", "sandbox:x:1000:\n"),
     ("/etc/hosts", "127.0.0.1 localhost\n"),
@@ -38,13 +38,7 @@ pub(super) struct Root {
 
 /// Builds the root.
 pub(super) fn build(start: &Start) -> Result<Root, JailError> {
-    let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .attempt("opening /proc")?;
-    enter_namespace(&proc, start)?;
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .attempt("making mounts private")?;
-    rustix::process::umask(Mode::WGRP | Mode::WOTH);
-
+    let proc = enter_namespace(start)?;
     // Opened before the stage may hide them.
     let open = |bind: &Bind| open_source(&bind.source);
     let sources = start.binds.iter().map(open).collect::<Result<Vec<_>, _>>()?;
@@ -123,8 +117,19 @@ pub(super) fn enter() -> Result<(), JailError> {
     rustix::process::chdir("/").attempt("entering the root")
 }
 
+/// A mount namespace of the launcher's own; `/proc` of the machine.
+pub(super) fn enter_namespace(start: &Start) -> Result<OwnedFd, JailError> {
+    let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .attempt("opening /proc")?;
+    unshare_mounts(&proc, start)?;
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .attempt("making mounts private")?;
+    rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    Ok(proc)
+}
+
 /// A mount namespace, and the right to mount: root has it, others get it in a user namespace.
-fn enter_namespace(proc: &OwnedFd, start: &Start) -> Result<(), JailError> {
+fn unshare_mounts(proc: &OwnedFd, start: &Start) -> Result<(), JailError> {
     if start.ids.is_some() {
         return nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
             .attempt("making a mount namespace");
@@ -139,7 +144,7 @@ fn enter_namespace(proc: &OwnedFd, start: &Start) -> Result<(), JailError> {
     write_proc(proc.as_fd(), "self/uid_map", &format!("0 {} 1\n", user.as_raw()))
 }
 
-fn open_source(source: &Path) -> Result<OwnedFd, JailError> {
+pub(super) fn open_source(source: &Path) -> Result<OwnedFd, JailError> {
     let flags = OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::OPEN_TREE_CLONE;
     rustix::mount::open_tree(CWD, source, flags).attempt(format!("opening {}", source.display()))
 }

@@ -58,11 +58,7 @@ pub(super) fn loader_of(path: &Path) -> std::io::Result<Option<Loader>> {
     if !head.starts_with(b"\x7fELF\x02\x01") {
         return Ok(None);
     }
-    let number = |at: u64, width: u64| -> Option<u64> {
-        let (at, end) = (usize::try_from(at).ok()?, usize::try_from(at.checked_add(width)?).ok()?);
-        let bytes = head.get(at..end)?;
-        Some(bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
-    };
+    let number = |at, width| number(&head, at, width);
     let interpreter = || -> Option<Loader> {
         let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
         for index in 0..count {
@@ -80,9 +76,63 @@ pub(super) fn loader_of(path: &Path) -> std::io::Result<Option<Loader>> {
     Ok(interpreter())
 }
 
+/// What of a program the kernel and the loader read: all up to the end of its last segment, without the
+/// table of sections, which is for linkers and debuggers (System V ABI, chapter 4, `e_shoff`). A file of
+/// another form stays as it is.
+pub(crate) fn loaded(mut file: Vec<u8>) -> Vec<u8> {
+    let Some(end) = end_of_segments(&file) else { return file };
+    file.truncate(end);
+    // e_shoff, e_shnum and e_shstrndx.
+    for range in [40..48, 60..64] {
+        if let Some(field) = file.get_mut(range) {
+            field.fill(0);
+        }
+    }
+    file
+}
+
+fn end_of_segments(file: &[u8]) -> Option<usize> {
+    if !file.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) = (number(file, 32, 8)?, number(file, 54, 2)?, number(file, 56, 2)?);
+    let mut last = table.checked_add(size.checked_mul(count)?)?;
+    for index in 0..count {
+        let entry = table.checked_add(index.checked_mul(size)?)?;
+        let (at, length) = (number(file, entry + 8, 8)?, number(file, entry + 32, 8)?);
+        last = last.max(at.checked_add(length)?);
+    }
+    usize::try_from(last).ok().filter(|end| *end <= file.len())
+}
+
+/// A number of the file.
+fn number(file: &[u8], at: u64, width: u64) -> Option<u64> {
+    let (at, end) = (usize::try_from(at).ok()?, usize::try_from(at.checked_add(width)?).ok()?);
+    let bytes = file.get(at..end)?;
+    Some(bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_without_its_sections_is_smaller_and_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let light = loaded(whole.clone());
+        assert!(light.len() < whole.len() / 4 * 3, "{} of {}", light.len(), whole.len());
+        let place = folder.path().join("light");
+        std::fs::write(&place, light).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&place, mode).unwrap();
+        let ran = std::process::Command::new(&place).arg("--list").output().unwrap();
+        assert!(ran.status.success());
+        assert!(String::from_utf8(ran.stdout).unwrap().contains("a_program_without_its_sections"));
+        for other in [b"#!/bin/sh".to_vec(), b"\x7fELF\x02\x01".to_vec(), whole[..100].to_vec()] {
+            assert_eq!(loaded(other.clone()), other);
+        }
+    }
 
     #[test]
     fn the_loaders_list_is_read() {

@@ -95,7 +95,7 @@ pub(super) async fn equipment(path: &Path) -> Result<Equipment, RuntimeError> {
         .await?;
     if let Some(roots) = roots() {
         equipment.bind(roots, Path::new(ROOTS_INSIDE), Purpose::Read);
-        equipment.roots = Some(ROOTS_INSIDE);
+        equipment.roots = Some(ROOTS_INSIDE.into());
     }
     if Path::new(ZONES).exists() {
         equipment.bind(Path::new(ZONES), Path::new(ZONES), Purpose::Read);

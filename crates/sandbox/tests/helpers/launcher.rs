@@ -16,10 +16,18 @@ use std::time::Duration;
 
 fn main() -> std::process::ExitCode {
     let mut arguments = std::env::args().skip(1);
+    let runtime = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime")
+    };
     match (arguments.next().as_deref(), arguments.next()) {
         (Some("serve"), Some(node)) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(serve(node));
+            runtime().block_on(serve(node));
+            std::process::ExitCode::SUCCESS
+        }
+        (Some("serve-machine"), Some(node)) => {
+            let folder = arguments.next().expect("a folder with an image");
+            runtime().block_on(serve_machine(node, folder.into()));
             std::process::ExitCode::SUCCESS
         }
         _ => causeway_sandbox::jail_main(),
@@ -66,21 +74,40 @@ fn call() -> StepCall {
     }
 }
 
-/// One sandbox works for ever, with a child process; one is idle; one is spare.
-async fn serve(node: String) {
-    let config = PoolConfig {
+fn config(runtimes: RuntimePaths, spare: usize) -> PoolConfig {
+    PoolConfig {
         launcher: vec!["/proc/self/exe".into()],
-        runtimes: RuntimePaths::with_node(node.into()),
+        runtimes,
         max_sandboxes: 8,
         max_per_version: 4,
         max_waiting: 8,
-        spare: 1,
+        spare,
         spare_limits: Limits::default(),
         idle: Duration::from_mins(10),
         max_age: Duration::from_hours(24),
         memory: None,
         clock: Arc::new(SystemClock),
-    };
+    }
+}
+
+/// One virtual machine works for ever.
+async fn serve_machine(node: String, folder: std::path::PathBuf) {
+    let mut runtimes = RuntimePaths::with_node(node.into());
+    runtimes.machine.firecracker = folder.join("firecracker");
+    runtimes.machine.jailer = folder.join("jailer");
+    runtimes.machine.image = folder.join("current");
+    let pool = Pool::new(config(runtimes, 0), Arc::new(Nothing)).await.unwrap();
+    let mut program =
+        program("export default () => new Promise(() => setInterval(() => {}, 1000))");
+    Arc::get_mut(&mut program).unwrap().tier = Tier::Vm;
+    let mut working = pool.checkout(&program).await.unwrap();
+    println!("working");
+    drop(working.step(call()).await);
+}
+
+/// One sandbox works for ever, with a child process; one is idle; one is spare.
+async fn serve(node: String) {
+    let config = config(RuntimePaths::with_node(node.into()), 1);
     let pool = Pool::new(config, Arc::new(Nothing)).await.unwrap();
     let mut idle = pool.checkout(&program("export default () => 1")).await.unwrap();
     idle.step(call()).await.outcome.unwrap();

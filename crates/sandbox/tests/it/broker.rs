@@ -13,7 +13,7 @@ const HOST: &str = "api.app.test";
 
 /// Tells what it was sent, at one host.
 #[derive(Default)]
-struct Echo {
+pub(crate) struct Echo {
     seen: Mutex<Vec<String>>,
 }
 

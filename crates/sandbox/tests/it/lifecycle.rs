@@ -42,12 +42,12 @@ pub(crate) fn descendants(pid: u32) -> Vec<u32> {
     all.split_off(1)
 }
 
-fn watch(pid: u32) -> OwnedFd {
+pub(crate) fn watch(pid: u32) -> OwnedFd {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap()
 }
 
-fn assert_all_end(processes: &[OwnedFd]) {
+pub(crate) fn assert_all_end(processes: &[OwnedFd]) {
     for process in processes {
         let mut ready = [PollFd::new(process, PollFlags::IN)];
         let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
@@ -74,7 +74,7 @@ async fn killing_the_server_leaves_no_process_behind() {
 }
 
 /// Folders with such a name.
-fn groups(folder: &Path, prefix: &str, depth: u32) -> usize {
+pub(crate) fn groups(folder: &Path, prefix: &str, depth: u32) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries
         .flatten()

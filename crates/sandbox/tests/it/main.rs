@@ -18,6 +18,7 @@ mod escape;
 mod libraries;
 mod lifecycle;
 mod limits;
+mod machine;
 mod pool;
 mod python;
 mod python_egress;

@@ -45,10 +45,17 @@ impl Egress for Refuse {
     }
 }
 
+/// The environment variable that names the folder in which the machines' image is current.
+pub(crate) const MACHINES: &str = "CAUSEWAY_TEST_MACHINES";
+
 pub(crate) fn config() -> PoolConfig {
+    let mut runtimes = RuntimePaths::with_node(node());
+    if let Some(folder) = elsewhere(MACHINES) {
+        runtimes.machine = crate::machine::paths(&folder);
+    }
     PoolConfig {
         launcher: vec![launcher()],
-        runtimes: RuntimePaths::with_node(node()),
+        runtimes,
         max_sandboxes: 8,
         max_per_version: 4,
         max_waiting: 64,
@@ -193,7 +200,7 @@ pub(crate) fn has_gvisor(test: &str) -> bool {
 
 /// What is in `/dev`. gVisor's are its own kernel's; none is the machine's.
 pub(crate) fn devices() -> serde_json::Value {
-    if tier() == Tier::Jail {
+    if tier() != Tier::Gvisor {
         return serde_json::json!(["null", "random", "urandom", "zero"]);
     }
     serde_json::json!([
