@@ -6,9 +6,10 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A server with a sandbox at work, an idle one and a spare one: see `tests/helpers/launcher.rs`.
 fn server() -> Child {
@@ -71,6 +72,46 @@ async fn killing_the_server_leaves_no_process_behind() {
     let pool = pool().await;
     answers(&pool).await;
     assert_eq!(groups(Path::new("/sys/fs/cgroup"), &format!("causeway-{}-", server.id()), 4), 0);
+}
+
+/// A server that is started at once after a kill comes while the groups of the killed one are still
+/// in use.
+#[tokio::test]
+async fn a_group_that_is_still_in_use_at_the_start_is_removed_later() {
+    if !privileged() {
+        return; // there are no groups
+    }
+    let pool = pool().await;
+    answers(&pool).await;
+    let own = format!("causeway-{}-", std::process::id());
+    let base = find(Path::new("/sys/fs/cgroup"), &own, 4).unwrap();
+    pool.shutdown().await;
+    // Nobody has this id. A group below it holds it as a process would.
+    let left = base.parent().unwrap().join(format!("causeway-{}-5-{own}0", u32::MAX));
+    std::fs::create_dir_all(left.join("held")).unwrap();
+    let pool = crate::support::pool().await;
+    assert!(left.exists(), "it is in use");
+    std::fs::remove_dir(left.join("held")).unwrap();
+    let gone = async {
+        while left.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), gone).await.is_ok(), "it stays");
+    pool.shutdown().await;
+}
+
+/// The first folder whose name begins so.
+fn find(folder: &Path, prefix: &str, depth: u32) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut folders = folders.map(|entry| entry.path());
+    folders.find_map(|path| {
+        if path.file_name()?.to_str()?.starts_with(prefix) {
+            return Some(path);
+        }
+        find(&path, prefix, depth.checked_sub(1)?)
+    })
 }
 
 /// Folders with such a name.
