@@ -192,20 +192,20 @@ fn every_command_has_an_example() {
 
 #[test]
 fn every_setting_is_in_the_table() {
-    let both = |file: &str| {
+    let all = |file: &str, parts: &[&str]| {
         let folder = file.trim_end_matches(".rs");
-        ["edge", "packages"]
-            .iter()
-            .fold(read(file), |all, name| all + &read(&format!("{folder}/{name}.rs")))
+        parts.iter().fold(read(file), |all, name| all + &read(&format!("{folder}/{name}.rs")))
     };
-    let (cli, config) = (both("crates/causeway/src/cli.rs"), both("crates/causeway/src/config.rs"));
+    let cli = all("crates/causeway/src/cli.rs", &["edge", "packages", "machines"]);
+    let config = all("crates/causeway/src/config.rs", &["edge", "packages"]);
     let page = read("docs/configuration.md");
     let table = rows(&page, 5);
     let cell = |row: &[String], text: &str| row.iter().any(|cell| cell == &format!("`{text}`"));
     let mut flags = members(&cli, "pub(crate) struct ServerArgs {");
-    flags.retain(|field| field != "edge" && field != "packages");
+    flags.retain(|field| !["edge", "packages", "machines"].contains(&field.as_str()));
     flags.extend(members(&cli, "pub(crate) struct EdgeArgs {"));
     flags.extend(members(&cli, "pub(crate) struct PackagesArgs {"));
+    flags.extend(members(&cli, "pub(crate) struct MachineArgs {"));
     for field in flags {
         let (flag, variable) =
             (format!("--{}", kebab(&field)), format!("CAUSEWAY_{}", field.to_uppercase()));
