@@ -371,10 +371,11 @@ impl Run<'_> {
         attempt: u32,
         code: &str,
     ) -> Option<Duration> {
+        let retry = self.loaded.manifest.retry(spec)?;
         let mut noise = [0_u8; 4];
         self.inner.random.fill(&mut noise);
         let luck = f64::from(u32::from_be_bytes(noise)) / f64::from(u32::MAX);
-        self.loaded.manifest.retry(spec)?.wait_after(attempt, code, luck)
+        retry.wait_after(attempt, code, luck)
     }
 
     /// Runs a step's code, or gives the record of why it could not begin.

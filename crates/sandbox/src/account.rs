@@ -1,6 +1,6 @@
 //! What a sandbox uses: read from its cgroup, or from `/proc` where there is none.
 
-use crate::cgroup::Group;
+use crate::cgroup::{Group, field};
 use rustix::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,22 +40,19 @@ impl Account {
 
     /// The most memory so far, in bytes; 0 if nobody counts.
     pub(crate) fn peak_memory(&self) -> u64 {
-        match self {
-            Self::Group(group) | Self::Machine { group, .. } => group.peak_memory(),
-            Self::Proc { init } => {
-                init.and_then(program_of).and_then(|pid| status_of(pid, "VmHWM:"))
-            }
-        }
-        .unwrap_or(0)
+        self.amount(Group::peak_memory, "VmHWM:")
     }
 
     /// The memory that it has now, in bytes. Without a cgroup, what is resident of the program.
     pub(crate) fn memory(&self) -> u64 {
+        self.amount(Group::memory, "VmRSS:")
+    }
+
+    /// An amount of memory, by its group or by its name in proc_pid_status(5); 0 if nobody counts.
+    fn amount(&self, of: impl Fn(&Group) -> Option<u64>, name: &str) -> u64 {
         match self {
-            Self::Group(group) | Self::Machine { group, .. } => group.memory(),
-            Self::Proc { init } => {
-                init.and_then(program_of).and_then(|pid| status_of(pid, "VmRSS:"))
-            }
+            Self::Group(group) | Self::Machine { group, .. } => of(group),
+            Self::Proc { init } => init.and_then(program_of).and_then(|pid| status_of(pid, name)),
         }
         .unwrap_or(0)
     }
@@ -138,6 +135,5 @@ fn cpu_of(pid: u32) -> Option<Duration> {
 /// An amount of memory in proc_pid_status(5), in bytes.
 fn status_of(pid: u32, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+    field(&text, name).map(|kilobytes| kilobytes << 10)
 }

@@ -41,17 +41,12 @@ impl Gvisor {
         let own = || runtimes::own(&self.launcher, jail::GUEST_INIT);
         let init = self.init.get_or_try_init(own).await.map_err(TierError::Own)?;
         let mut words = vec![jail::GUEST_INIT.to_owned()];
-        words.extend(self.launcher.iter().skip(1).map(|word| word.to_string_lossy().into_owned()));
+        words.extend(runtimes::own_words(&self.launcher));
         words.push(jail::GUEST.to_owned());
-        let path = init.library_path.join(":");
         let guest = Guest {
             runsc: self.runsc.clone(),
             init: words,
-            environment: if path.is_empty() {
-                Vec::new()
-            } else {
-                vec![format!("LD_LIBRARY_PATH={path}")]
-            },
+            environment: runtimes::library_environment(&init.library_path).into_iter().collect(),
         };
         Ok(Parts { binds: init.binds.clone(), guest })
     }

@@ -18,6 +18,7 @@ mod gvisor;
 mod init;
 mod launcher;
 mod machine;
+mod process;
 mod program;
 mod root;
 mod seccomp;
@@ -62,6 +63,12 @@ struct JailError {
 }
 
 impl JailError {
+    /// What failed, where, and why, for whoever reads what is printed.
+    fn told(&self, place: &str) -> String {
+        let source = self.source.map(|source| format!(": {source}")).unwrap_or_default();
+        format!("{} {place}{source}", self.attempt)
+    }
+
     fn failure(&self) -> Failure {
         let errno = self.source.map_or(0, Errno::raw_os_error);
         Failure { attempt: self.attempt.clone(), errno }

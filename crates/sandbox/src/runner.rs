@@ -1,7 +1,7 @@
 //! The runners that this build carries: the files of `runners/`, and how each is started.
 
 use crate::program::{Limits, Runtime};
-use crate::runtimes::Equipment;
+use crate::runtimes::{Equipment, library_environment};
 
 /// A file's place in the jail and its contents.
 type File = (&'static str, &'static str);
@@ -97,8 +97,6 @@ pub(crate) fn environment(runtime: Runtime, equipment: &Equipment) -> Vec<String
                 .map(|name| format!("{name}={AUTHORITY}")),
         ),
     }
-    if !equipment.library_path.is_empty() {
-        all.push(format!("LD_LIBRARY_PATH={}", equipment.library_path.join(":")));
-    }
+    all.extend(library_environment(&equipment.library_path));
     all
 }

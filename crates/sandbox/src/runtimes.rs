@@ -214,6 +214,16 @@ const SELF: &str = "/proc/self/exe";
 /// and what stands behind the name if there is another file, or none.
 const REPLACED: &str = " (deleted)";
 
+/// Where a program's libraries are, as its environment says it; nothing if its loader finds them.
+pub(crate) fn library_environment(paths: &[String]) -> Option<String> {
+    (!paths.is_empty()).then(|| format!("LD_LIBRARY_PATH={}", paths.join(":")))
+}
+
+/// What follows the program on the launcher's command line.
+pub(crate) fn own_words(launcher: &[PathBuf]) -> impl Iterator<Item = String> {
+    launcher.iter().skip(1).map(|word| word.to_string_lossy().into_owned())
+}
+
 /// The file of the launcher's own program.
 pub(crate) fn own_file(launcher: &[PathBuf]) -> Result<PathBuf, RuntimeError> {
     let named = launcher.first().map_or(Path::new(SELF), PathBuf::as_path);

@@ -14,10 +14,10 @@
 //!   with the same code: another user for the program, no capabilities, limits, the list of calls.
 
 use super::root::{STAGE, attach, make_directory, restrict};
-use super::{Attempt, CODE, JailError, RUNNER, TMP, init, launcher, program};
+use super::{Attempt, CODE, JailError, RUNNER, TMP, init, launcher, process, program};
 use crate::control::{Guest, Launch, Start};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::mount::{MountFlags, UnmountFlags};
 use serde_json::json;
 use std::fs;
@@ -163,9 +163,7 @@ pub(super) fn start(streams: &program::Streams<'_>) -> Result<program::Child, Ja
     let pid = program::spawn(&words, &environment, || {
         program::start_anew()?;
         rustix::process::chdir("/").attempt("entering the root")?;
-        rustix::stdio::dup2_stdin(streams.runner).attempt("setting standard input")?;
-        rustix::stdio::dup2_stdout(streams.stdout).attempt("setting standard output")?;
-        rustix::stdio::dup2_stderr(streams.stderr).attempt("setting standard error")?;
+        process::set_standard_streams(streams.runner, streams.stdout, streams.stderr)?;
         program::close_from(3)?;
         rustix::thread::set_no_new_privs(true).attempt("setting no_new_privs")
     })?;
@@ -177,8 +175,7 @@ pub(super) fn guest_main() -> ExitCode {
     match live_inside() {
         Ok(end) => ExitCode::from(u8::try_from(init::status(end)).unwrap_or(1)),
         Err(error) => {
-            let source = error.source.map(|source| format!(": {source}")).unwrap_or_default();
-            let text = format!("{} under gVisor{source}\n", error.attempt);
+            let text = format!("{}\n", error.told("under gVisor"));
             // To where the program prints: the server shows it if there never was a program.
             let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
             ExitCode::FAILURE
@@ -199,11 +196,9 @@ fn live_inside() -> Result<init::End, JailError> {
         program::Streams { runner: runner.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
     let child = program::start(&launch, program::Kernel::Guest, &streams)?;
     drop(runner);
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .attempt("opening /dev/null")?;
+    let null = process::open_null(OFlags::RDWR)?;
     rustix::stdio::dup2_stdin(&null).attempt("closing the runner's socket")?;
-    rustix::stdio::dup2_stdout(&null).attempt("closing standard output")?;
-    rustix::stdio::dup2_stderr(&null).attempt("closing standard error")?;
+    process::silence()?;
     init::drop_capabilities()?;
     init::reap(child.pid, None).ok_or_else(|| JailError {
         attempt: "waiting for the program's end".to_owned(),

@@ -1,7 +1,7 @@
 //! PID 1 of a jail.
 
 use super::launcher::{Handover, die_with_parent};
-use super::{Attempt, CODE, INIT_ID, JailError, TMP, code, gvisor, program};
+use super::{Attempt, CODE, INIT_ID, JailError, TMP, code, gvisor, process, program};
 use crate::control::{self, Start, ToJail, ToServer};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -34,18 +34,9 @@ fn live(handover: &Handover<'_>) -> Result<(), JailError> {
         return Ok(()); // the launcher has failed and said so
     }
     // Standard error is the server's: not even PID 1 needs it from here on.
-    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())
-        .attempt("opening /dev/null")?;
-    rustix::stdio::dup2_stdout(&null).attempt("closing standard output")?;
-    rustix::stdio::dup2_stderr(&null).attempt("closing standard error")?;
-    drop(null);
-
+    process::silence()?;
     if handover.start.ids.is_some() {
-        let (user, group) =
-            (rustix::process::Uid::from_raw(INIT_ID), rustix::process::Gid::from_raw(INIT_ID));
-        rustix::thread::set_thread_groups(&[]).attempt("dropping groups")?;
-        rustix::thread::set_thread_res_gid(group, group, group).attempt("changing group")?;
-        rustix::thread::set_thread_res_uid(user, user, user).attempt("changing user")?;
+        process::take_identity(INIT_ID)?;
     }
     die_with_parent()?; // after the identity: changing it clears the tie
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)

@@ -47,8 +47,7 @@ pub(super) fn live_main() -> ExitCode {
 /// PID 1 does not return: the machine ends with it, and says why on its console.
 fn fail(result: Result<(), JailError>) -> ExitCode {
     if let Err(error) = result {
-        let source = error.source.map(|source| format!(": {source}")).unwrap_or_default();
-        let text = format!("causeway: {} in the machine{source}\n", error.attempt);
+        let text = format!("causeway: {}\n", error.told("in the machine"));
         // Nobody is left to tell if there is no console.
         let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
     }

@@ -3,7 +3,7 @@
 //! Under gVisor the same is done a second time, inside, for the real program: its kernel takes the
 //! same calls, except for those that it does not have.
 
-use super::{Attempt, JailError, PROGRAM_ID, TMP, seccomp};
+use super::{Attempt, JailError, PROGRAM_ID, TMP, process, seccomp};
 use crate::control::{Bind, Launch, Purpose};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
@@ -14,7 +14,6 @@ use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
 use rustix::fd::BorrowedFd;
 use rustix::io::FdFlags;
-use rustix::process::{Gid, Uid};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use std::ffi::CString;
 
@@ -140,10 +139,7 @@ fn become_program(
 
     drop_bounding_set(kernel)?;
     if matches!(kernel, Kernel::Guest | Kernel::Machine { own_id: true, .. }) {
-        let (user, group) = (Uid::from_raw(PROGRAM_ID), Gid::from_raw(PROGRAM_ID));
-        rustix::thread::set_thread_groups(&[]).attempt("dropping groups")?;
-        rustix::thread::set_thread_res_gid(group, group, group).attempt("changing group")?;
-        rustix::thread::set_thread_res_uid(user, user, user).attempt("changing user")?;
+        process::take_identity(PROGRAM_ID)?;
     }
     drop_capabilities()?;
     rustix::thread::set_no_new_privs(true).attempt("setting no_new_privs")?;
@@ -162,12 +158,8 @@ pub(super) fn start_anew() -> Result<(), JailError> {
 
 /// Numbers 0 to 3 and nothing above.
 fn take_streams(streams: &Streams<'_>, kernel: Kernel<'_>) -> Result<(), JailError> {
-    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-    let null = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())
-        .attempt("opening /dev/null")?;
-    rustix::stdio::dup2_stdin(&null).attempt("setting standard input")?;
-    rustix::stdio::dup2_stdout(streams.stdout).attempt("setting standard output")?;
-    rustix::stdio::dup2_stderr(streams.stderr).attempt("setting standard error")?;
+    let null = process::open_null(rustix::fs::OFlags::RDONLY)?;
+    process::set_standard_streams(&null, streams.stdout, streams.stderr)?;
     if let Kernel::Machine { .. } = kernel {
         close_from(4)?;
     } // gVisor cannot mark them, and PID 1 there has none that is not marked

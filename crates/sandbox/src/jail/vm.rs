@@ -18,14 +18,14 @@ pub(in crate::jail) mod wire;
 
 use super::launcher::{self, Namespaces};
 use super::root::{self, STAGE, attach, make_directory, open_source, restrict};
-use super::{Attempt, JailError, init, machine, program};
+use super::{Attempt, JailError, init, machine, process, program};
 use crate::control::{self, Bind, Ids, Machine, Purpose, Start, ToJail, ToServer};
 use firecracker::Api;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::mount::{MountFlags, MountPropagationFlags};
-use rustix::process::{DumpableBehavior, Gid, Uid};
+use rustix::process::DumpableBehavior;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -219,11 +219,7 @@ fn live(handover: &Handover<'_>) -> Result<(), JailError> {
     init::close_all_but(&[control, runner, stage.calls.as_fd(), stage.egress.as_fd()]);
     launcher::die_with_parent()?;
     // Standard error is the server's: not even PID 1 needs it from here on.
-    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())
-        .attempt("opening /dev/null")?;
-    rustix::stdio::dup2_stdout(&null).attempt("closing standard output")?;
-    rustix::stdio::dup2_stderr(&null).attempt("closing standard error")?;
-    drop(null);
+    process::silence()?;
     let (console, console_inside) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).attempt("making a console")?;
     let jailer = program::spawn(&stage.jailer, &[], || prepare_jailer(console_inside.as_fd()))?;
@@ -264,12 +260,8 @@ fn prepare_jailer(console: BorrowedFd<'_>) -> Result<(), JailError> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount("proc", "/proc", "proc", flags, None).attempt("mounting /proc")?;
     rustix::process::chdir("/").attempt("entering the root")?;
-    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-    let null = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())
-        .attempt("opening /dev/null")?;
-    rustix::stdio::dup2_stdin(&null).attempt("setting standard input")?;
-    rustix::stdio::dup2_stdout(console).attempt("setting standard output")?;
-    rustix::stdio::dup2_stderr(console).attempt("setting standard error")?;
+    let null = process::open_null(rustix::fs::OFlags::RDONLY)?;
+    process::set_standard_streams(&null, console, console)?;
     program::close_from(3)
 }
 
@@ -294,10 +286,7 @@ fn connect(root: &Path, jailer: Pid) -> Result<UnixStream, JailError> {
 /// Takes from PID 1 everything that it does not need to listen.
 fn settle(ids: Ids) -> Result<(), JailError> {
     root::enter()?;
-    let (user, group) = (Uid::from_raw(ids.init), Gid::from_raw(ids.init));
-    rustix::thread::set_thread_groups(&[]).attempt("dropping groups")?;
-    rustix::thread::set_thread_res_gid(group, group, group).attempt("changing group")?;
-    rustix::thread::set_thread_res_uid(user, user, user).attempt("changing user")?;
+    process::take_identity(ids.init)?;
     // Changing identity has cleared the first and may have cleared the second.
     launcher::die_with_parent()?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)

@@ -4,7 +4,7 @@
 use crate::control::{Bind, Purpose};
 use crate::jail;
 use crate::program::Runtime;
-use crate::runtimes::{Equipment, RuntimeError};
+use crate::runtimes::{Equipment, RuntimeError, library_environment, own_words};
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -206,17 +206,13 @@ impl Image {
 
     /// Its environment.
     pub(super) fn environment(&self) -> Vec<String> {
-        if self.library_path.is_empty() {
-            return Vec::new();
-        }
-        vec![format!("LD_LIBRARY_PATH={}", self.library_path.join(":"))]
+        library_environment(&self.library_path).into_iter().collect()
     }
 }
 
 /// The command line of the first program, without its name.
 pub(super) fn init(launcher: &[PathBuf]) -> Vec<String> {
-    let own = launcher.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
-    own.chain([jail::BOOT.to_owned()]).collect()
+    own_words(launcher).chain([jail::BOOT.to_owned()]).collect()
 }
 
 fn look(folder: &Path, own: &Path) -> Result<Image, ImageError> {
