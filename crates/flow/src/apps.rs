@@ -1,7 +1,8 @@
 //! The accounts of a step, as its code gets them and as its sandbox reaches them.
 
 use crate::error::exposure_off;
-use crate::manifest::{ConnectionSpec, StepSpec};
+use crate::graph::Point;
+use crate::manifest::ConnectionSpec;
 use crate::record::StepRecord;
 use crate::{FlowError, Inner};
 use causeway_connect::{
@@ -39,7 +40,7 @@ impl Inner {
     pub(crate) async fn linked(
         &self,
         claimed: &Claimed,
-        spec: &StepSpec,
+        point: &Point,
         seed: &Seed,
     ) -> Result<Linked, LinkError> {
         let (connect, tenant) = (&self.connect, claimed.tenant());
@@ -47,7 +48,7 @@ impl Inner {
         let mut json = Zeroizing::new(Vec::with_capacity(1024));
         let mut links: Vec<Arc<Link>> = Vec::new();
         json.push(b'{');
-        for (alias, ConnectionSpec { name, expose }) in &spec.connections {
+        for (alias, ConnectionSpec { name, expose }) in &point.connections {
             // Asked again: the settings may have changed since the deploy.
             if *expose && !connect.lets_credentials_out(tenant).await.map_err(flow)? {
                 return Err(failed(Code::CredentialExportOff.as_str(), exposure_off(name)));
@@ -80,7 +81,7 @@ impl Inner {
             return Err(failed("credential_too_large", why.to_owned()));
         };
         let apps = (!links.is_empty()).then(|| {
-            let broker = connect.broker(&permit, claimed.id, &spec.name, links);
+            let broker = connect.broker(&permit, claimed.id, &point.name, links);
             let apps: Arc<dyn Apps> = Arc::new(StepApps(broker));
             apps
         });

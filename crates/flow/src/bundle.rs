@@ -1,5 +1,6 @@
 //! A version's content: its manifest and files, addressed by their digest.
 
+use crate::generated;
 use crate::manifest::{FILE_NAME, Manifest, ManifestError};
 use aws_lc_rs::digest;
 use causeway_packages::Dependencies;
@@ -29,6 +30,9 @@ pub enum BundleError {
     /// A path would leave the folder, or is not one.
     #[error("the path `{0}` is not one inside the folder")]
     Path(String),
+    /// A path is where the code of expressions stands.
+    #[error("`{0}` stands where Causeway puts the code of expressions: take it away")]
+    Reserved(String),
     /// A path is a file's and a folder's.
     #[error("`{0}` is a file and a folder at once")]
     FileAndFolder(String),
@@ -89,6 +93,9 @@ impl Bundle {
         if let Some(path) = files.keys().find(|path| !is_inside(path)) {
             return Err(BundleError::Path(path.clone()));
         }
+        if let Some(path) = files.keys().find(|path| path.starts_with(generated::FOLDER)) {
+            return Err(BundleError::Reserved(path.clone()));
+        }
         let mut paths = files.keys();
         if let Some(path) = paths.find(|path| is_folder_of(path, &files)) {
             return Err(BundleError::FileAndFolder(path.clone()));
@@ -96,9 +103,9 @@ impl Bundle {
         let manifest = files.get(FILE_NAME).ok_or(BundleError::NoManifest)?;
         let manifest = std::str::from_utf8(manifest).map_err(|_| BundleError::ManifestNotText)?;
         let manifest = Manifest::parse(manifest)?;
-        for step in &manifest.steps {
-            if let (Some(code), Some(file)) = (step.code(), &step.run)
-                && !files.contains_key(code.entry)
+        for step in manifest.all_steps() {
+            if let Some(file) = &step.run
+                && !files.contains_key(&crate::graph::entry(step))
             {
                 return Err(BundleError::MissingFile {
                     step: step.name.clone(),
@@ -144,14 +151,13 @@ impl Bundle {
         Ok(Self { dependencies: stored.dependencies, ..bundle })
     }
 
-    /// The files as the sandbox takes them.
+    /// The files as the sandbox takes them: its own, and the code of its expressions.
     pub fn source_files(&self) -> Arc<Vec<SourceFile>> {
-        let files = self
+        let own = self
             .files
             .iter()
-            .map(|(path, contents)| SourceFile { path: path.clone(), contents: contents.clone() })
-            .collect();
-        Arc::new(files)
+            .map(|(path, contents)| SourceFile { path: path.clone(), contents: contents.clone() });
+        Arc::new(own.chain(generated::modules(&self.manifest)).collect())
     }
 }
 

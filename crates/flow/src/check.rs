@@ -2,7 +2,6 @@
 //! line runs, and where its runtime would, in a sandbox that is ended afterwards.
 
 use crate::bundle::Bundle;
-use crate::manifest::StepSpec;
 use crate::{FlowError, Inner};
 use causeway_packages::{Dependencies, Layer};
 use causeway_sandbox::{
@@ -34,8 +33,10 @@ impl Inner {
             return Ok(());
         }
         let mut by_runtime: BTreeMap<Runtime, BTreeSet<String>> = BTreeMap::new();
-        for code in bundle.manifest.steps.iter().filter_map(StepSpec::code) {
-            by_runtime.entry(code.runtime).or_default().insert(code.entry.to_owned());
+        for step in bundle.manifest.all_steps() {
+            if let Some(runtime) = step.runtime() {
+                by_runtime.entry(runtime).or_default().insert(crate::graph::entry(step));
+            }
         }
         let files = bundle.source_files();
         // A few at a time: whoever deploys must not take the sandboxes of whatever runs.

@@ -2,9 +2,9 @@
 
 use crate::apps::{LinkError, Linked};
 use crate::claim::Job;
+use crate::graph::{Action, Code, Point};
 use crate::inbox::{Answer, StoredResponse};
 use crate::loader::Loaded;
-use crate::manifest::{Action, Code, StepSpec};
 use crate::record::StepRecord;
 use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner};
@@ -48,8 +48,8 @@ enum Interrupted {
 /// What comes after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// The next step.
-    Step,
+    /// The step at this position.
+    Step(usize),
     /// A wait, after which whichever node has room goes on.
     Wait,
     /// Nothing more.
@@ -240,30 +240,50 @@ impl Run<'_> {
             // Of those that failed only the last attempt counts, and that is still to come.
             if step.state == StepState::Succeeded {
                 let record = self.inner.step_record(&step).await?;
-                self.remember(step.name, &record)?;
+                let position = usize::try_from(step.position).unwrap_or(usize::MAX);
+                self.remember(position, &record)?;
             }
         }
         Ok(())
     }
 
-    fn remember(&mut self, name: String, record: &StepRecord) -> Result<(), FlowError> {
-        let seen = serde_json::value::to_raw_value(&record.as_seen_by_later_steps())
-            .map_err(|source| FlowError::Stored { what: "step", source })?;
-        self.exports.insert(name, seen);
+    /// Keeps what later steps find of one that has ended: under its own name, and under those of the
+    /// choices that end with it.
+    fn remember(&mut self, position: usize, record: &StepRecord) -> Result<(), FlowError> {
+        let Some(point) = self.loaded.graph.get(position) else { return Ok(()) };
+        let raw = |value: &BTreeMap<&str, &RawValue>| {
+            serde_json::value::to_raw_value(value)
+                .map_err(|source| FlowError::Stored { what: "step", source })
+        };
+        let value = match &point.action {
+            Action::Choose(_, arms) if taken(arms, record).is_some() => return Ok(()),
+            // It has run no step whose result could be its own.
+            Action::Choose(..) => RawValue::NULL,
+            _ => {
+                let seen = raw(&record.as_seen_by_later_steps())?;
+                self.exports.insert(point.name.clone(), seen);
+                record.return_value.as_deref().unwrap_or(RawValue::NULL)
+            }
+        };
+        let result = BTreeMap::from([("$return_value", value)]);
+        if let Action::Choose(..) = &point.action {
+            self.exports.insert(point.name.clone(), raw(&result)?);
+        }
+        for choice in self.loaded.graph.ended_by(position) {
+            self.exports.insert(choice.name.clone(), raw(&result)?);
+        }
         Ok(())
     }
 
     async fn steps(&mut self) -> Result<(), Interrupted> {
-        let first = usize::try_from(self.claimed.next_step).unwrap_or(usize::MAX);
-        let count = self.loaded.manifest.steps.len();
+        let mut position = usize::try_from(self.claimed.next_step).unwrap_or(usize::MAX);
         let loaded = self.loaded;
-        for (position, spec) in loaded.manifest.steps.iter().enumerate().skip(first) {
+        while let Some(point) = loaded.graph.get(position) {
             if self.inner.stop.is_cancelled() {
                 return Err(Interrupted::Stopping);
             }
-            let last = position + 1 == count;
-            match self.step(position, spec, last).await? {
-                Next::Step => {}
+            match self.step(position, point).await? {
+                Next::Step(next) => position = next,
                 Next::Wait => return Ok(()),
                 Next::End => break,
             }
@@ -275,32 +295,31 @@ impl Run<'_> {
     }
 
     /// Runs one step and journals it.
-    async fn step(
-        &mut self,
-        position: usize,
-        spec: &StepSpec,
-        last: bool,
-    ) -> Result<Next, Interrupted> {
+    async fn step(&mut self, position: usize, point: &Point) -> Result<Next, Interrupted> {
         let started_at = self.inner.clock.now();
         let attempt = self.attempt(position);
-        let (record, mut report) = match spec.action() {
-            Action::Delay(_) => (StepRecord::empty(), None),
-            Action::Run(code) => match self.run_step(position, spec, code).await? {
+        let (record, mut report) = match point.action.code() {
+            None => (StepRecord::empty(), None),
+            Some(code) => match self.run_step(position, point, code).await? {
                 Ok((record, report)) => (record, Some(report)),
                 Err(refused) => (refused, None),
             },
         };
         let respond = report.as_mut().and_then(take_respond);
-        let wait = match (&record.error, spec.action()) {
-            (Some(error), _) => self.wait_before_next_attempt(spec, attempt, &error.code),
-            (None, Action::Delay(delay)) => Some(delay),
-            (None, Action::Run(_)) => None,
+        let wait = match (&record.error, &point.action) {
+            (Some(error), _) => self.wait_before_next_attempt(point, attempt, &error.code),
+            (None, Action::Delay(delay)) => Some(*delay),
+            (None, _) => None,
+        };
+        let next = match &point.action {
+            Action::Choose(_, arms) => taken(arms, &record).or(point.next),
+            _ => point.next,
         };
         let end = if wait.is_some() {
             None
         } else if record.error.is_some() {
             Some(InvocationState::Failed)
-        } else if last || record.exit.is_some() {
+        } else if next.is_none() || record.exit.is_some() {
             Some(InvocationState::Succeeded)
         } else {
             None
@@ -310,15 +329,21 @@ impl Run<'_> {
             *self.slot = None;
         }
         let finished_at = self.inner.clock.now();
-        let step =
-            self.sealed_step((position, attempt), spec, &record, (started_at, finished_at)).await?;
+        let step = self
+            .sealed_step((position, attempt), point, &record, (started_at, finished_at))
+            .await?;
         let going_on =
             if wait.is_some() { InvocationState::Waiting } else { InvocationState::Running };
+        let next_step = match next {
+            _ if record.error.is_some() => step.position,
+            Some(next) => i64::try_from(next).unwrap_or(i64::MAX),
+            None => step.position + 1,
+        };
         let advance = Advance {
             workspace: self.claimed.workspace_id,
             id: self.claimed.id,
             fence: self.claimed.fence,
-            next_step: step.position + i64::from(record.error.is_none()),
+            next_step,
             state: end.unwrap_or(going_on),
             attempts: if record.error.is_some() { i64::from(attempt) } else { 0 },
             wake_at: wait.map(|wait| finished_at.plus(wait)),
@@ -353,8 +378,8 @@ impl Run<'_> {
             return Ok(Next::End);
         }
         self.inner.notify(self.claimed.tenant(), self.claimed.workflow_id, self.claimed.id);
-        self.remember(spec.name.clone(), &record)?;
-        Ok(Next::Step)
+        self.remember(position, &record)?;
+        Ok(next.map_or(Next::End, Next::Step))
     }
 
     /// Which attempt at a step this is, from 1.
@@ -367,11 +392,11 @@ impl Run<'_> {
     /// How long to wait before a step that failed is tried again, if it is.
     fn wait_before_next_attempt(
         &self,
-        spec: &StepSpec,
+        point: &Point,
         attempt: u32,
         code: &str,
     ) -> Option<Duration> {
-        let retry = self.loaded.manifest.retry(spec)?;
+        let retry = point.retry.as_ref()?;
         let mut noise = [0_u8; 4];
         self.inner.random.fill(&mut noise);
         let luck = f64::from(u32::from_be_bytes(noise)) / f64::from(u32::MAX);
@@ -382,18 +407,18 @@ impl Run<'_> {
     async fn run_step(
         &mut self,
         position: usize,
-        spec: &StepSpec,
-        code: Code<'_>,
+        point: &Point,
+        code: &Code,
     ) -> Result<Result<(StepRecord, StepReport), StepRecord>, Interrupted> {
         // Before the credentials, which are to be fresh.
         if let Err(refused) = self.take_sandbox(code).await? {
             return Ok(Err(refused));
         }
-        let linked = match self.linked(spec).await? {
+        let linked = match self.linked(point).await? {
             Ok(linked) => linked,
             Err(refused) => return Ok(Err(refused)),
         };
-        let call = self.call(position, spec, code, (linked.json, linked.apps))?;
+        let call = self.call(position, point, code, (linked.json, linked.apps))?;
         let Some((_, session)) = &mut self.session else {
             return Err(Interrupted::Stopping);
         };
@@ -403,10 +428,7 @@ impl Run<'_> {
 
     /// Takes a sandbox for a step, unless that of the step before serves; or gives the record of why
     /// this machine has none that is strong enough.
-    async fn take_sandbox(
-        &mut self,
-        code: Code<'_>,
-    ) -> Result<Result<(), StepRecord>, Interrupted> {
+    async fn take_sandbox(&mut self, code: &Code) -> Result<Result<(), StepRecord>, Interrupted> {
         let runtime = code.runtime;
         let serves = |(of, session): &(Runtime, Session)| *of == runtime && !session.is_spent();
         if self.session.as_ref().is_some_and(serves) {
@@ -444,13 +466,13 @@ impl Run<'_> {
 
     /// What the step is linked to, or the record of why that cannot be had. What Causeway itself
     /// lacks for the moment is no failure of the step: it is tried again.
-    async fn linked(&self, spec: &StepSpec) -> Result<Result<Linked, StepRecord>, Interrupted> {
+    async fn linked(&self, point: &Point) -> Result<Result<Linked, StepRecord>, Interrupted> {
         let seed = self
             .session
             .as_ref()
             .and_then(|(_, session)| session.seed())
             .ok_or(Interrupted::Stopping)?;
-        match self.inner.linked(self.claimed, spec, &seed).await {
+        match self.inner.linked(self.claimed, point, &seed).await {
             Ok(linked) => Ok(Ok(linked)),
             Err(LinkError::Step(record)) => Ok(Err(*record)),
             Err(LinkError::Credential(error)) => Err(Interrupted::NoCredential(error)),
@@ -461,18 +483,18 @@ impl Run<'_> {
     fn call(
         &self,
         position: usize,
-        spec: &StepSpec,
-        code: Code<'_>,
+        point: &Point,
+        code: &Code,
         (connections, apps): (SecretBytes, Option<Arc<dyn Apps>>),
     ) -> Result<StepCall, FlowError> {
         let claimed = self.claimed;
         Ok(StepCall {
             invocation: claimed.id,
-            step: spec.name.clone(),
+            step: point.name.clone(),
             attempt: self.attempt(position),
             // The same for every attempt at this step of this invocation, crash or not.
             idempotency_key: format!("{}-{position}", claimed.id),
-            entry: code.entry.to_owned(),
+            entry: code.entry.clone(),
             event: Arc::clone(&self.event),
             steps: serde_json::value::to_raw_value(&self.exports)
                 .map_err(|source| FlowError::Stored { what: "step", source })?,
@@ -490,7 +512,7 @@ impl Run<'_> {
     async fn sealed_step(
         &self,
         (position, attempt): (usize, u32),
-        spec: &StepSpec,
+        point: &Point,
         record: &StepRecord,
         (started_at, finished_at): (Timestamp, Timestamp),
     ) -> Result<Step, FlowError> {
@@ -504,7 +526,7 @@ impl Run<'_> {
             workspace_id: self.claimed.workspace_id,
             invocation_id: self.claimed.id,
             position: i64::try_from(position).unwrap_or(i64::MAX),
-            name: spec.name.clone(),
+            name: point.name.clone(),
             attempt: i64::from(attempt),
             state: if record.error.is_some() { StepState::Failed } else { StepState::Succeeded },
             error_code: record.error.as_ref().map(|error| error.code.clone()),
@@ -542,6 +564,12 @@ pub(crate) fn no_tier(tier: Tier, floor: Tier) -> String {
         "{wanted}, and the server's machine does not make them: `causeway doctor` on the server says \
          what is missing"
     )
+}
+
+/// The position that a choice leads to; none if no arm is taken, or one without steps.
+fn taken(arms: &[Option<usize>], record: &StepRecord) -> Option<usize> {
+    let number: Option<usize> = serde_json::from_str(record.return_value.as_ref()?.get()).ok()?;
+    *arms.get(number?)?
 }
 
 fn take_respond(report: &mut StepReport) -> Option<Respond> {

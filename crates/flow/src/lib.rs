@@ -14,6 +14,8 @@ mod dependencies;
 mod deploy;
 mod error;
 mod execute;
+mod generated;
+mod graph;
 mod inbox;
 mod invocations;
 mod loader;
@@ -29,8 +31,9 @@ pub use error::FlowError;
 pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
 pub use invocations::{InvocationFilter, StepView};
 pub use manifest::{
-    ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestError, RetrySpec, Retryable,
-    TierSpec, TimeSpan,
+    Arm, Case, ConnectionSpec, Expression, FILE_NAME, ForEachSpec, HttpResponse, Manifest,
+    ManifestError, OnError, OneOrMore, ParallelArm, RequestSpec, RespondSpec, RetrySpec, Retryable,
+    StepSpec, SwitchSpec, Template, TierSpec, TimeSpan,
 };
 pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
 

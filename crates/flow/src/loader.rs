@@ -1,7 +1,8 @@
 //! Versions in memory, ready for the sandbox.
 
 use crate::bundle::Bundle;
-use crate::manifest::{Code, Manifest};
+use crate::graph::{Code, Graph};
+use crate::manifest::Manifest;
 use crate::{FlowError, Inner};
 use causeway_catalog::HostPattern;
 use causeway_sandbox::{EgressRules, Program, ProgramKey, Runtime};
@@ -13,13 +14,15 @@ use std::sync::Arc;
 /// A version in memory.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
+    /// Its steps by position.
+    pub(crate) graph: Graph,
     /// Its program for each runtime that its steps need.
     programs: BTreeMap<Runtime, Arc<Program>>,
 }
 
 impl Loaded {
     /// The program that runs a step's code.
-    pub(crate) fn program(&self, code: Code<'_>) -> Option<&Arc<Program>> {
+    pub(crate) fn program(&self, code: &Code) -> Option<&Arc<Program>> {
         self.programs.get(&code.runtime)
     }
 }
@@ -35,7 +38,7 @@ impl Inner {
             return Ok(loaded);
         }
         let bundle = self.bundle(tenant, id).await?;
-        let files = Arc::new(bundle.source_files());
+        let files = bundle.source_files();
         let manifest = bundle.manifest;
         let egress = EgressRules::parse(&manifest.egress).map_err(|error| {
             crate::ManifestError::Rule { at: "egress".to_owned(), rule: error.to_string() }
@@ -57,7 +60,7 @@ impl Inner {
             let binds = self.binds(&bundle.dependencies, runtime).await?;
             programs.insert(runtime, program(runtime, binds));
         }
-        let loaded = Arc::new(Loaded { manifest, programs });
+        let loaded = Arc::new(Loaded { graph: Graph::new(&manifest), manifest, programs });
         self.versions.insert(id, Arc::clone(&loaded)).await;
         Ok(loaded)
     }

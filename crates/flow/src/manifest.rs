@@ -4,26 +4,39 @@
 //! `/schemas/workflow.json`.
 
 mod connection;
+mod control;
+mod expression;
 mod retry;
+mod step;
 mod tier;
 mod time_span;
 
 pub use connection::ConnectionSpec;
+pub use control::{
+    Arm, Case, ForEachSpec, OnError, OneOrMore, ParallelArm, RequestSpec, RespondSpec, SwitchSpec,
+};
+pub use expression::{Expression, Template};
+pub(crate) use expression::{literal, write_expression};
 pub use retry::{RetrySpec, Retryable};
+pub(crate) use step::Kind;
+pub use step::StepSpec;
+use step::Surroundings;
 pub use tier::TierSpec;
 pub use time_span::TimeSpan;
 
 use causeway_sandbox::{EgressRules, Limits, Runtime, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The name of the manifest in a workflow's folder.
 pub const FILE_NAME: &str = "workflow.yaml";
 
-/// The most steps that a workflow may have.
+/// The most steps that a workflow may have, those inside of others included.
 pub(crate) const MAX_STEPS: usize = 100;
+/// The most steps that one may stand inside of.
+const MAX_DEPTH: usize = 8;
 
 /// The longest name of a workflow, a step or a connection, in characters.
 const MAX_NAME: usize = 64;
@@ -106,122 +119,6 @@ pub enum HttpResponse {
     Workflow,
 }
 
-/// One step: code that runs, or a delay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{ "required": ["run"] }, { "required": ["delay"] }]))]
-pub struct StepSpec {
-    /// The step's name, unique in the workflow: a letter, then letters, digits and `_`.
-    /// Later steps find its results under `steps.<name>`.
-    pub name: String,
-    /// The file with its code, relative to the folder: `./lookup.mjs`. The ending says what it
-    /// is: `.mjs`, `.js`, `.cjs` or `.ts` for Node, `.py` for Python, `.sh` for bash.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// How long the next step waits, in place of `run`: `30s`, `10m`, `2h` or `7d`, a year at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay: Option<TimeSpan>,
-    /// When it is tried again after it has failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<RetrySpec>,
-    /// The connections that its code gets: the name that the code uses, and the connection's. The
-    /// code has placeholders for their secrets unless it says `{ name: …, expose: true }`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub connections: BTreeMap<String, ConnectionSpec>,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action<'a> {
-    /// It runs code.
-    Run(Code<'a>),
-    /// It waits.
-    Delay(Duration),
-}
-
-/// The code of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Code<'a> {
-    /// The path of its file among the bundle's files.
-    pub(crate) entry: &'a str,
-    /// What runs it.
-    pub(crate) runtime: Runtime,
-}
-
-impl StepSpec {
-    /// What it does; none if it says nothing, two things, or what nothing can run.
-    fn stated(&self) -> Option<Action<'_>> {
-        match (&self.run, self.delay) {
-            (Some(file), None) => {
-                let entry = file.trim_start_matches("./");
-                Some(Action::Run(Code { entry, runtime: runtime_of(file)? }))
-            }
-            (None, Some(delay)) => Some(Action::Delay(delay.get())),
-            _ => None,
-        }
-    }
-
-    /// What it does.
-    pub(crate) fn action(&self) -> Action<'_> {
-        // A manifest with a step that does nothing is refused.
-        self.stated().unwrap_or(Action::Delay(Duration::ZERO))
-    }
-
-    /// Its code, if it has any.
-    pub(crate) fn code(&self) -> Option<Code<'_>> {
-        match self.action() {
-            Action::Run(code) => Some(code),
-            Action::Delay(_) => None,
-        }
-    }
-
-    /// The rule that it breaks, if it breaks one, and where; `last` if no step follows.
-    fn broken_rule(&self, last: bool) -> Option<(String, String)> {
-        let rule = |at: &str, rule: &str| Some((at.to_owned(), rule.to_owned()));
-        if !is_identifier(&self.name) || self.name == "trigger" {
-            return rule(
-                "name",
-                "write a letter, then letters, digits and _ (64 at most); `trigger` is taken",
-            );
-        }
-        match (&self.run, self.delay) {
-            (None, None) => return rule("run", "say what the step does: `run` or `delay`"),
-            (Some(_), Some(_)) => {
-                return rule("delay", "a step either runs code or waits: write two steps");
-            }
-            (Some(file), None) if self.stated().is_none() => {
-                return rule(
-                    "run",
-                    &format!("`{file}` does not end in .mjs, .js, .cjs, .ts, .py or .sh"),
-                );
-            }
-            (None, Some(_)) if last => return rule("delay", "no step follows that could wait"),
-            (None, Some(_)) if self.retry.is_some() || !self.connections.is_empty() => {
-                return rule("delay", "a delay cannot fail and has no connections");
-            }
-            _ => {}
-        }
-        if let Some((at, rule)) = self.retry.as_ref().and_then(RetrySpec::broken_rule) {
-            return Some((format!("retry.{at}"), rule));
-        }
-        if let Some(alias) = self.connections.keys().find(|alias| !is_identifier(alias)) {
-            return rule(
-                "connections",
-                &format!(
-                    "`{alias}` cannot be used in code: write a letter, then letters, digits and _"
-                ),
-            );
-        }
-        if !self.connections.values().all(|one| is_connection(&one.name)) {
-            return rule(
-                "connections",
-                "write names of connections: 1 to 64 of a-z, 0-9, - and _, beginning with a letter",
-            );
-        }
-        None
-    }
-}
-
 /// What each sandbox of a workflow may use. What is left out has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -292,7 +189,7 @@ impl Manifest {
         if self.steps.is_empty() {
             return rule("steps", "a workflow needs at least one step");
         }
-        if self.steps.len() > MAX_STEPS {
+        if self.all_steps().len() > MAX_STEPS {
             return rule("steps", &format!("a workflow has at most {MAX_STEPS} steps"));
         }
         EgressRules::parse(&self.egress).map_err(|error| ManifestError::Rule {
@@ -310,20 +207,24 @@ impl Manifest {
         if let Some((at, broken)) = self.retry.as_ref().and_then(RetrySpec::broken_rule) {
             return rule(&format!("retry.{at}"), &broken);
         }
-        let mut seen = BTreeSet::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            let at = format!("steps[{index}]");
-            if let Some((field, broken)) = step.broken_rule(index + 1 == self.steps.len()) {
-                return rule(&format!("{at}.{field}"), &broken);
-            }
-            if !seen.insert(&step.name) {
-                return rule(
-                    &format!("{at}.name"),
-                    &format!("`{}` names an earlier step: names are unique", step.name),
-                );
+        let root = Surroundings { is_last: true, in_loop: false };
+        check_steps(&self.steps, "steps", root, 0, &mut BTreeSet::new())?;
+        self.limits.check()
+    }
+
+    /// Every step, those inside of others after the one that they are in.
+    pub(crate) fn all_steps(&self) -> Vec<&StepSpec> {
+        fn gather<'a>(steps: &'a [StepSpec], all: &mut Vec<&'a StepSpec>) {
+            for step in steps {
+                all.push(step);
+                for (_, body) in step.bodies() {
+                    gather(body, all);
+                }
             }
         }
-        self.limits.check()
+        let mut all = Vec::new();
+        gather(&self.steps, &mut all);
+        all
     }
 
     /// When a step of it is tried again, if it is.
@@ -333,7 +234,7 @@ impl Manifest {
 
     /// What its steps need to run.
     pub fn runtimes(&self) -> BTreeSet<Runtime> {
-        self.steps.iter().filter_map(StepSpec::code).map(|code| code.runtime).collect()
+        self.all_steps().into_iter().filter_map(StepSpec::runtime).collect()
     }
 
     /// The names of all connections that the workflow uses.
@@ -347,7 +248,7 @@ impl Manifest {
     }
 
     fn links(&self) -> impl Iterator<Item = &ConnectionSpec> {
-        self.steps.iter().flat_map(|step| step.connections.values())
+        self.all_steps().into_iter().flat_map(|step| step.connections.values())
     }
 
     /// The limits of its sandboxes.
@@ -375,6 +276,44 @@ impl Manifest {
         schema.insert("title".to_owned(), "Causeway workflow".into());
         schema.to_value()
     }
+}
+
+/// Checks steps that stand side by side, and what is inside of them.
+fn check_steps<'a>(
+    steps: &'a [StepSpec],
+    place: &str,
+    around: Surroundings,
+    depth: usize,
+    seen: &mut BTreeSet<&'a str>,
+) -> Result<(), ManifestError> {
+    let refuse = |at: String, rule: String| Err(ManifestError::Rule { at, rule });
+    if depth > MAX_DEPTH {
+        return refuse(place.to_owned(), format!("steps stand in at most {MAX_DEPTH} others"));
+    }
+    for (index, step) in steps.iter().enumerate() {
+        let at = format!("{place}[{index}]");
+        let is_last = around.is_last && index + 1 == steps.len();
+        if let Some((field, rule)) = step.broken_rule(Surroundings { is_last, ..around }) {
+            return refuse(format!("{at}.{field}"), rule);
+        }
+        if !seen.insert(&step.name) {
+            let rule = format!("`{}` names an earlier step: names are unique", step.name);
+            return refuse(format!("{at}.name"), rule);
+        }
+        let inside = match (&step.for_each, &step.parallel) {
+            (Some(_), _) => Surroundings { is_last: true, in_loop: true },
+            (_, Some(_)) => Surroundings { is_last: true, in_loop: false },
+            _ => Surroundings { is_last, ..around },
+        };
+        for (field, body) in step.bodies() {
+            let at = format!("{at}.{field}");
+            if body.is_empty() && field != "switch.default" {
+                return refuse(at, "write at least one step".to_owned());
+            }
+            check_steps(body, &at, inside, depth + 1, seen)?;
+        }
+    }
+    Ok(())
 }
 
 impl LimitsSpec {
@@ -458,7 +397,7 @@ steps:
     #[test]
     fn the_form_of_the_docs_is_read() {
         let manifest = Manifest::parse(GOOD).unwrap();
-        assert_eq!(manifest.steps[0].code().unwrap().entry, "lookup.mjs");
+        assert_eq!(manifest.steps[0].run.as_deref(), Some("./lookup.mjs"));
         assert_eq!(manifest.connections(), BTreeSet::from(["acme-crm"]));
         assert_eq!(manifest.sandbox_limits(), Limits::default());
     }
@@ -489,7 +428,32 @@ steps:
             ("egress:", "retry: { attempts: 26 }\negress:", "retry.attempts:"),
             ("run: ./lookup.mjs", "delay: 1h", "steps[0].delay: no step follows"),
             ("    run: ./lookup.mjs\n", "", "steps[0].run: say what"),
-            ("run:", "delay: 1h\n    run:", "steps[0].delay: a step either"),
+            ("run:", "delay: 1h\n    run:", "steps[0].run: a step does one thing"),
+            ("run: ./lookup.mjs", "filter: a > b", "is no expression"),
+            ("run: ./lookup.mjs", "break: \"{{ a }}\"", "steps[0].break: there is no"),
+            ("run: ./lookup.mjs", "branch: []", "steps[0].branch: write at least one"),
+            ("run: ./lookup.mjs", "branch: [{ steps: [] }]", "branch[0].steps: write at least one"),
+            ("run: ./lookup.mjs", "parallel: [{ name: a-b, steps: [] }]", "parallel[0].name:"),
+            (
+                "run: ./lookup.mjs",
+                "branch: [{ steps: [{ name: a, end: x }] }, { steps: [{ name: b, end: x }] }]",
+                "steps[0].branch[0].if: only the last",
+            ),
+            (
+                "run: ./lookup.mjs",
+                "for_each: { items: \"{{ a }}\", concurrency: 0, steps: [] }",
+                "steps[0].for_each.concurrency:",
+            ),
+            (
+                "run: ./lookup.mjs",
+                "for_each: { items: \"{{ a }}\", steps: [{ name: lookup, end: x }] }",
+                "steps[0].for_each.steps[0].name: `lookup` names an earlier",
+            ),
+            (
+                "run: ./lookup.mjs",
+                "switch: { on: \"{{ a }}\", cases: [{ is: [[1]], steps: [{ name: a, end: x }] }] }",
+                "steps[0].switch.cases[0].is:",
+            ),
             ("run:", "retry: { attempts: 3, wait: 2h }\n    run:", "steps[0].retry.wait:"),
             ("run:", "retry: { attempts: 3, on: [] }\n    run:", "steps[0].retry.on:"),
             ("run:", "retry: { attempts: 3, on: [syntax_error] }\n    run:", "syntax_error"),
@@ -522,8 +486,8 @@ steps:
             + "  - { name: once, run: ./b.mjs, retry: { attempts: 1 } }\n";
         let manifest = Manifest::parse(&yaml).unwrap();
         let [pause, lookup, once] = &manifest.steps[..] else { panic!("three steps") };
-        assert_eq!(pause.action(), Action::Delay(Duration::from_hours(2)));
-        assert_eq!(pause.code(), None);
+        assert_eq!(pause.delay.unwrap().get(), Duration::from_hours(2));
+        assert_eq!(pause.runtime(), None);
         assert_eq!(manifest.retry(lookup).unwrap().attempts, 3);
         assert_eq!(manifest.retry(once).unwrap().attempts, 1);
         assert_eq!(manifest.runtimes(), BTreeSet::from([Runtime::Node]));
@@ -537,7 +501,7 @@ steps:
             ("a.py/lookup.sh", Runtime::Bash),
         ] {
             let manifest = Manifest::parse(&GOOD.replace("lookup.mjs", file)).unwrap();
-            assert_eq!(manifest.steps[0].code().unwrap().runtime, runtime, "{file}");
+            assert_eq!(manifest.steps[0].runtime(), Some(runtime), "{file}");
             assert_eq!(manifest.runtimes(), BTreeSet::from([runtime]), "{file}");
         }
     }
@@ -561,6 +525,9 @@ steps:
             "retry",
             "longest_wait",
             "delay",
+            "for_each",
+            "break",
+            "if",
         ] {
             assert!(schema.contains(field), "{field}");
         }

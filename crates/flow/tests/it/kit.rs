@@ -23,6 +23,7 @@ use causeway_types::{
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -176,6 +177,11 @@ impl World {
         self.connect.create_connection(&permit, new).await.unwrap().id
     }
 
+    /// Where one of the apps is.
+    pub(crate) fn app_url(&self, app: &str) -> &str {
+        self.demos[app].url()
+    }
+
     pub(crate) async fn disconnect(&self, id: causeway_types::ConnectionId) {
         let permit = self.permit::<action::WriteConnections>();
         self.connect.delete_connection(&permit, id).await.unwrap();
@@ -188,13 +194,27 @@ impl World {
 
     /// Runs a workflow to its end.
     pub(crate) async fn run_whole(&self, workflow: WorkflowId) -> (Invocation, Vec<StepView>) {
-        let id = self.begin(workflow).await;
+        self.run_on(workflow, &json!({})).await
+    }
+
+    /// Runs a workflow on an event to its end.
+    pub(crate) async fn run_on(
+        &self,
+        workflow: WorkflowId,
+        event: &Value,
+    ) -> (Invocation, Vec<StepView>) {
+        let id = self.begin_on(workflow, event).await;
         self.until(id, |invocation| invocation.state.is_final()).await
     }
 
     /// Begins an invocation.
     pub(crate) async fn begin(&self, workflow: WorkflowId) -> InvocationId {
-        let event = RawValue::from_string("{}".into()).unwrap();
+        self.begin_on(workflow, &json!({})).await
+    }
+
+    /// Begins an invocation on an event.
+    pub(crate) async fn begin_on(&self, workflow: WorkflowId, event: &Value) -> InvocationId {
+        let event = RawValue::from_string(event.to_string()).unwrap();
         let accepted = self.flow.run(&self.permit(), workflow, event).await.unwrap();
         accepted.invocation.unwrap()
     }
@@ -244,6 +264,12 @@ impl World {
         self.connect.close().await;
         self.pool.shutdown().await;
     }
+}
+
+/// What a step returned.
+pub(crate) fn returned(step: &StepView) -> Value {
+    let value = step.record.return_value.as_deref().map_or("null", |value| value.get());
+    serde_json::from_str(value).unwrap()
 }
 
 pub(crate) fn owned(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {

@@ -7,6 +7,7 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod control;
 mod dependencies;
 mod deploy;
 mod kit;

@@ -1,11 +1,11 @@
 //! Invocations that wait: for the next attempt at a step, and because the workflow says so.
 
-use crate::kit::World;
+use crate::kit::{World, returned};
 use causeway_flow::{FlowError, StepView};
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::{InvocationState, StepState};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 on_both!(
@@ -31,11 +31,6 @@ fn files<'a>(manifest: &'a str, code: &'a str) -> [(&'a str, &'a str); 3] {
 
 fn manifest(rest: &str) -> String {
     format!("name: waiting\ntrigger: {{ http: {{ auth: none }} }}\n{rest}")
-}
-
-fn returned(step: &StepView) -> Value {
-    let value = step.record.return_value.as_deref().map_or("null", |value| value.get());
-    serde_json::from_str(value).unwrap()
 }
 
 /// Each step: its name, its attempt, and the code of its failure.
