@@ -1,7 +1,7 @@
 //! Steps that decide which steps run, and the expressions that they decide by.
 
 use crate::kit::{World, returned};
-use causeway_flow::{FlowError, StepView};
+use causeway_flow::StepView;
 use causeway_store::on_both;
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::{Invocation, InvocationState};
@@ -198,7 +198,7 @@ async fn code_in_braces_that_does_not_parse_is_refused(database: TestDatabase) {
     let steps = "  - { name: bad, filter: '{{ event.a === }}' }\n  - { name: last, value: 1 }\n";
     let refused = world.deploy(&[("workflow.yaml", &manifest(steps))]).await.unwrap_err();
     assert_eq!(refused.code(), Code::SyntaxError);
-    let FlowError::Syntax { message } = &refused else { panic!("{refused}") };
+    let message = chain(&refused);
     assert!(message.contains(".causeway/steps/bad.mjs"), "{message}");
     let own = [
         ("workflow.yaml", manifest("  - { name: a, value: 1 }\n")),
