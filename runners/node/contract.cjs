@@ -9,6 +9,11 @@ const FIELD = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 section 5.5
 const HOP = new Set(['connection', 'content-length', 'keep-alive', 'te', 'trailer',
   'transfer-encoding', 'upgrade']);
 
+/** The longest wait that a step may ask for, in milliseconds: a year. */
+const LONGEST_WAIT = 365 * 24 * 60 * 60 * 1000;
+/** How long a step waits to be resumed unless it says so: a day. */
+const USUAL_SUSPENSION = 24 * 60 * 60 * 1000;
+
 /** An error whose code the report carries. */
 class StepError extends Error {
   constructor(code, message) {
@@ -50,6 +55,12 @@ function members(step, call) {
         step.exit = reason === undefined ? '' : String(reason).slice(0, 1000);
         return undefined;
       },
+      delay(ms) {
+        return wait(step, call, 'delay', ms, false);
+      },
+      suspend(ms = USUAL_SUSPENSION) {
+        return wait(step, call, 'suspend', ms, true);
+      },
     },
     context: {
       ...call.context,
@@ -61,6 +72,15 @@ function members(step, call) {
     },
   };
   return { $ };
+}
+
+/** Notes that the invocation waits when the step has ended; gives the links that end the wait. */
+function wait(step, call, name, ms, suspend) {
+  if (typeof ms !== 'number' || !(ms >= 1 && ms <= LONGEST_WAIT)) {
+    throw new TypeError(`$.flow.${name}(ms): ms must be a number from 1 to ${LONGEST_WAIT}, a year`);
+  }
+  step.wait = { ms: Math.ceil(ms), suspend };
+  return { ...call.links };
 }
 
 /** The text of a result that succeeded. */
@@ -80,7 +100,8 @@ function success(step, value, limit) {
   }
   const respond = step.respond ? `,"respond":${step.respond.text}` : '';
   const exit = step.exit === undefined ? '' : `,"exit":${JSON.stringify(step.exit)}`;
-  return `{"id":${step.id},"ok":{"value":${returned},"exports":{${parts.join(',')}}${respond}${exit}}}`;
+  const waits = step.wait === undefined ? '' : `,"wait":${JSON.stringify(step.wait)}`;
+  return `{"id":${step.id},"ok":{"value":${returned},"exports":{${parts.join(',')}}${respond}${exit}${waits}}}`;
 }
 
 /** The text of a result that failed. */

@@ -28,6 +28,7 @@ const CHECK = 'C'.charCodeAt(0);
  * @property {Map<string, string>} exports JSON by name
  * @property {object | undefined} respond
  * @property {string | undefined} exit
+ * @property {{ ms: number, suspend: boolean } | undefined} wait
  */
 
 /** Tells which step a callback belongs to. */
@@ -153,6 +154,7 @@ function next() {
     exports: new Map(),
     respond: undefined,
     exit: undefined,
+    wait: undefined,
     fatal: undefined,
   };
   scope.run(running, work, call, running);

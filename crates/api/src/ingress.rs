@@ -35,10 +35,10 @@ struct HttpEvent<'a> {
     url: &'a str,
 }
 
-/// The body: JSON as it is, a form as an object, other text as text, other bytes in base64.
+/// A body: JSON as it is, a form as an object, other text as text, other bytes in base64.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum EventBody<'a> {
+pub(crate) enum EventBody<'a> {
     None,
     Json(&'a RawValue),
     Form(BTreeMap<Cow<'a, str>, Cow<'a, str>>),
@@ -137,7 +137,11 @@ fn readable(headers: &HeaderMap) -> BTreeMap<&str, Cow<'_, str>> {
     readable
 }
 
-fn read_body<'a>(headers: &HeaderMap, body: &'a Bytes) -> Result<EventBody<'a>, Problem> {
+/// What a body says, as code finds it.
+pub(crate) fn read_body<'a>(
+    headers: &HeaderMap,
+    body: &'a Bytes,
+) -> Result<EventBody<'a>, Problem> {
     if body.is_empty() {
         return Ok(EventBody::None);
     }

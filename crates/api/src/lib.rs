@@ -6,6 +6,7 @@
 //!   ([`oauth_server`]).
 //! - `/v1/connect/…` is the Pipedream Connect contract ([`pipedream`]).
 //! - `/t/…` takes the requests that start workflows ([`ingress`]).
+//! - `/resume/…` and `/cancel/…` end the wait of those that wait for somebody ([`suspended`]).
 //! - `/connect/…` is the page on which a customer adds a connection ([`connect_page`]), and what a
 //!   page with a script asks for the same ([`connect_json`]).
 //! - `/scim/v2` is for the company's directory ([`scim`]).
@@ -42,6 +43,7 @@ mod request_id;
 mod routes;
 mod scim;
 mod security;
+mod suspended;
 mod v1;
 
 pub use client_address::{ForwardedBy, TrustedProxies, UnknownHeader};

@@ -12,7 +12,7 @@ use crate::pipedream::For;
 use crate::{
     Api, FORM_BODY_LIMIT, Problem, TRIGGER_BODY_LIMIT, auth, client_address, connect_json,
     connect_page, connect_shell, console, denials, harden, idempotency, ingress, oauth_server, ops,
-    pipedream, problem_pages, rate_limit, request_id, scim, security, v1,
+    pipedream, problem_pages, rate_limit, request_id, scim, security, suspended, v1,
 };
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -130,6 +130,7 @@ fn connect(api: &Api) -> Router<Api> {
         .merge(pipedream::pages())
         .layer(DefaultBodyLimit::max(FORM_BODY_LIMIT))
         .merge(security::router())
+        .merge(suspended::router())
 }
 
 /// The native API, and the pages on which people come in.

@@ -92,6 +92,7 @@ pub(crate) fn router(
         .routes(routes!(invocations::event::event))
         .routes(routes!(invocations::replay::replay))
         .routes(routes!(invocations::cancel::cancel))
+        .routes(routes!(invocations::resume::resume))
         .routes(routes!(connections::list::list, connections::create::create))
         .routes(routes!(connections::show::show, connections::delete::delete))
         .routes(routes!(connections::policy::show, connections::policy::set))

@@ -318,6 +318,9 @@ pub(crate) enum InvocationsCommand {
         /// Those in one state.
         #[arg(long)]
         state: Option<String>,
+        /// The items of the loops of one invocation, by its id.
+        #[arg(long)]
+        items_of: Option<String>,
         /// How many, 1 to 100.
         #[arg(long, default_value_t = 20)]
         limit: u32,
@@ -348,6 +351,16 @@ pub(crate) enum InvocationsCommand {
         client: ClientArgs,
         /// The invocation.
         id: String,
+    },
+    /// Let an invocation go on that waits for somebody.
+    Resume {
+        #[command(flatten)]
+        client: ClientArgs,
+        /// The invocation.
+        id: String,
+        /// What it goes on with: JSON, `@FILE` or `-` for standard input.
+        #[arg(long, default_value = "null")]
+        data: String,
     },
     /// Delete an invocation for good.
     Delete {

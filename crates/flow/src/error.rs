@@ -78,6 +78,20 @@ pub enum FlowError {
     /// The invocation is at its end.
     #[error("changing {0}, which has ended")]
     Ended(InvocationId),
+    /// The invocation is an item of another's loop, and changed with the whole.
+    #[error("changing {id}, which is an item of {parent}")]
+    IsItem {
+        /// The item.
+        id: InvocationId,
+        /// The invocation with the loop.
+        parent: InvocationId,
+    },
+    /// No invocation waits for this link any more.
+    #[error("finding what a link lets go on")]
+    NoSuspension,
+    /// The invocation waits for no link.
+    #[error("resuming {0}, which waits for no link")]
+    NotSuspended(InvocationId),
     /// The workflow's queue is full.
     #[error("queueing an event: {queued} are waiting")]
     QueueFull {
@@ -134,10 +148,12 @@ impl Coded for FlowError {
             Self::NoWorkflow(_)
             | Self::NoWorkflowNamed(_)
             | Self::NoInvocation(_)
-            | Self::NoTrigger => Code::NotFound,
+            | Self::NoTrigger
+            | Self::NoSuspension => Code::NotFound,
             Self::NotDeployed(_) => Code::NotDeployed,
             Self::Active(_) => Code::InvocationActive,
             Self::Ended(_) => Code::InvocationEnded,
+            Self::IsItem { .. } | Self::NotSuspended(_) => Code::InvalidRequest,
             Self::QueueFull { .. } => Code::QueueFull,
             Self::Store(error) => error.code(),
             Self::Journal(JournalError::Store(error)) | Self::Count { source: error, .. } => {
@@ -199,6 +215,16 @@ impl Coded for FlowError {
             Self::Ended(id) => {
                 format!("The invocation {id} has ended. To run its event once more, replay it.").into()
             }
+            Self::NoSuspension => {
+                "This link has been used, or nothing waits for it any more.".into()
+            }
+            Self::NotSuspended(id) => {
+                format!("The invocation {id} does not wait to be resumed.").into()
+            }
+            Self::IsItem { id, parent } => format!(
+                "The invocation {id} is an item of {parent}: cancel, replay or delete that."
+            )
+            .into(),
             Self::QueueFull { queued } => format!(
                 "{queued} events wait for this workflow, which is as many as it may have. \
                  The event was not stored; send it again later."

@@ -2,22 +2,25 @@
 
 use crate::apps::{LinkError, Linked};
 use crate::claim::Job;
+use crate::exports::Exports;
 use crate::graph::{Action, Code, Point};
 use crate::inbox::{Answer, StoredResponse};
+use crate::items::{self, Items};
 use crate::loader::Loaded;
 use crate::record::StepRecord;
 use crate::worker::MAX_CRASHES;
-use crate::{FlowError, HttpResponse, Inner};
+use crate::{FlowError, HttpResponse, Inner, Notice};
 use causeway_connect::CredentialError;
 use causeway_sandbox::{
-    Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport, Tier,
+    Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport, Tier, Wait,
 };
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
-use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
+use causeway_types::entity::{
+    Advance, Claimed, InvocationState, LinkDigests, Step, StepState, WaitsFor,
+};
 use causeway_types::place::Sealed;
 use causeway_types::{Actor, Place, SecretBytes, StepId, Timestamp, WorkflowId, chain};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -30,9 +33,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The code of a step whose workflow asks for a stronger sandbox than this machine makes.
 const TIER_UNAVAILABLE: &str = "tier_unavailable";
 
+/// The code of an invocation that nobody resumed in time, or that somebody ended with its cancel link.
+const NOT_RESUMED: &str = "not_resumed";
+/// The code of a step that answers the trigger's caller for an item.
+const RESPOND_IN_ITEM: &str = "respond_in_item";
+const RESPOND_IN_ITEM_WHY: &str = "the caller of the trigger is answered once, and this step stands in \
+    `for_each` or `parallel`: answer before or after it";
+
 /// Why an invocation did not come to an end here.
 #[derive(Debug, thiserror::Error)]
-enum Interrupted {
+pub(crate) enum Interrupted {
     #[error("another node took it over")]
     LeaseLost,
     #[error("this node has no sandbox for it")]
@@ -57,15 +67,17 @@ enum Next {
 }
 
 /// One invocation on its way through its steps.
-struct Run<'a> {
-    inner: &'a Inner,
-    claimed: &'a Claimed,
-    loaded: &'a Loaded,
+pub(crate) struct Run<'a> {
+    pub(crate) inner: &'a Inner,
+    pub(crate) claimed: &'a Claimed,
+    pub(crate) loaded: &'a Loaded,
     event: Arc<RawValue>,
-    started_at: Timestamp,
-    /// What later steps find, as JSON objects by step name.
-    exports: BTreeMap<String, Box<RawValue>>,
+    pub(crate) started_at: Timestamp,
+    /// What later steps find.
+    exports: Exports,
     responded: bool,
+    /// What is stored of the links that the step's code has got.
+    links: Option<LinkDigests>,
     /// The sandbox of the steps' runtime, until the last step has been run. One at a time: who
     /// waited for a second while holding a first might wait for ever.
     session: Option<(Runtime, Session)>,
@@ -138,7 +150,10 @@ impl Inner {
         slot: &mut Option<OwnedSemaphorePermit>,
     ) -> Result<(), Interrupted> {
         if claimed.crashes >= MAX_CRASHES {
-            return self.end_dead(claimed).await;
+            return self.end_early(claimed, InvocationState::Dead, "crash_loop").await;
+        }
+        if claimed.is_suspended {
+            return self.end_early(claimed, InvocationState::Canceled, NOT_RESUMED).await;
         }
         // One that is not fresh may be what its last node died of, so it is marked as begun. The
         // mark costs a fresh one, which is the common case, nothing.
@@ -152,8 +167,9 @@ impl Inner {
             loaded: &loaded,
             event,
             started_at: self.clock.now(),
-            exports: BTreeMap::new(),
+            exports: Exports::default(),
             responded: false,
+            links: None,
             session: None,
             slot,
         };
@@ -162,122 +178,85 @@ impl Inner {
     }
 
     async fn mark_begun(&self, claimed: &Claimed) -> Result<(), Interrupted> {
-        let advance = Advance {
-            workspace: claimed.workspace_id,
-            id: claimed.id,
-            fence: claimed.fence,
-            next_step: claimed.next_step,
-            state: InvocationState::Running,
-            attempts: claimed.attempts,
-            wake_at: None,
-            error_code: None,
-            tier: None,
-            response: None,
-            started_at: self.clock.now(),
-            finished_at: None,
-        };
+        let advance = advance(claimed, InvocationState::Running, self.clock.now());
         match self.journal.write(JournalOp::Move(advance)).await.map_err(FlowError::from)? {
             JournalResult::LeaseLost => Err(Interrupted::LeaseLost),
             JournalResult::Done | JournalResult::Duplicate(_) => Ok(()),
         }
     }
 
-    /// Ends an invocation that took its nodes down with it too often.
-    async fn end_dead(&self, claimed: &Claimed) -> Result<(), Interrupted> {
+    /// Ends an invocation of which no further step is run: it took its nodes down with it too often, or
+    /// nobody came to resume it.
+    async fn end_early(
+        &self,
+        claimed: &Claimed,
+        state: InvocationState,
+        code: &str,
+    ) -> Result<(), Interrupted> {
         let now = self.clock.now();
         let advance = Advance {
-            workspace: claimed.workspace_id,
-            id: claimed.id,
-            fence: claimed.fence,
-            next_step: claimed.next_step,
-            state: InvocationState::Dead,
-            attempts: claimed.attempts,
-            wake_at: None,
-            error_code: Some("crash_loop".to_owned()),
-            tier: None,
-            response: None,
-            started_at: now,
+            error_code: Some(code.to_owned()),
             finished_at: Some(now),
+            ..advance(claimed, state, now)
         };
         self.journal.write(JournalOp::Move(advance)).await.map_err(FlowError::from)?;
-        self.ended(claimed, InvocationState::Dead, now).await;
-        self.answer(claimed.id, || Answer::Failed { code: "crash_loop".to_owned() });
+        self.ended(claimed, state, now).await;
+        self.answer(claimed.id, || Answer::Failed { code: code.to_owned() });
         Ok(())
     }
 
-    /// An invocation waits for a time. While it does, it takes no place in its workflow's queue.
+    /// An invocation waits. While it does, it takes no place in its workflow's queue.
     async fn waits(&self, claimed: &Claimed) {
-        self.leaves_queue(claimed.workflow_id).await;
+        self.leaves_queue(claimed).await;
         self.sooner.notify_one();
-        self.notify(claimed.tenant(), claimed.workflow_id, claimed.id);
+        self.notify(notice(claimed));
     }
 
-    pub(crate) async fn leaves_queue(&self, workflow: WorkflowId) {
+    /// An invocation takes no place in its workflow's queue any more. Items never take one.
+    async fn leaves_queue(&self, claimed: &Claimed) {
+        if claimed.item_of.is_none() {
+            self.one_less_in_queue(claimed.workflow_id).await;
+        }
+    }
+
+    pub(crate) async fn one_less_in_queue(&self, workflow: WorkflowId) {
         if let Some(open) = self.open.get(&workflow).await {
             open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     async fn ended(&self, claimed: &Claimed, state: InvocationState, now: Timestamp) {
-        self.leaves_queue(claimed.workflow_id).await;
+        self.leaves_queue(claimed).await;
+        if claimed.item_of.is_some() {
+            // The next item, or the parent.
+            self.unclaimed.notify_one();
+        }
         metrics::counter!("causeway_invocations_total", "state" => state.as_str()).increment(1);
         metrics::histogram!("causeway_invocation_seconds")
             .record(now.since(claimed.created_at).as_secs_f64());
-        self.notify(claimed.tenant(), claimed.workflow_id, claimed.id);
+        self.notify(notice(claimed));
     }
 }
 
 impl Run<'_> {
     /// Reads what finished steps left, when the invocation was begun elsewhere or before a crash.
     async fn recall(&mut self) -> Result<(), FlowError> {
-        if self.claimed.next_step == 0 {
+        let Claimed { id, workspace_id, item_of, next_step, .. } = *self.claimed;
+        let graph = &self.loaded.graph;
+        self.exports = self.inner.exports_before(workspace_id, graph, item_of).await?;
+        if next_step == items::first_step(graph, item_of) {
             return Ok(());
         }
-        let mut conn = self.inner.store.read().await?;
-        let steps = db!(conn, invocation::steps(self.claimed.workspace_id, self.claimed.id))?;
-        drop(conn);
-        for step in steps {
-            // Of those that failed only the last attempt counts, and that is still to come.
-            if step.state == StepState::Succeeded {
-                let record = self.inner.step_record(&step).await?;
-                let position = usize::try_from(step.position).unwrap_or(usize::MAX);
-                self.remember(position, &record)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps what later steps find of one that has ended: under its own name, and under those of the
-    /// choices that end with it.
-    fn remember(&mut self, position: usize, record: &StepRecord) -> Result<(), FlowError> {
-        let Some(point) = self.loaded.graph.get(position) else { return Ok(()) };
-        let raw = |value: &BTreeMap<&str, &RawValue>| {
-            serde_json::value::to_raw_value(value)
-                .map_err(|source| FlowError::Stored { what: "step", source })
-        };
-        let value = match &point.action {
-            Action::Choose(_, arms) if taken(arms, record).is_some() => return Ok(()),
-            // It has run no step whose result could be its own.
-            Action::Choose(..) => RawValue::NULL,
-            _ => {
-                let seen = raw(&record.as_seen_by_later_steps())?;
-                self.exports.insert(point.name.clone(), seen);
-                record.return_value.as_deref().unwrap_or(RawValue::NULL)
-            }
-        };
-        let result = BTreeMap::from([("$return_value", value)]);
-        if let Action::Choose(..) = &point.action {
-            self.exports.insert(point.name.clone(), raw(&result)?);
-        }
-        for choice in self.loaded.graph.ended_by(position) {
-            self.exports.insert(choice.name.clone(), raw(&result)?);
-        }
-        Ok(())
+        self.inner.recall(workspace_id, graph, id, &mut self.exports).await
     }
 
     async fn steps(&mut self) -> Result<(), Interrupted> {
         let mut position = usize::try_from(self.claimed.next_step).unwrap_or(usize::MAX);
         let loaded = self.loaded;
+        if loaded.graph.get(position).is_none() {
+            // It waited after its last step.
+            self.succeed().await?;
+        }
         while let Some(point) = loaded.graph.get(position) {
             if self.inner.stop.is_cancelled() {
                 return Err(Interrupted::Stopping);
@@ -294,25 +273,44 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Ends an invocation that has nothing more to do.
+    async fn succeed(&mut self) -> Result<(), Interrupted> {
+        let (state, now) = (InvocationState::Succeeded, self.inner.clock.now());
+        let advance =
+            Advance { finished_at: Some(now), ..advance(self.claimed, state, self.started_at) };
+        let written = self.inner.journal.write(JournalOp::Move(advance)).await;
+        if written.map_err(FlowError::from)? == JournalResult::LeaseLost {
+            return Err(Interrupted::LeaseLost);
+        }
+        self.inner.ended(self.claimed, state, now).await;
+        Ok(())
+    }
+
     /// Runs one step and journals it.
     async fn step(&mut self, position: usize, point: &Point) -> Result<Next, Interrupted> {
         let started_at = self.inner.clock.now();
         let attempt = self.attempt(position);
-        let (record, mut report) = match point.action.code() {
-            None => (StepRecord::empty(), None),
-            Some(code) => match self.run_step(position, point, code).await? {
-                Ok((record, report)) => (record, Some(report)),
-                Err(refused) => (refused, None),
-            },
+        let Some((mut record, mut report)) = self.act(position, point).await? else {
+            self.inner.waits(self.claimed).await;
+            return Ok(Next::Wait);
         };
-        let respond = report.as_mut().and_then(take_respond);
+        let mut respond = report.as_mut().and_then(take_respond);
+        if respond.is_some() && self.claimed.item_of.is_some() {
+            respond = None;
+            record = StepRecord::from_error(RESPOND_IN_ITEM, RESPOND_IN_ITEM_WHY.to_owned());
+        }
+        let asked = report.as_ref().and_then(|report| report.outcome.as_ref().ok()?.wait);
         let wait = match (&record.error, &point.action) {
-            (Some(error), _) => self.wait_before_next_attempt(point, attempt, &error.code),
-            (None, Action::Delay(delay)) => Some(*delay),
-            (None, _) => None,
+            (Some(error), _) => {
+                self.wait_before_next_attempt(point, attempt, &error.code).map(Wait::Delay)
+            }
+            (None, Action::Delay(delay)) => Some(Wait::Delay(*delay)),
+            (None, _) => asked.filter(|_| record.exit.is_none()),
         };
+        let links = self.links.take().filter(|_| record.error.is_none() && wait.is_some());
         let next = match &point.action {
-            Action::Choose(_, arms) => taken(arms, &record).or(point.next),
+            Action::Choose(_, arms) => record.taken(arms).or(point.next),
+            Action::Break(_) if record.is_true() => None,
             _ => point.next,
         };
         let end = if wait.is_some() {
@@ -325,8 +323,7 @@ impl Run<'_> {
             None
         };
         if end.is_some() || wait.is_some() {
-            self.session = None;
-            *self.slot = None;
+            self.release_sandbox();
         }
         let finished_at = self.inner.clock.now();
         let step = self
@@ -337,21 +334,28 @@ impl Run<'_> {
         let next_step = match next {
             _ if record.error.is_some() => step.position,
             Some(next) => i64::try_from(next).unwrap_or(i64::MAX),
-            None => step.position + 1,
+            None => self.loaded.graph.end(),
         };
+        let broke = matches!(point.action, Action::Break(_)) && record.is_true();
+        let failed = end == Some(InvocationState::Failed);
         let advance = Advance {
-            workspace: self.claimed.workspace_id,
-            id: self.claimed.id,
-            fence: self.claimed.fence,
             next_step,
-            state: end.unwrap_or(going_on),
             attempts: if record.error.is_some() { i64::from(attempt) } else { 0 },
-            wake_at: wait.map(|wait| finished_at.plus(wait)),
+            waits_for: wait.map(|wait| match wait {
+                Wait::Delay(_) => WaitsFor::Time,
+                Wait::Suspend(_) => WaitsFor::Resume,
+            }),
+            wake_at: wait.map(|(Wait::Delay(time) | Wait::Suspend(time))| finished_at.plus(time)),
+            links,
+            ends_loop: self
+                .claimed
+                .item_of
+                .is_some_and(|of| items::ends_loop(&self.loaded.graph, of, failed, broke)),
             error_code: record.error.as_ref().map(|error| error.code.clone()),
             tier: report.map(|report| report.tier.as_str().to_owned()),
             response: self.sealed_response(respond.as_ref()).await?,
-            started_at: self.started_at,
             finished_at: end.map(|_| finished_at),
+            ..advance(self.claimed, end.unwrap_or(going_on), self.started_at)
         };
         let written = self.inner.journal.write(JournalOp::Step { step, advance }).await;
         if written.map_err(FlowError::from)? == JournalResult::LeaseLost {
@@ -377,9 +381,63 @@ impl Run<'_> {
             self.inner.ended(self.claimed, state, finished_at).await;
             return Ok(Next::End);
         }
-        self.inner.notify(self.claimed.tenant(), self.claimed.workflow_id, self.claimed.id);
-        self.remember(position, &record)?;
+        self.inner.notify(notice(self.claimed));
+        self.exports.remember(&self.loaded.graph, position, &record)?;
         Ok(next.map_or(Next::End, Next::Step))
+    }
+
+    /// Does what a step says: its record, and the report of its code. None if it waits for its items.
+    async fn act(
+        &mut self,
+        position: usize,
+        point: &Point,
+    ) -> Result<Option<(StepRecord, Option<StepReport>)>, Interrupted> {
+        let is_next = i64::try_from(position).is_ok_and(|at| at == self.claimed.next_step);
+        let has_items = is_next && self.claimed.made_items.is_some();
+        let tended = match &point.action {
+            Action::ForEach(_, body, how) if has_items => {
+                self.tend_items(position, &Items::Loop(*body, *how), None).await?
+            }
+            Action::Parallel(arms) if has_items => {
+                self.tend_items(position, &Items::Arms(arms), None).await?
+            }
+            Action::Parallel(arms) => {
+                self.begin_items(position, &Items::Arms(arms), None, arms.len()).await?
+            }
+            Action::ForEach(code, body, how) => {
+                let (record, report) = self.run_code(position, point, code).await?;
+                let (None, Some(list)) = (&record.error, &record.return_value) else {
+                    return Ok(Some((record, report)));
+                };
+                let items: Vec<&RawValue> = serde_json::from_str(list.get())
+                    .map_err(|source| FlowError::Stored { what: "list", source })?;
+                let (count, loops) = (items.len(), Items::Loop(*body, *how));
+                self.begin_items(position, &loops, Some(list), count).await?
+            }
+            Action::Run(code) | Action::Choose(code, _) | Action::Break(code) => {
+                return Ok(Some(self.run_code(position, point, code).await?));
+            }
+            Action::Delay(_) => return Ok(Some((StepRecord::empty(), None))),
+        };
+        Ok(tended.map(|record| (record, None)))
+    }
+
+    async fn run_code(
+        &mut self,
+        position: usize,
+        point: &Point,
+        code: &Code,
+    ) -> Result<(StepRecord, Option<StepReport>), Interrupted> {
+        Ok(match self.run_step(position, point, code).await? {
+            Ok((record, report)) => (record, Some(report)),
+            Err(refused) => (refused, None),
+        })
+    }
+
+    /// Gives up the sandbox, and the place among those that run.
+    pub(crate) fn release_sandbox(&mut self) {
+        self.session = None;
+        *self.slot = None;
     }
 
     /// Which attempt at a step this is, from 1.
@@ -481,13 +539,15 @@ impl Run<'_> {
     }
 
     fn call(
-        &self,
+        &mut self,
         position: usize,
         point: &Point,
         code: &Code,
         (connections, apps): (SecretBytes, Option<Arc<dyn Apps>>),
     ) -> Result<StepCall, FlowError> {
         let claimed = self.claimed;
+        let (links, digests) = self.inner.new_links();
+        self.links = Some(digests);
         Ok(StepCall {
             invocation: claimed.id,
             step: point.name.clone(),
@@ -496,8 +556,8 @@ impl Run<'_> {
             idempotency_key: format!("{}-{position}", claimed.id),
             entry: code.entry.clone(),
             event: Arc::clone(&self.event),
-            steps: serde_json::value::to_raw_value(&self.exports)
-                .map_err(|source| FlowError::Stored { what: "step", source })?,
+            steps: self.exports.to_json()?,
+            links,
             connections,
             apps,
             context: serde_json::json!({
@@ -566,10 +626,35 @@ pub(crate) fn no_tier(tier: Tier, floor: Tier) -> String {
     )
 }
 
-/// The position that a choice leads to; none if no arm is taken, or one without steps.
-fn taken(arms: &[Option<usize>], record: &StepRecord) -> Option<usize> {
-    let number: Option<usize> = serde_json::from_str(record.return_value.as_ref()?.get()).ok()?;
-    *arms.get(number?)?
+fn notice(claimed: &Claimed) -> Notice {
+    Notice {
+        environment: claimed.environment_id,
+        workflow: claimed.workflow_id,
+        invocation: claimed.id,
+        is_item: claimed.item_of.is_some(),
+    }
+}
+
+/// An invocation that is now so, at the step where it was claimed.
+fn advance(claimed: &Claimed, state: InvocationState, started_at: Timestamp) -> Advance {
+    Advance {
+        workspace: claimed.workspace_id,
+        id: claimed.id,
+        fence: claimed.fence,
+        next_step: claimed.next_step,
+        state,
+        attempts: claimed.attempts,
+        waits_for: None,
+        wake_at: None,
+        item_of: claimed.item_of,
+        links: None,
+        ends_loop: false,
+        error_code: None,
+        tier: None,
+        response: None,
+        started_at,
+        finished_at: None,
+    }
 }
 
 fn take_respond(report: &mut StepReport) -> Option<Respond> {

@@ -65,19 +65,6 @@ pub(crate) struct Code {
     pub(crate) runtime: Runtime,
 }
 
-impl Action {
-    /// Its code, if it has any.
-    pub(crate) fn code(&self) -> Option<&Code> {
-        match self {
-            Self::Run(code)
-            | Self::Choose(code, _)
-            | Self::Break(code)
-            | Self::ForEach(code, ..) => Some(code),
-            Self::Delay(_) | Self::Parallel(_) => None,
-        }
-    }
-}
-
 /// The path of the file with a step's code: its own, or the one that its expressions become.
 pub(crate) fn entry(step: &StepSpec) -> String {
     match &step.run {
@@ -95,6 +82,11 @@ impl Graph {
 
     pub(crate) fn get(&self, position: usize) -> Option<&Point> {
         self.0.get(position)
+    }
+
+    /// The position behind all others, at which nothing is left to do.
+    pub(crate) fn end(&self) -> i64 {
+        i64::try_from(self.0.len()).unwrap_or(i64::MAX)
     }
 
     /// The choices whose result is that of the step at this position, the innermost first.

@@ -288,6 +288,9 @@ impl Inner {
             version_id: version,
             event_id,
             replay_of: None,
+            parent_id: None,
+            item_index: None,
+            waits_for: None,
             state: InvocationState::Queued,
             next_step: 0,
             attempts: 0,
@@ -315,6 +318,9 @@ impl Inner {
             attempts: 0,
             fence: FENCE,
             crashes: 0,
+            item_of: None,
+            made_items: None,
+            is_suspended: false,
             created_at: now,
         };
         let place = place.map(|(place, holding)| {

@@ -1,7 +1,7 @@
 //! Looking at invocations, repeating them, and deleting them for good.
 
 use crate::record::StepRecord;
-use crate::{Answer, Flow, FlowError, Inner};
+use crate::{Answer, Flow, FlowError, Inner, Notice};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{Invocation, InvocationState, Step, Workflow};
@@ -16,6 +16,8 @@ pub struct InvocationFilter {
     pub workflow: Option<WorkflowId>,
     /// Those in one state.
     pub state: Option<InvocationState>,
+    /// The items of one invocation's loops. Without it, no items are shown.
+    pub parent: Option<InvocationId>,
 }
 
 /// A step with its record opened.
@@ -94,11 +96,13 @@ impl Flow {
         before: InvocationId,
         limit: i64,
     ) -> Result<Vec<Invocation>, FlowError> {
+        let InvocationFilter { workflow, state, parent } = filter;
+        let tenant = permit.tenant();
         let mut conn = self.inner.store.read().await?;
-        Ok(db!(
-            conn,
-            invocation::page(permit.tenant(), filter.workflow, filter.state, before, limit)
-        )?)
+        Ok(match parent {
+            Some(parent) => db!(conn, item::page(tenant, parent, state, before, limit))?,
+            None => db!(conn, invocation::page(tenant, workflow, state, before, limit))?,
+        })
     }
 
     /// Invocations that came after `after`, oldest first.
@@ -162,7 +166,7 @@ impl Flow {
         let inner = &self.inner;
         let tenant = permit.tenant();
         let mut conn = inner.store.read().await?;
-        let old = db!(conn, invocation::get(tenant, id))?.ok_or(FlowError::NoInvocation(id))?;
+        let old = whole(db!(conn, invocation::get(tenant, id))?, id)?;
         drop(conn);
         let (version, _) = inner.active_version(tenant, old.workflow_id).await?;
         let now = inner.clock.now();
@@ -170,6 +174,7 @@ impl Flow {
             id: InvocationId::generate(now, &*inner.random),
             version_id: version,
             replay_of: Some(id),
+            waits_for: None,
             state: InvocationState::Queued,
             next_step: 0,
             attempts: 0,
@@ -209,18 +214,26 @@ impl Flow {
         let inner = &self.inner;
         let (tenant, now) = (permit.tenant(), inner.clock.now());
         let mut tx = inner.store.write(permit.actor()).await?;
-        let invocation =
-            db!(tx, invocation::get(tenant, id))?.ok_or(FlowError::NoInvocation(id))?;
+        let invocation = whole(db!(tx, invocation::get(tenant, id))?, id)?;
+        // Items before their parents, as they end.
+        let items = db!(tx, item::cancel(tenant.workspace, id, now))?;
         if !db!(tx, invocation::cancel(tenant, id, now))? {
             return Err(FlowError::Ended(id));
         }
         tx.commit(tenant.workspace, now, Audit::InvocationCanceled { invocation: id }).await?;
-        inner.held.cancel(id);
+        for id in items.into_iter().chain([id]) {
+            inner.held.cancel(id);
+        }
         if invocation.state != InvocationState::Waiting {
-            inner.leaves_queue(invocation.workflow_id).await;
+            inner.one_less_in_queue(invocation.workflow_id).await;
         }
         inner.answer(id, Answer::canceled);
-        inner.notify(tenant, invocation.workflow_id, id);
+        inner.notify(Notice {
+            environment: tenant.environment,
+            workflow: invocation.workflow_id,
+            invocation: id,
+            is_item: false,
+        });
         Ok(())
     }
 
@@ -233,11 +246,11 @@ impl Flow {
         let inner = &self.inner;
         let tenant = permit.tenant();
         let mut tx = inner.store.write(permit.actor()).await?;
-        let invocation =
-            db!(tx, invocation::get(tenant, id))?.ok_or(FlowError::NoInvocation(id))?;
+        let invocation = whole(db!(tx, invocation::get(tenant, id))?, id)?;
         if !invocation.state.is_final() {
             return Err(FlowError::Active(id));
         }
+        db!(tx, item::delete(tenant.workspace, id))?;
         db!(tx, dialect::delete_steps(tenant.workspace, id))?;
         db!(tx, invocation::delete(tenant, id))?;
         db!(tx, invocation::delete_orphan_event(tenant, invocation.event_id))?;
@@ -247,11 +260,18 @@ impl Flow {
     }
 }
 
+/// An invocation that is no item of another's loop: items are canceled, replayed and deleted with the
+/// whole.
+fn whole(found: Option<Invocation>, id: InvocationId) -> Result<Invocation, FlowError> {
+    let invocation = found.ok_or(FlowError::NoInvocation(id))?;
+    match invocation.parent_id {
+        Some(parent) => Err(FlowError::IsItem { id, parent }),
+        None => Ok(invocation),
+    }
+}
+
 impl Inner {
     pub(crate) async fn step_record(&self, step: &Step) -> Result<StepRecord, FlowError> {
-        let bytes =
-            self.vault.open(step.workspace_id, &Place::StepRecord(step.id), &step.record).await?;
-        serde_json::from_slice(bytes.expose())
-            .map_err(|source| FlowError::Stored { what: "step", source })
+        self.open_record(step.workspace_id, step.id, &step.record).await
     }
 }

@@ -14,13 +14,16 @@ mod dependencies;
 mod deploy;
 mod error;
 mod execute;
+mod exports;
 mod generated;
 mod graph;
 mod inbox;
 mod invocations;
+mod items;
 mod loader;
 mod manifest;
 mod record;
+mod suspend;
 mod turns;
 mod worker;
 
@@ -36,14 +39,14 @@ pub use manifest::{
     StepSpec, SwitchSpec, Template, TierSpec, TimeSpan,
 };
 pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
+pub use suspend::{LinkKind, SuspendedView};
 
 use causeway_connect::Connect;
 use causeway_packages::{Dependencies, Packages};
 use causeway_sandbox::{Pool, PoolStats, Runtime, Tier};
 use causeway_store::{Journal, Store};
 use causeway_types::{
-    Clock, EnvironmentId, InvocationId, NodeId, Randomness, Tenant, VersionId, WorkflowId,
-    WorkspaceId,
+    Clock, EnvironmentId, InvocationId, NodeId, Randomness, VersionId, WorkflowId, WorkspaceId,
 };
 use causeway_vault::Vault;
 use std::collections::HashMap;
@@ -87,6 +90,8 @@ pub struct FlowParts {
     pub clock: Arc<dyn Clock>,
     /// For ids and tokens.
     pub random: Arc<dyn Randomness>,
+    /// Where others reach this server, without a slash at its end.
+    pub public_url: String,
 }
 
 /// Something happened to an invocation.
@@ -98,6 +103,8 @@ pub struct Notice {
     pub workflow: WorkflowId,
     /// The invocation.
     pub invocation: InvocationId,
+    /// Whether it is an item of another's loop.
+    pub is_item: bool,
 }
 
 /// A handle on this node's workflows.
@@ -114,6 +121,7 @@ struct Inner {
     packages: Packages,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
+    public_url: String,
     journal: Journal,
     config: FlowConfig,
     node: NodeId,
@@ -122,6 +130,9 @@ struct Inner {
     triggers: moka::future::Cache<[u8; 32], Arc<LiveTrigger>>,
     /// Versions never change, so they stay as long as they are used.
     versions: moka::future::Cache<VersionId, Arc<loader::Loaded>>,
+    /// What the items of a loop have in common, by its invocation and its position. It does not change
+    /// while they run.
+    scopes: moka::future::Cache<(InvocationId, i64), Arc<exports::Scope>>,
     /// Content whose code has been read without a fault.
     checked: moka::future::Cache<(WorkspaceId, String), ()>,
     /// The packages of content that was planned a short while ago.
@@ -155,6 +166,8 @@ const TRIGGER_TTL: Duration = Duration::from_secs(2);
 const COUNT_TTL: Duration = Duration::from_secs(10);
 /// How long the packages that a plan chose hold for the deploy after it.
 const CHOSEN_TTL: Duration = Duration::from_mins(10);
+/// How much of what items have in common is kept in memory, in bytes.
+const SCOPES: u64 = 64 << 20;
 /// How many deploys may have their code read at a time.
 const CHECKS: usize = 2;
 /// Invocations that may wait in memory, twice: on their way to the workers, and in line there. Those
@@ -164,7 +177,7 @@ const BACKLOG: usize = 512;
 impl Flow {
     /// Takes the lease, then starts the workers on the current runtime.
     pub async fn start(parts: FlowParts, config: FlowConfig) -> Result<Self, FlowError> {
-        let FlowParts { store, vault, connect, pool, packages, clock, random } = parts;
+        let FlowParts { store, vault, connect, pool, packages, clock, random, public_url } = parts;
         let node = NodeId::generate(clock.now(), &*random);
         let (work, jobs) = mpsc::channel(BACKLOG);
         let inner = Arc::new(Inner {
@@ -176,6 +189,7 @@ impl Flow {
             packages,
             clock,
             random,
+            public_url,
             node,
             triggers: moka::future::Cache::builder()
                 .max_capacity(10_000)
@@ -184,6 +198,11 @@ impl Flow {
             versions: moka::future::Cache::builder()
                 .max_capacity(1_000)
                 .time_to_idle(Duration::from_hours(1))
+                .build(),
+            scopes: moka::future::Cache::builder()
+                .weigher(|_, scope: &Arc<exports::Scope>| scope.size())
+                .max_capacity(SCOPES)
+                .time_to_idle(Duration::from_mins(1))
                 .build(),
             checked: moka::future::Cache::new(1_000),
             chosen: moka::future::Cache::builder()
@@ -238,9 +257,9 @@ impl Flow {
 }
 
 impl Inner {
-    fn notify(&self, tenant: Tenant, workflow: WorkflowId, invocation: InvocationId) {
+    fn notify(&self, notice: Notice) {
         // Nobody listening is the common case and no failure.
-        let _ = self.notices.send(Notice { environment: tenant.environment, workflow, invocation });
+        let _ = self.notices.send(notice);
     }
 
     fn answer(&self, invocation: InvocationId, answer: impl FnOnce() -> Answer) {

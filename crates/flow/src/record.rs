@@ -197,6 +197,18 @@ impl StepRecord {
         }
     }
 
+    /// The position that a choice leads to; none if it takes no arm, or one without steps.
+    pub(crate) fn taken(&self, arms: &[Option<usize>]) -> Option<usize> {
+        let value = self.return_value.as_ref()?.get();
+        let number: Option<usize> = serde_json::from_str(value).ok()?;
+        *arms.get(number?)?
+    }
+
+    /// Whether the code returned true.
+    pub(crate) fn is_true(&self) -> bool {
+        self.return_value.as_ref().is_some_and(|value| value.get() == "true")
+    }
+
     /// What later steps find under `steps.<name>`.
     pub(crate) fn as_seen_by_later_steps(&self) -> BTreeMap<&str, &RawValue> {
         let mut seen: BTreeMap<&str, &RawValue> =

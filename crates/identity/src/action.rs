@@ -141,6 +141,8 @@ actions! {
     ReplayInvocation = "invocations.replay" in Tenant;
     /// Stops an invocation.
     CancelInvocation = "invocations.cancel" in Tenant;
+    /// Lets an invocation go on that waits for somebody.
+    ResumeInvocation = "invocations.resume" in Tenant;
     /// Deletes an invocation and what it holds.
     DeleteInvocation = "invocations.delete" in Tenant;
     /// Lists and shows connections and customers, never a credential.

@@ -6,8 +6,8 @@ use crate::action::ActionName::{
     ManageOAuthClients, ManageProjects, ManageSso, ManageWebhooks, ManageWorkspaces, ReadApps,
     ReadAudit, ReadConnections, ReadInvocations, ReadKeys, ReadMachineAccess, ReadMembers,
     ReadReports, ReadSso, ReadWebhooks, ReadWorkflows, ReadWorkspace, ReplayInvocation,
-    ReplayWebhooks, RequestAccess, ReviewAccess, RotateKeys, RunWorkflow, UseProxy,
-    WriteConnections,
+    ReplayWebhooks, RequestAccess, ResumeInvocation, ReviewAccess, RotateKeys, RunWorkflow,
+    UseProxy, WriteConnections,
 };
 use causeway_types::entity::Role;
 
@@ -17,6 +17,7 @@ const OPERATE: &[ActionName] = &[
     RunWorkflow,
     ReplayInvocation,
     CancelInvocation,
+    ResumeInvocation,
     DeleteInvocation,
     WriteConnections,
     ReplayWebhooks,

@@ -13,6 +13,7 @@ const USUAL: &[ActionName] = &[
     ActionName::ReadInvocations,
     ActionName::ReplayInvocation,
     ActionName::CancelInvocation,
+    ActionName::ResumeInvocation,
     ActionName::DeleteInvocation,
     ActionName::ReadConnections,
     ActionName::WriteConnections,

@@ -3,8 +3,8 @@
 use crate::error::PackagesError;
 use crate::{Inner, Wanted};
 use causeway_sandbox::{
-    Bind, Decision, EgressRules, FailureCode, Limits, LogStream, Program, ProgramKey, Runtime,
-    SourceFile, StepCall, Tool, Toolbox, machine_roots,
+    Bind, Decision, EgressRules, FailureCode, Limits, Links, LogStream, Program, ProgramKey,
+    Runtime, SourceFile, StepCall, Tool, Toolbox, machine_roots,
 };
 use causeway_types::entity::Ecosystem;
 use causeway_types::{InvocationId, SecretBytes, VersionId};
@@ -105,6 +105,7 @@ impl Inner {
                 .map_err(|error| ended(error.to_string()))?,
             connections: SecretBytes::new(Vec::new()),
             apps: None,
+            links: Links::default(),
             context: serde_json::json!({}),
         };
         let mut session = self.pool.checkout(&program).await.map_err(PackagesError::NoSandbox)?;

@@ -8,8 +8,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measuring program")]
 
 use causeway_sandbox::{
-    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
-    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall, Tier,
+    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Links, Pool,
+    PoolConfig, Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall, Tier,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -93,6 +93,7 @@ fn call(event: &Arc<RawValue>) -> StepCall {
         steps: RawValue::from_string("{}".to_owned()).unwrap(),
         connections: SecretBytes::new(b"{}".to_vec()),
         apps: None,
+        links: Links::default(),
         context: serde_json::Value::Null,
     }
 }

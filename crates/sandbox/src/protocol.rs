@@ -3,7 +3,7 @@
 //! Whatever comes from the runner's end is hostile: code in the sandbox can write to that
 //! descriptor as well as the runner can.
 
-use crate::step::StepCall;
+use crate::step::{Links, StepCall};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -99,6 +99,16 @@ pub(crate) struct Given {
     pub(crate) exports: BTreeMap<String, Box<RawValue>>,
     pub(crate) respond: Option<Answer>,
     pub(crate) exit: Option<String>,
+    pub(crate) wait: Option<Wait>,
+}
+
+/// What an invocation is to wait for after a step.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wait {
+    pub(crate) ms: u64,
+    /// It does not go on by itself when that time is over.
+    pub(crate) suspend: bool,
 }
 
 /// What a step answers to the HTTP request.
@@ -181,6 +191,7 @@ struct CallFrame<'a> {
     event: &'a RawValue,
     steps: &'a RawValue,
     context: &'a serde_json::Value,
+    links: &'a Links,
     connections: &'a RawValue,
 }
 
@@ -236,6 +247,7 @@ pub(crate) fn encode(
         event: &call.event,
         steps: &call.steps,
         context: &call.context,
+        links: &call.links,
         connections,
     };
     // Room for all of it from the start: growing would leave copies of the secrets behind. The

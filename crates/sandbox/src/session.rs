@@ -5,7 +5,9 @@ use crate::pool::Lease;
 use crate::program::{Limits, Program, Runtime};
 use crate::protocol::{self, Body, EncodeError, Frame, Outcome, Violation};
 use crate::sandbox::Sandbox;
-use crate::step::{LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Usage};
+use crate::step::{
+    LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Usage, Wait,
+};
 use crate::tier::Tier;
 use crate::{control::ToServer, output::Output};
 use causeway_types::{Clock, InvocationId};
@@ -19,6 +21,8 @@ mod verdict;
 
 /// A limit longer than this is this: the clock's arithmetic has an end.
 const LONGEST_WALL: Duration = Duration::from_hours(24 * 365);
+/// The longest wait that a step may ask for: a year.
+const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
 /// How often processor time is looked at while a step runs.
 const CPU_TICK: Duration = Duration::from_millis(100);
 /// How long a runner that has closed its socket may take to end.
@@ -423,6 +427,10 @@ fn accept(
         exports: given.exports,
         respond,
         exit: given.exit,
+        wait: given.wait.map(|wait| {
+            let time = Duration::from_millis(wait.ms).min(LONGEST_WAIT);
+            if wait.suspend { Wait::Suspend(time) } else { Wait::Delay(time) }
+        }),
     }))
 }
 

@@ -4,6 +4,7 @@ use crate::apps::Apps;
 use crate::egress::EgressRecord;
 use crate::tier::Tier;
 use causeway_types::{InvocationId, SecretBytes, Timestamp};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,9 +31,20 @@ pub struct StepCall {
     pub connections: SecretBytes,
     /// The apps whose accounts these are; `None` if there are none.
     pub apps: Option<Arc<dyn Apps>>,
+    /// Where the invocation can be ended or let go on, if the step makes it wait.
+    pub links: Links,
     /// What the code finds in `$.context` (`pd.context`), beside `deadline`, `step`, `attempt`,
     /// `idempotency_key` and `invocation_id`. An object or null.
     pub context: serde_json::Value,
+}
+
+/// The addresses with which somebody else ends an invocation's wait. Whoever knows one may use it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Links {
+    /// With this one it goes on.
+    pub resume_url: String,
+    /// With this one it ends.
+    pub cancel_url: String,
 }
 
 /// What became of a step.
@@ -67,6 +79,17 @@ pub struct StepSuccess {
     pub respond: Option<Respond>,
     /// The reason given to `$.flow.exit`, if the workflow ends here.
     pub exit: Option<String>,
+    /// What the invocation waits for before its next step, if the code says so.
+    pub wait: Option<Wait>,
+}
+
+/// A wait that a step's code asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// For this long, or until somebody calls its link.
+    Delay(Duration),
+    /// Until somebody calls its link. If nobody does for this long, the invocation ends.
+    Suspend(Duration),
 }
 
 /// An HTTP answer that a step gave with `$.respond`.

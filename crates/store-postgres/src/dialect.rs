@@ -2,7 +2,9 @@
 //! rows arrive in one statement as one array a column.
 
 use crate::DbConn;
-use causeway_types::entity::{Advance, Claimed, ConnectionState, Event, Invocation, Step};
+use causeway_types::entity::{
+    Advance, Claimed, ConnectionState, Event, Invocation, ItemOf, LinkDigests, NewItem, Step,
+};
 use causeway_types::place::Sealed;
 use causeway_types::{
     ConnectionId, EnvironmentId, EventId, InvocationId, NodeId, ProjectId, Tenant, Timestamp,
@@ -29,7 +31,9 @@ pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Ve
 /// many those are.
 pub async fn wake(c: &mut DbConn, now: Timestamp, limit: i64) -> sqlx::Result<u64> {
     sqlx::query!(
-        "UPDATE invocation SET state = 'queued', wake_at_us = NULL
+        "UPDATE invocation SET state = 'queued', wake_at_us = NULL, waits_for = NULL,
+           resume_digest = CASE WHEN waits_for = 'resume' THEN resume_digest END,
+           cancel_digest = CASE WHEN waits_for = 'resume' THEN cancel_digest END
          WHERE id IN (
            SELECT id FROM invocation
            WHERE state = 'waiting' AND wake_at_us <= $1
@@ -48,7 +52,7 @@ pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) ->
         r#"SELECT COUNT(*) AS "n!: i64" FROM invocation
            WHERE workflow_id = (
                SELECT id FROM workflow WHERE workspace_id = $1 AND environment_id = $2 AND id = $3)
-             AND state IN ('queued', 'running')"#,
+             AND state IN ('queued', 'running') AND parent_id IS NULL"#,
         tenant.workspace as _,
         tenant.environment as _,
         workflow as _
@@ -153,6 +157,9 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
         .collect();
     let finished: Vec<Option<i64>> =
         advances.iter().map(|v| v.finished_at.map(Timestamp::as_micros)).collect();
+    let links = |of: fn(&LinkDigests) -> [u8; 32]| -> Vec<Option<Vec<u8>>> {
+        advances.iter().map(|v| v.links.as_ref().map(|one| of(one).to_vec())).collect()
+    };
     let wakes: Vec<Option<i64>> =
         advances.iter().map(|v| v.wake_at.map(Timestamp::as_micros)).collect();
     sqlx::query_scalar!(
@@ -161,11 +168,17 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
              response = COALESCE(v.response, invocation.response),
              started_at_us = COALESCE(invocation.started_at_us, v.started_at_us),
              finished_at_us = v.finished_at_us, attempts = v.attempts, wake_at_us = v.wake_at_us,
-             owner = CASE WHEN v.state = 'waiting' THEN NULL ELSE invocation.owner END
+             waits_for = v.waits_for, resume_digest = v.resume_digest, cancel_digest = v.cancel_digest,
+             owner = CASE WHEN v.state = 'waiting' THEN NULL ELSE invocation.owner END,
+             made_items = CASE WHEN v.next_step = invocation.next_step AND v.finished_at_us IS NULL
+               THEN invocation.made_items END,
+             items = CASE WHEN v.next_step = invocation.next_step AND v.finished_at_us IS NULL
+               THEN invocation.items END
            FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
-               $7::text[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
+               $7::text[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
+               $13::text[], $14::bytea[], $15::bytea[])
              AS v (id, workspace_id, fence, next_step, state, error_code, tier, response, started_at_us,
-               finished_at_us, attempts, wake_at_us)
+               finished_at_us, attempts, wake_at_us, waits_for, resume_digest, cancel_digest)
            WHERE invocation.id = v.id AND invocation.workspace_id = v.workspace_id
              AND invocation.fence = v.fence AND invocation.state IN ('queued', 'running')
            RETURNING invocation.id AS "id: _""#,
@@ -180,10 +193,69 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
         &numbers(advances, |v| v.started_at.as_micros()),
         &finished as _,
         &numbers(advances, |v| v.attempts),
-        &wakes as _
+        &wakes as _,
+        &maybe(advances, |v| v.waits_for) as _,
+        &links(|one| one.resume) as _,
+        &links(|one| one.cancel) as _
     )
     .fetch_all(c)
     .await
+}
+
+/// Stores items of an invocation's loop, or lists that run beside each other in it.
+pub async fn insert_items(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    of: (InvocationId, i64),
+    items: &[NewItem],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let items: Vec<&NewItem> = items.iter().collect();
+    sqlx::query!(
+        "INSERT INTO invocation (id, workspace_id, environment_id, workflow_id, version_id, event_id,
+           parent_id, parent_position, item_index, state, waits_for, next_step, fence, created_at_us)
+         SELECT v.id, p.workspace_id, p.environment_id, p.workflow_id, p.version_id, p.event_id, p.id, $3,
+           v.item_index, CASE WHEN v.waits_for IS NULL THEN 'queued' ELSE 'waiting' END, v.waits_for,
+           v.next_step, 0, $4
+         FROM invocation p, UNNEST($5::text[], $6::bigint[], $7::bigint[], $8::text[])
+           AS v (id, item_index, next_step, waits_for)
+         WHERE p.workspace_id = $1 AND p.id = $2",
+        workspace as _,
+        of.0 as _,
+        of.1,
+        now as _,
+        &texts(&items, |v| v.id),
+        &numbers(&items, |v| v.index),
+        &numbers(&items, |v| v.first_step),
+        &maybe(&items, |v| v.waits_for) as _
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Lets those of an invocation's items go on that have waited longest for their turn; returns how many
+/// those are.
+pub async fn give_turns(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    parent: InvocationId,
+    limit: i64,
+) -> sqlx::Result<i64> {
+    let done = sqlx::query!(
+        "UPDATE invocation SET state = 'queued', waits_for = NULL
+         WHERE id IN (
+           SELECT id FROM invocation
+           WHERE parent_id = (SELECT id FROM invocation WHERE workspace_id = $1 AND id = $2)
+             AND waits_for = 'turn'
+           ORDER BY item_index LIMIT $3 FOR UPDATE SKIP LOCKED)",
+        workspace as _,
+        parent as _,
+        limit
+    )
+    .execute(c)
+    .await?;
+    Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
 }
 
 /// Stores finished steps.
@@ -230,6 +302,8 @@ pub async fn claimed(
              e.project_id AS "project_id: ProjectId", i.environment_id AS "environment_id: EnvironmentId",
              i.workflow_id AS "workflow_id: WorkflowId", i.version_id AS "version_id: VersionId",
              i.event_id AS "event_id: EventId", i.next_step, i.attempts, i.fence, i.crashes,
+             i.parent_id AS "parent_id: InvocationId", i.parent_position, i.item_index, i.made_items,
+             i.resume_digest IS NOT NULL AS "is_suspended!: bool",
              i.created_at_us AS "created_at: Timestamp", v.body AS "body: Sealed"
            FROM invocation i JOIN environment e ON e.id = i.environment_id JOIN event v ON v.id = i.event_id
            WHERE i.owner = $1 AND i.id = ANY($2) ORDER BY i.id"#,
@@ -253,6 +327,9 @@ pub async fn claimed(
                 attempts: row.attempts,
                 fence: row.fence,
                 crashes: row.crashes,
+                item_of: ItemOf::of(row.parent_id, row.parent_position, row.item_index),
+                made_items: row.made_items,
+                is_suspended: row.is_suspended,
                 created_at: row.created_at,
             };
             (claimed, row.body)

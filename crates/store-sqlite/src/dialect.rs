@@ -2,7 +2,9 @@
 //! arrive in one statement as a JSON array, and their sealed values in one blob that is cut up.
 
 use crate::DbConn;
-use causeway_types::entity::{Advance, Claimed, ConnectionState, Event, Invocation, Step};
+use causeway_types::entity::{
+    Advance, Claimed, ConnectionState, Event, Invocation, ItemOf, NewItem, Step,
+};
 use causeway_types::place::Sealed;
 use causeway_types::{
     ConnectionId, EnvironmentId, EventId, InvocationId, NodeId, ProjectId, Tenant, Timestamp,
@@ -29,7 +31,9 @@ pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Ve
 /// many those are.
 pub async fn wake(c: &mut DbConn, now: Timestamp, limit: i64) -> sqlx::Result<u64> {
     sqlx::query!(
-        "UPDATE invocation SET state = 'queued', wake_at_us = NULL
+        "UPDATE invocation SET state = 'queued', wake_at_us = NULL, waits_for = NULL,
+           resume_digest = CASE WHEN waits_for = 'resume' THEN resume_digest END,
+           cancel_digest = CASE WHEN waits_for = 'resume' THEN cancel_digest END
          WHERE id IN (
            SELECT id FROM invocation INDEXED BY invocation_waiting
            WHERE state = 'waiting' AND wake_at_us <= $1 ORDER BY wake_at_us LIMIT $2)",
@@ -51,7 +55,7 @@ pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) ->
         r#"SELECT COUNT(*) AS "n!: i64" FROM invocation INDEXED BY invocation_open
            WHERE workflow_id = (
                SELECT id FROM workflow WHERE workspace_id = $1 AND environment_id = $2 AND id = $3)
-             AND state IN ('queued', 'running')"#,
+             AND state IN ('queued', 'running') AND parent_id IS NULL"#,
         tenant.workspace as _,
         tenant.environment as _,
         workflow as _
@@ -89,16 +93,16 @@ pub async fn open_of(c: &mut DbConn, owner: NodeId) -> sqlx::Result<Vec<(Invocat
     Ok(rows.into_iter().map(|row| (row.id, row.fence)).collect())
 }
 
-/// Sealed values of many rows, one after the other. A row holds where its own begins, counted
+/// Bytes of many rows, one after the other. A row holds where its own begins, counted
 /// from 1 as `substr` does, and how long it is.
 #[derive(Default)]
 struct Blobs(Vec<u8>);
 
 impl Blobs {
-    fn push(&mut self, sealed: &Sealed) -> (usize, usize) {
+    fn push(&mut self, bytes: &[u8]) -> (usize, usize) {
         let start = self.0.len() + 1;
-        self.0.extend_from_slice(sealed.as_bytes());
-        (start, sealed.as_bytes().len())
+        self.0.extend_from_slice(bytes);
+        (start, bytes.len())
     }
 }
 
@@ -108,7 +112,7 @@ pub async fn insert_events(c: &mut DbConn, events: &[&Event]) -> sqlx::Result<Ve
     let rows: Vec<_> = events
         .iter()
         .map(|v| {
-            let (start, length) = bodies.push(&v.body);
+            let (start, length) = bodies.push(v.body.as_bytes());
             let received_at = v.received_at.as_micros();
             (
                 v.id,
@@ -164,16 +168,18 @@ pub async fn insert_invocations(c: &mut DbConn, invocations: &[&Invocation]) -> 
 
 /// Moves invocations on; returns those whose owner has not changed since the fence was taken.
 pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<Vec<InvocationId>> {
-    let mut responses = Blobs::default();
+    let mut bytes = Blobs::default();
     let rows: Vec<_> = advances
         .iter()
         .map(|v| {
-            let response = v.response.as_ref().map(|sealed| responses.push(sealed));
+            let response = v.response.as_ref().map(|sealed| bytes.push(sealed.as_bytes()));
+            let links =
+                v.links.as_ref().map(|one| (bytes.push(&one.resume), bytes.push(&one.cancel)));
             let finished_at = v.finished_at.map(Timestamp::as_micros);
             (
                 (v.id, v.workspace, v.fence, v.next_step, v.state, &v.error_code),
                 (&v.tier, response, v.started_at.as_micros(), finished_at),
-                (v.attempts, v.wake_at.map(Timestamp::as_micros)),
+                (v.attempts, v.wake_at.map(Timestamp::as_micros), v.waits_for, links),
             )
         })
         .collect();
@@ -184,23 +190,83 @@ pub async fn advance_all(c: &mut DbConn, advances: &[&Advance]) -> sqlx::Result<
              response = COALESCE(v.response, invocation.response),
              started_at_us = COALESCE(invocation.started_at_us, v.started_at_us),
              finished_at_us = v.finished_at_us, attempts = v.attempts, wake_at_us = v.wake_at_us,
-             owner = CASE WHEN v.state = 'waiting' THEN NULL ELSE invocation.owner END
+             waits_for = v.waits_for, resume_digest = v.resume_digest, cancel_digest = v.cancel_digest,
+             owner = CASE WHEN v.state = 'waiting' THEN NULL ELSE invocation.owner END,
+             made_items = CASE WHEN v.next_step = invocation.next_step AND v.finished_at_us IS NULL
+               THEN invocation.made_items END,
+             items = CASE WHEN v.next_step = invocation.next_step AND v.finished_at_us IS NULL
+               THEN invocation.items END
            FROM (SELECT value ->> '$[0][0]' AS id, value ->> '$[0][1]' AS workspace_id,
                value ->> '$[0][2]' AS fence, value ->> '$[0][3]' AS next_step,
                value ->> '$[0][4]' AS state, value ->> '$[0][5]' AS error_code,
                value ->> '$[1][0]' AS tier,
                substr($2, value ->> '$[1][1][0]', value ->> '$[1][1][1]') AS response,
                value ->> '$[1][2]' AS started_at_us, value ->> '$[1][3]' AS finished_at_us,
-               value ->> '$[2][0]' AS attempts, value ->> '$[2][1]' AS wake_at_us
+               value ->> '$[2][0]' AS attempts, value ->> '$[2][1]' AS wake_at_us,
+               value ->> '$[2][2]' AS waits_for,
+               substr($2, value ->> '$[2][3][0][0]', value ->> '$[2][3][0][1]') AS resume_digest,
+               substr($2, value ->> '$[2][3][1][0]', value ->> '$[2][3][1][1]') AS cancel_digest
              FROM json_each($1)) AS v
            WHERE invocation.id = v.id AND invocation.workspace_id = v.workspace_id
              AND invocation.fence = v.fence AND invocation.state IN ('queued', 'running')
            RETURNING id AS "id: _""#,
         rows,
-        responses.0
+        bytes.0
     )
     .fetch_all(c)
     .await
+}
+
+/// Stores items of an invocation's loop, or lists that run beside each other in it.
+pub async fn insert_items(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    of: (InvocationId, i64),
+    items: &[NewItem],
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let rows: Vec<_> = items.iter().map(|v| (v.id, v.index, v.first_step, v.waits_for)).collect();
+    let rows = json(&rows)?;
+    sqlx::query!(
+        "INSERT INTO invocation (id, workspace_id, environment_id, workflow_id, version_id, event_id,
+           parent_id, parent_position, item_index, state, waits_for, next_step, fence, created_at_us)
+         SELECT value ->> 0, p.workspace_id, p.environment_id, p.workflow_id, p.version_id, p.event_id,
+           p.id, $3, value ->> 1, CASE WHEN value ->> 3 IS NULL THEN 'queued' ELSE 'waiting' END,
+           value ->> 3, value ->> 2, 0, $4
+         FROM invocation p, json_each($5) WHERE p.workspace_id = $1 AND p.id = $2",
+        workspace as _,
+        of.0 as _,
+        of.1,
+        now as _,
+        rows
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Lets those of an invocation's items go on that have waited longest for their turn; returns how many
+/// those are.
+pub async fn give_turns(
+    c: &mut DbConn,
+    workspace: WorkspaceId,
+    parent: InvocationId,
+    limit: i64,
+) -> sqlx::Result<i64> {
+    let done = sqlx::query!(
+        "UPDATE invocation SET state = 'queued', waits_for = NULL
+         WHERE id IN (
+           SELECT id FROM invocation INDEXED BY invocation_turn
+           WHERE parent_id = (SELECT id FROM invocation WHERE workspace_id = $1 AND id = $2)
+             AND waits_for = 'turn'
+           ORDER BY item_index LIMIT $3)",
+        workspace as _,
+        parent as _,
+        limit
+    )
+    .execute(c)
+    .await?;
+    Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
 }
 
 /// Stores finished steps.
@@ -209,7 +275,7 @@ pub async fn insert_steps(c: &mut DbConn, steps: &[&Step]) -> sqlx::Result<()> {
     let rows: Vec<_> = steps
         .iter()
         .map(|v| {
-            let (start, length) = records.push(&v.record);
+            let (start, length) = records.push(v.record.as_bytes());
             (
                 (v.id, v.workspace_id, v.invocation_id, v.position, &v.name, v.state, v.attempt),
                 (&v.error_code, start, length, v.started_at.as_micros(), v.finished_at.as_micros()),
@@ -256,6 +322,8 @@ pub async fn claimed(
              e.project_id AS "project_id: ProjectId", i.environment_id AS "environment_id: EnvironmentId",
              i.workflow_id AS "workflow_id: WorkflowId", i.version_id AS "version_id: VersionId",
              i.event_id AS "event_id: EventId", i.next_step, i.attempts, i.fence, i.crashes,
+             i.parent_id AS "parent_id: InvocationId", i.parent_position, i.item_index, i.made_items,
+             i.resume_digest IS NOT NULL AS "is_suspended!: bool",
              i.created_at_us AS "created_at: Timestamp", v.body AS "body: Sealed"
            FROM invocation i JOIN environment e ON e.id = i.environment_id JOIN event v ON v.id = i.event_id
            WHERE i.owner = $1 AND i.id IN (SELECT value FROM json_each($2)) ORDER BY i.id"#,
@@ -279,6 +347,9 @@ pub async fn claimed(
                 attempts: row.attempts,
                 fence: row.fence,
                 crashes: row.crashes,
+                item_of: ItemOf::of(row.parent_id, row.parent_position, row.item_index),
+                made_items: row.made_items,
+                is_suspended: row.is_suspended,
                 created_at: row.created_at,
             };
             (claimed, row.body)

@@ -42,6 +42,8 @@ pub mod idempotency;
 pub mod invitation;
 #[path = "../../store/sql/invocation.rs"]
 pub mod invocation;
+#[path = "../../store/sql/item.rs"]
+pub mod item;
 #[path = "../../store/sql/machine_client.rs"]
 pub mod machine_client;
 #[path = "../../store/sql/member.rs"]
@@ -74,6 +76,8 @@ pub mod sign_in;
 pub mod signing_key;
 #[path = "../../store/sql/sso_policy.rs"]
 pub mod sso_policy;
+#[path = "../../store/sql/suspended.rs"]
+pub mod suspended;
 #[path = "../../store/sql/usage.rs"]
 pub mod usage;
 #[path = "../../store/sql/user.rs"]

@@ -72,7 +72,8 @@ pub async fn get(
         Invocation,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
-             replay_of AS "replay_of: _", state AS "state: _", next_step, attempts,
+             replay_of AS "replay_of: _", parent_id AS "parent_id: _", item_index,
+             state AS "state: _", waits_for AS "waits_for: _", next_step, attempts,
              wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
@@ -85,7 +86,8 @@ pub async fn get(
     .await
 }
 
-/// A page of an environment's invocations, newest first: those older than `before`.
+/// A page of an environment's invocations, newest first: those older than `before`. Items of loops are
+/// left out.
 pub async fn page(
     c: &mut DbConn,
     tenant: Tenant,
@@ -98,12 +100,13 @@ pub async fn page(
         Invocation,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
-             replay_of AS "replay_of: _", state AS "state: _", next_step, attempts,
+             replay_of AS "replay_of: _", parent_id AS "parent_id: _", item_index,
+             state AS "state: _", waits_for AS "waits_for: _", next_step, attempts,
              wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
            FROM invocation
-           WHERE workspace_id = $1 AND environment_id = $2
+           WHERE workspace_id = $1 AND environment_id = $2 AND parent_id IS NULL
              AND (CAST($3 AS TEXT) IS NULL OR workflow_id = $3)
              AND (CAST($4 AS TEXT) IS NULL OR state = $4) AND id < $5
            ORDER BY id DESC LIMIT $6"#,
@@ -130,12 +133,13 @@ pub async fn newer(
         Invocation,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
-             replay_of AS "replay_of: _", state AS "state: _", next_step, attempts,
+             replay_of AS "replay_of: _", parent_id AS "parent_id: _", item_index,
+             state AS "state: _", waits_for AS "waits_for: _", next_step, attempts,
              wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
            FROM invocation
-           WHERE workspace_id = $1 AND environment_id = $2
+           WHERE workspace_id = $1 AND environment_id = $2 AND parent_id IS NULL
              AND (CAST($3 AS TEXT) IS NULL OR workflow_id = $3) AND id > $4
            ORDER BY id LIMIT $5"#,
         tenant.workspace as _,
@@ -186,7 +190,7 @@ pub async fn cancel(
 ) -> sqlx::Result<bool> {
     sqlx::query!(
         "UPDATE invocation SET state = 'canceled', finished_at_us = $4, fence = fence + 1, owner = NULL,
-           wake_at_us = NULL
+           wake_at_us = NULL, waits_for = NULL, items = NULL, resume_digest = NULL, cancel_digest = NULL
          WHERE workspace_id = $1 AND environment_id = $2 AND id = $3
            AND state IN ('queued', 'running', 'waiting')",
         tenant.workspace as _,
@@ -202,7 +206,8 @@ pub async fn cancel(
 /// When the next invocation that waits for a time goes on.
 pub async fn next_wake(c: &mut DbConn) -> sqlx::Result<Option<Timestamp>> {
     sqlx::query_scalar!(
-        r#"SELECT MIN(wake_at_us) AS "wake_at: Timestamp" FROM invocation WHERE state = 'waiting'"#
+        r#"SELECT MIN(wake_at_us) AS "wake_at: Timestamp" FROM invocation
+           WHERE state = 'waiting' AND wake_at_us IS NOT NULL"#
     )
     .fetch_one(c)
     .await

@@ -84,6 +84,7 @@ column!(version_bundles, replace_version_bundle, "version", "id", "bundle");
 column!(event_bodies, replace_event_body, "event", "id", "body");
 column!(step_records, replace_step_record, "step", "id", "record");
 column!(responses, replace_response, "invocation", "id", "response");
+column!(item_lists, replace_item_list, "invocation", "id", "items");
 column!(provider_secrets, replace_provider_secret, "identity_provider", "id", "secret");
 column!(sign_in_secrets, replace_sign_in_secrets, "sign_in_flow", "id", "secrets");
 column!(signing_keys, replace_signing_key, "signing_key", "id", "secret");
@@ -149,6 +150,7 @@ pub async fn count(c: &mut DbConn, workspace: WorkspaceId, key: &[u8]) -> sqlx::
            + (SELECT COUNT(*) FROM event WHERE workspace_id = $1 AND length(body) > 0 AND substr(body, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM step WHERE workspace_id = $1 AND length(record) > 0 AND substr(record, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM invocation WHERE workspace_id = $1 AND length(response) > 0 AND substr(response, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM invocation WHERE workspace_id = $1 AND length(items) > 0 AND substr(items, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM idempotency WHERE workspace_id = $1 AND length(response) > 0 AND substr(response, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM identity_provider WHERE workspace_id = $1 AND length(secret) > 0 AND substr(secret, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM sign_in_flow WHERE workspace_id = $1 AND length(secrets) > 0 AND substr(secrets, 2, 16) <> $2)

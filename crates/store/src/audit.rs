@@ -133,6 +133,9 @@ pub enum Audit {
     InvocationCanceled {
         invocation: InvocationId,
     },
+    InvocationResumed {
+        invocation: InvocationId,
+    },
     InvocationDeleted {
         invocation: InvocationId,
     },

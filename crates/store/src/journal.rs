@@ -5,8 +5,8 @@
 
 use crate::{Bookkeeping, Error, Store, WriteTx, db};
 use causeway_types::entity::{Advance, Event, Invocation, Step};
-use causeway_types::{Actor, EventId, InvocationId, NodeId, Tenant};
-use std::collections::HashSet;
+use causeway_types::{Actor, EventId, InvocationId, NodeId, Tenant, Timestamp, WorkspaceId};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -198,7 +198,49 @@ async fn advance_all(tx: &mut WriteTx, ops: &[&JournalOp]) -> Result<HashSet<Inv
     if !steps.is_empty() {
         db!(tx, dialect::insert_steps(&steps))?;
     }
+    end_items(tx, advances.into_iter().filter(|one| moved.contains(&one.id))).await?;
     Ok(moved)
+}
+
+/// Items of one invocation that have ended.
+struct EndedItems {
+    workspace: WorkspaceId,
+    count: i64,
+    /// When one of them ended the loop.
+    loop_ended_at: Option<Timestamp>,
+}
+
+/// Lets the next items of a loop go on in the place of those that have ended, and their parent when it
+/// is its turn.
+///
+/// Items first and then their parents, these in the order of their ids, as whoever cancels does: so no
+/// two transactions wait for each other.
+async fn end_items<'a>(
+    tx: &mut WriteTx,
+    moved: impl Iterator<Item = &'a Advance>,
+) -> Result<(), Error> {
+    let mut ended: BTreeMap<InvocationId, EndedItems> = BTreeMap::new();
+    for advance in moved {
+        let (Some(item), Some(at)) = (advance.item_of, advance.finished_at) else { continue };
+        let of = ended.entry(item.parent).or_insert(EndedItems {
+            workspace: advance.workspace,
+            count: 0,
+            loop_ended_at: None,
+        });
+        of.count += 1;
+        of.loop_ended_at = of.loop_ended_at.or(advance.ends_loop.then_some(at));
+    }
+    for (parent, EndedItems { workspace, mut count, loop_ended_at }) in ended {
+        let next = match loop_ended_at {
+            Some(now) => {
+                count += db!(tx, item::end_loop(workspace, parent, now))?;
+                0
+            }
+            None => db!(tx, dialect::give_turns(workspace, parent, count))?,
+        };
+        db!(tx, item::ended(workspace, parent, count, next < count))?;
+    }
+    Ok(())
 }
 
 /// What runs, or ran, on the event that the workflow had before.

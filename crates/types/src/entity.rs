@@ -4,6 +4,7 @@ mod connection;
 mod connection_revocation;
 mod contract;
 mod flow;
+mod item;
 mod keys;
 mod ledger;
 mod machine;
@@ -26,9 +27,10 @@ pub use contract::{
     AccountFilter, AppOverride, ConnectToken, NarrowedSession, OAuthClientOverview, ProjectLogo,
 };
 pub use flow::{
-    Advance, Claimed, Event, Invocation, InvocationState, Node, Step, StepState, Trigger,
-    TriggerKind, Version, Workflow,
+    Advance, Claimed, Event, Invocation, InvocationState, LinkDigests, Node, Step, StepState,
+    Suspended, Trigger, TriggerKind, Version, WaitsFor, Workflow,
 };
+pub use item::{EndedItem, ItemCounts, ItemOf, NewItem};
 pub use keys::{DataKey, DataKeyState, KeyRotation, RotationState, SealedRecord, SealedScope};
 pub use ledger::{AuditCheckpoint, AuditFilter, AuditHead, AuditRow, EarlierRequest};
 pub use machine::{ApiKey, KeyPurpose, MachineClient, SigningKey};

@@ -28,6 +28,8 @@ pub enum Place {
     StepRecord(StepId),
     /// What an HTTP trigger's caller was answered.
     InvocationResponse(InvocationId),
+    /// The list of an invocation's loop.
+    ItemList(InvocationId),
     /// The secret of Causeway's own OAuth client at an identity provider.
     ProviderSecret(ProviderId),
     /// PKCE verifier and nonce of a sign-in under way.
@@ -62,6 +64,7 @@ impl Place {
             Self::EventBody(_) => ("event", "body"),
             Self::StepRecord(_) => ("step", "record"),
             Self::InvocationResponse(_) => ("invocation", "response"),
+            Self::ItemList(_) => ("item_list", "items"),
             Self::ProviderSecret(_) => ("identity_provider", "secret"),
             Self::SignInSecrets(_) => ("sign_in_flow", "secrets"),
             Self::SigningKey(_) => ("signing_key", "secret"),
@@ -84,7 +87,7 @@ impl Place {
             Self::VersionBundle(id) => id.to_string(),
             Self::EventBody(id) => id.to_string(),
             Self::StepRecord(id) => id.to_string(),
-            Self::InvocationResponse(id) => id.to_string(),
+            Self::InvocationResponse(id) | Self::ItemList(id) => id.to_string(),
             Self::ProviderSecret(id) => id.to_string(),
             Self::SignInSecrets(id) => id.to_string(),
             Self::SigningKey(id) => id.to_string(),

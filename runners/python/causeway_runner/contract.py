@@ -1,6 +1,7 @@
 """The contract of a step's code: what it gets, what it may give, and how that is said."""
 
 import json
+import math
 import time
 
 DEEPEST = 100  # nesting of a value that a step gives
@@ -26,6 +27,12 @@ INSTEAD = {
 }
 
 
+#: The longest wait that a step may ask for, in milliseconds: a year.
+LONGEST_WAIT = 365 * 24 * 60 * 60 * 1000
+#: How long a step waits to be resumed unless it says so: a day.
+USUAL_SUSPENSION = 24 * 60 * 60 * 1000
+
+
 class StepError(Exception):
     """An error whose code the report carries."""
 
@@ -42,13 +49,30 @@ class Step:
         self.exports = {}  # JSON by name
         self.respond = None
         self.exit = None
+        self.wait = None
 
 
 class Flow:
     """`pd.flow`."""
 
-    def __init__(self, step):
+    def __init__(self, step, links):
         self._step = step
+        self._links = links
+
+    def delay(self, ms):
+        """Lets the next step wait, or until the link is called; gives the links that end the wait."""
+        return self._wait("delay", ms, False)
+
+    def suspend(self, ms=USUAL_SUSPENSION):
+        """Lets the next step wait until the link is called, and ends the workflow if it is not."""
+        return self._wait("suspend", ms, True)
+
+    def _wait(self, name, ms, suspend):
+        is_number = isinstance(ms, (int, float)) and not isinstance(ms, bool)
+        if not is_number or not 1 <= ms <= LONGEST_WAIT:
+            raise ValueError(f"pd.flow.{name}(ms): ms must be a number from 1 to {LONGEST_WAIT}, a year")
+        self._step.wait = b'{"ms":%d,"suspend":%s}' % (math.ceil(ms), b"true" if suspend else b"false")
+        return dict(self._links)
 
     def exit(self, reason=""):
         """Ends the workflow with this step, as a success."""
@@ -74,7 +98,7 @@ class Pd:
             "idempotency_key": call["idempotency_key"],
             "deadline": int(time.time() * 1000) + call["wall_ms"],
         }
-        self.flow = Flow(step)
+        self.flow = Flow(step, call["links"])
 
     def export(self, name, value):
         """Adds a named result."""
@@ -119,6 +143,8 @@ def success(step, value, limit):
         ends += b',"respond":' + text
     if step.exit is not None:
         ends += b',"exit":' + name_json(step.exit)
+    if step.wait is not None:
+        ends += b',"wait":' + step.wait
     if size > limit:
         raise too_much(size, limit)
     head = b'{"id":%d,"ok":{"value":' % step.number

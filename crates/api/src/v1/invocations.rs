@@ -5,11 +5,12 @@ pub(crate) mod delete;
 pub(crate) mod event;
 pub(crate) mod list;
 pub(crate) mod replay;
+pub(crate) mod resume;
 pub(crate) mod show;
 pub(crate) mod tail;
 
 use causeway_flow::{StepEgress, StepError, StepView};
-use causeway_types::entity::{Invocation, InvocationState, StepState};
+use causeway_types::entity::{Invocation, InvocationState, StepState, WaitsFor};
 use causeway_types::{EventId, InvocationId, StepId, Timestamp, VersionId, WorkflowId};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -30,8 +31,14 @@ pub(crate) struct InvocationBody {
     event_id: EventId,
     /// The invocation that this one repeats.
     replay_of: Option<InvocationId>,
+    /// The invocation whose loop it is an item of.
+    parent_id: Option<InvocationId>,
+    /// Its number among the items of that loop, from 0.
+    item_index: Option<i64>,
     /// How far it is.
     state: InvocationState,
+    /// What it waits for, if it waits: a time, its turn among items, or its own items.
+    waits_for: Option<WaitsFor>,
     /// How often its next step has failed and is tried again.
     attempts: i64,
     /// When it goes on, if it waits for a time.
@@ -154,7 +161,10 @@ impl From<Invocation> for InvocationBody {
             version_id: invocation.version_id,
             event_id: invocation.event_id,
             replay_of: invocation.replay_of,
+            parent_id: invocation.parent_id,
+            item_index: invocation.item_index,
             state: invocation.state,
+            waits_for: invocation.waits_for,
             error_code: invocation.error_code,
             attempts: invocation.attempts,
             wake_at: invocation.wake_at,

@@ -92,6 +92,7 @@ enum Stranger {
     Own,
 }
 
+#[expect(clippy::too_many_lines, reason = "a row for each operation")]
 async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
     use Stranger::{NotFound, Nothing, Own, Problem};
     let world = World::new(database).await;
@@ -131,6 +132,7 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
         ("show_invocation_event", invocation.clone(), None, NotFound),
         ("replay_invocation", invocation.clone(), None, NotFound),
         ("cancel_invocation", invocation.clone(), None, NotFound),
+        ("resume_invocation", invocation.clone(), Some(&nothing), NotFound),
         ("delete_invocation", invocation.clone(), None, NotFound),
         ("list_connections", "?customer=ada@acme".into(), None, Nothing),
         ("create_connection", String::new(), Some(&keyed), Own),

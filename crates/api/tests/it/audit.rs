@@ -36,6 +36,7 @@ fn table() -> BTreeMap<&'static str, Leaves> {
         ("run_workflow", Events(&["workflow_run"])),
         ("replay_invocation", Events(&["invocation_replayed"])),
         ("cancel_invocation", Events(&["invocation_canceled"])),
+        ("resume_invocation", Events(&["invocation_resumed"])),
         ("delete_invocation", Events(&["invocation_deleted"])),
         ("create_connection", Events(&["connection_created"])),
         ("delete_connection", Events(&["connection_deleted"])),
@@ -256,6 +257,15 @@ async fn workflows(caller: &mut Caller<'_>, by: By<'_>) {
     let ran = caller.call("run_workflow", by, &[&workflow], json!({ "event": {} })).await;
     let invocation = ran.text("invocation_id");
     caller.call("cancel_invocation", by, &[&invocation], Value::Null).await;
+
+    let code = "export default ({ $ }) => $.flow.suspend()";
+    let body = files_body(&[("workflow.yaml", MANIFEST), ("greet.mjs", code)]);
+    caller.call("create_deployment", by, &[], body).await;
+    let ran = caller.call("run_workflow", by, &[&workflow], json!({ "event": {} })).await;
+    let invocation = ran.text("invocation_id");
+    all_end(caller.world).await;
+    caller.call("resume_invocation", by, &[&invocation], json!({ "data": 7 })).await;
+    all_end(caller.world).await;
 }
 
 async fn connections(caller: &mut Caller<'_>, by: By<'_>) {

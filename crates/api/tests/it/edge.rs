@@ -33,6 +33,8 @@ const PAGES: &[&str] = &[
     "/.well-known/jwks.json",
     "/security/pgp-key",
     "/security/report",
+    "/resume/none",
+    "/cancel/none",
     "/connect/callback",
     "/connect/cwl_none",
     "/auth/sign-in",

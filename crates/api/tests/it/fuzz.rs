@@ -170,6 +170,8 @@ async fn no_random_request_breaks_the_other_addresses(database: TestDatabase) {
     let routes = [
         (Method::POST, url.path().to_owned()),
         (Method::GET, "/t".into()),
+        (Method::GET, "/resume".into()),
+        (Method::POST, "/cancel".into()),
         (Method::GET, "/connect".into()),
         (Method::GET, "/connect/callback".into()),
         (Method::POST, format!("{link}/key")),

@@ -42,4 +42,5 @@ mod schemathesis;
 mod scim;
 mod session;
 mod staff;
+mod suspended;
 mod webhooks;

@@ -64,6 +64,7 @@ fn matrix() -> BTreeMap<&'static str, Door> {
         ("show_invocation_event", Environment("OADPV")),
         ("replay_invocation", Environment("OADP")),
         ("cancel_invocation", Environment("OADP")),
+        ("resume_invocation", Environment("OADP")),
         ("delete_invocation", Environment("OADP")),
         ("list_connections", Environment("OADPV")),
         ("show_connection", Environment("OADPV")),

@@ -61,7 +61,7 @@ async fn follow(client: &Client, output: Output, id: &str) -> anyhow::Result<()>
 
 pub(crate) async fn manage(command: InvocationsCommand, output: Output) -> anyhow::Result<()> {
     match command {
-        InvocationsCommand::List { client, workflow, state, limit, cursor } => {
+        InvocationsCommand::List { client, workflow, state, items_of, limit, cursor } => {
             let client = Client::new(&client).await?;
             let workflow = match workflow {
                 Some(workflow) => Some(client.workflow_id(&workflow).await?),
@@ -70,6 +70,7 @@ pub(crate) async fn manage(command: InvocationsCommand, output: Output) -> anyho
             let query = [
                 ("workflow_id", workflow),
                 ("state", state),
+                ("parent_id", items_of),
                 ("limit", Some(limit.to_string())),
                 ("cursor", cursor),
             ];
@@ -115,6 +116,12 @@ pub(crate) async fn manage(command: InvocationsCommand, output: Output) -> anyho
         InvocationsCommand::Cancel { client, id } => {
             Client::new(&client).await?.post(&format!("invocations/{id}/cancel"), None).await?;
             output.result(&json!({ "canceled": id }), |_| format!("Canceled {id}."));
+        }
+        InvocationsCommand::Resume { client, id, data } => {
+            let body = json!({ "data": input::read_json(&data, "the data")? });
+            let path = format!("invocations/{id}/resume");
+            Client::new(&client).await?.post(&path, Some(&body)).await?;
+            output.result(&json!({ "resumed": id }), |_| format!("Resumed {id}."));
         }
         InvocationsCommand::Delete { client, id } => {
             Client::new(&client).await?.delete(&format!("invocations/{id}")).await?;

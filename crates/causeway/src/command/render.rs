@@ -11,8 +11,15 @@ pub(crate) fn invocation(invocation: &Value) -> String {
         "" => String::new(),
         until => format!("  until {until}"),
     };
+    let of = match text(invocation, "waits_for") {
+        "turn" => "  for its turn",
+        "items" => "  for its items",
+        _ => "",
+    };
+    let number = invocation.get("item_index").and_then(Value::as_i64);
+    let item = number.map_or_else(String::new, |number| format!("  item {number}"));
     format!(
-        "{}  {}  {:<9}{error}{until}",
+        "{}  {}  {:<9}{item}{error}{until}{of}",
         text(invocation, "created_at"),
         text(invocation, "id"),
         text(invocation, "state"),

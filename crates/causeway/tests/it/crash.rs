@@ -6,7 +6,7 @@ use causeway_store::{db, on_both};
 use causeway_types::InvocationId;
 use causeway_types::entity::{InvocationState, StepState};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Mutex, RwLock};
@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, RwLock};
 on_both!(
     a_finished_step_does_not_run_again,
     what_waits_goes_on_with_the_attempt_that_is_due,
+    a_loop_goes_on_where_it_was,
     every_acknowledged_event_completes_through_five_kills,
 );
 
@@ -104,6 +105,59 @@ async fn what_waits_goes_on_with_the_attempt_that_is_due(database: TestDatabase)
     assert_eq!((&ended["attempts"], &ended["wake_at"]), (&json!(0), &json!(null)));
     assert_eq!(other.calls("one"), ["1"], "the finished step did not run again");
     assert_eq!(other.calls("two"), ["1", "2", "3"], "each attempt ran once");
+}
+
+const ITEMS: usize = 60;
+const AT_A_TIME: usize = 4;
+
+async fn a_loop_goes_on_where_it_was(database: TestDatabase) {
+    let other = Counterpart::start().await;
+    let home = Home::with_flags(database, &["--net-allow", &other.range()]);
+    let step = |way: &str| {
+        format!(
+            "{{ name: {way}, request: {{ url: '{}/count/{way}?{{{{ steps.each.index }}}}' }} }}",
+            other.url()
+        )
+    };
+    let mut server = home.serve();
+    let steps = format!(
+        "egress: [127.0.0.1]
+steps:
+  - name: each
+    for_each:
+      items: '{{{{ [...Array({ITEMS}).keys()] }}}}'
+      concurrency: {AT_A_TIME}
+      steps:
+        - {}
+        - {}
+        - {{ name: last, value: '{{{{ steps.each.item }}}}' }}
+",
+        step("one"),
+        step("two")
+    );
+    let trigger = home.deploy(&server, "looping", &steps, &[]);
+    let invocation = server.start_invocation(&trigger, &json!({})).await;
+    let kills = [ITEMS / 4, ITEMS / 2];
+    for calls in kills {
+        other.called("two", calls).await;
+        server.kill_9();
+        server = home.serve();
+    }
+    let ended = server.finished(&invocation).await;
+    assert_eq!(ended["state"], "succeeded", "{ended:#}");
+    let steps = ended["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1, "the loop is in the journal once");
+    assert_eq!(steps[0]["return_value"], json!((0..ITEMS).collect::<Vec<_>>()));
+    assert_eq!(steps[0]["exports"], json!({ "succeeded": ITEMS, "failed": 0 }));
+    // What ran when the server died runs again, and nothing that had ended.
+    let again = kills.len() * AT_A_TIME;
+    for way in ["one", "two"] {
+        let calls = other.calls(way);
+        let items: BTreeSet<&String> = calls.iter().collect();
+        assert_eq!(items.len(), ITEMS, "each item ran");
+        assert!(calls.len() <= ITEMS + again, "{way}: {} calls", calls.len());
+    }
+    server.stop();
 }
 
 const EVENTS: usize = 1_000;

@@ -34,7 +34,7 @@ fn workspace(n: u8) -> WorkspaceId {
 }
 
 /// Every kind of place, and two of one kind.
-fn places() -> [Place; 11] {
+fn places() -> [Place; 12] {
     [
         Place::ConnectionCredential(ConnectionId::from_bytes(id(1))),
         Place::ConnectionCredential(ConnectionId::from_bytes(id(2))),
@@ -46,6 +46,7 @@ fn places() -> [Place; 11] {
         Place::EventBody(EventId::from_bytes(id(1))),
         Place::StepRecord(StepId::from_bytes(id(1))),
         Place::InvocationResponse(InvocationId::from_bytes(id(1))),
+        Place::ItemList(InvocationId::from_bytes(id(1))),
         Place::IdempotentResponse([1; 32]),
     ]
 }

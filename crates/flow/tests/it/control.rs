@@ -198,7 +198,7 @@ async fn code_in_braces_that_does_not_parse_is_refused(database: TestDatabase) {
     let steps = "  - { name: bad, filter: '{{ event.a === }}' }\n  - { name: last, value: 1 }\n";
     let refused = world.deploy(&[("workflow.yaml", &manifest(steps))]).await.unwrap_err();
     assert_eq!(refused.code(), Code::SyntaxError);
-    let message = chain(&refused);
+    let message = refused.public();
     assert!(message.contains(".causeway/steps/bad.mjs"), "{message}");
     let own = [
         ("workflow.yaml", manifest("  - { name: a, value: 1 }\n")),

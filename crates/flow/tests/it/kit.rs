@@ -3,7 +3,7 @@
 use crate::stand_in::StandIn;
 use causeway_catalog::Catalog;
 use causeway_connect::{Connect, ConnectParts, NewConnection, NoCrash};
-use causeway_flow::{Flow, FlowConfig, FlowError, FlowParts, StepView};
+use causeway_flow::{Flow, FlowConfig, FlowError, FlowParts, InvocationFilter, StepView};
 use causeway_identity::action::{self, Action};
 use causeway_identity::{
     Bootstrap, Caller, MachineAccess, MachineParts, OwnKeys, Permit, authorize, bootstrap,
@@ -48,6 +48,9 @@ impl Egress for Refuse {
         })
     }
 }
+
+/// Where its links lead.
+pub(crate) const PUBLIC_URL: &str = "http://127.0.0.1:8400";
 
 pub(crate) struct World {
     pub(crate) flow: Flow,
@@ -128,6 +131,7 @@ impl World {
             packages: packages(packages_http, &pool, folder.path(), &registry),
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),
+            public_url: PUBLIC_URL.into(),
         };
         let flow = Flow::start(parts, config.clone()).await.unwrap();
 
@@ -219,6 +223,15 @@ impl World {
         accepted.invocation.unwrap()
     }
 
+    /// The items of an invocation's loops, in order.
+    pub(crate) async fn items(&self, id: InvocationId) -> Vec<Invocation> {
+        let filter = InvocationFilter { parent: Some(id), ..InvocationFilter::default() };
+        let (permit, highest) = (self.permit(), InvocationId::highest());
+        let mut items = self.flow.invocations(&permit, filter, highest, 10_000).await.unwrap();
+        items.sort_by_key(|one| one.item_index);
+        items
+    }
+
     /// Waits until an invocation is so.
     pub(crate) async fn until(
         &self,
@@ -255,6 +268,7 @@ impl World {
             ),
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
+            public_url: PUBLIC_URL.into(),
         };
         self.flow = Flow::start(parts, self.config.clone()).await.unwrap();
     }

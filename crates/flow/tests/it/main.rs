@@ -10,11 +10,14 @@
 mod control;
 mod dependencies;
 mod deploy;
+mod examples;
+mod items;
 mod kit;
 mod reach;
 mod runtimes;
 #[path = "../../../packages/tests/it/stand_in.rs"]
 #[expect(dead_code, reason = "the tests of packages themselves use more of it")]
 mod stand_in;
+mod suspend;
 mod tiers;
 mod waiting;

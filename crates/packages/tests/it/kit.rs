@@ -7,8 +7,8 @@ use causeway_packages::{
     Wanted,
 };
 use causeway_sandbox::{
-    Bind, EgressRules, GuardedEgress, Limits, Pool, PoolConfig, Program, ProgramKey, Runtime,
-    RuntimePaths, SourceFile, StepCall, StepReport, Tier,
+    Bind, EgressRules, GuardedEgress, Limits, Links, Pool, PoolConfig, Program, ProgramKey,
+    Runtime, RuntimePaths, SourceFile, StepCall, StepReport, Tier,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -182,6 +182,7 @@ impl World {
             steps: RawValue::from_string("{}".into()).unwrap(),
             connections: SecretBytes::new(Vec::new()),
             apps: None,
+            links: Links::default(),
             context: serde_json::json!({}),
         };
         self.pool.checkout(&program).await.unwrap().step(call).await

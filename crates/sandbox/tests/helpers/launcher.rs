@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::expect_used, reason = "a test helper")]
 
 use causeway_sandbox::{
-    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Pool, PoolConfig,
-    Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall, Tier,
+    Egress, EgressFuture, EgressRefused, EgressRequest, EgressRules, Limits, Links, Pool,
+    PoolConfig, Program, ProgramKey, Runtime, RuntimePaths, SourceFile, StepCall, Tier,
 };
 use causeway_types::{
     Clock, InvocationId, OsRandom, SecretBytes, SystemClock, VersionId, WorkspaceId,
@@ -70,6 +70,7 @@ fn call() -> StepCall {
         steps: RawValue::from_string("{}".to_owned()).unwrap(),
         connections: SecretBytes::new(Vec::new()),
         apps: None,
+        links: Links::default(),
         context: serde_json::Value::Null,
     }
 }

@@ -106,6 +106,7 @@ pub(crate) fn call(entry: &str) -> StepCall {
         steps: raw("{}"),
         connections: SecretBytes::new(b"{}".to_vec()),
         apps: None,
+        links: Links::default(),
         context: serde_json::json!({}),
     }
 }

@@ -1,5 +1,6 @@
 //! Workflows, the events that reach them and the invocations that follow.
 
+use super::ItemOf;
 use crate::column::words;
 use crate::place::Sealed;
 use crate::{
@@ -135,7 +136,21 @@ impl InvocationState {
     }
 }
 
-/// One run of a version on one event.
+words! {
+    /// What an invocation waits for.
+    WaitsFor {
+        /// A time.
+        Time = "time",
+        /// Its turn among the items of a loop.
+        Turn = "turn",
+        /// The items of its own loop, or the lists that run beside each other.
+        Items = "items",
+        /// Its resume link, and no longer than to a time.
+        Resume = "resume",
+    }
+}
+
+/// One run of a version on one event, or on one item of a loop of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
     /// Its id.
@@ -152,9 +167,15 @@ pub struct Invocation {
     pub event_id: EventId,
     /// The invocation that this one repeats.
     pub replay_of: Option<InvocationId>,
+    /// The invocation whose loop it is an item of.
+    pub parent_id: Option<InvocationId>,
+    /// Its number among the items, from 0.
+    pub item_index: Option<i64>,
     /// How far it is.
     pub state: InvocationState,
-    /// How many steps have ended well: the next one to run.
+    /// What it waits for, if it waits.
+    pub waits_for: Option<WaitsFor>,
+    /// The position of the next step to run.
     pub next_step: i64,
     /// How often the next step has failed and is tried again.
     pub attempts: i64,
@@ -251,11 +272,54 @@ pub struct Claimed {
     pub fence: i64,
     /// How many nodes ended without a word while they ran it.
     pub crashes: i64,
+    /// The invocation whose loop it is an item of, if it is one.
+    pub item_of: Option<ItemOf>,
+    /// How many items of its own loop there are already; none if no loop is open.
+    pub made_items: Option<i64>,
+    /// It has waited for its resume link, which was not called in time.
+    pub is_suspended: bool,
     /// When it was stored.
     pub created_at: Timestamp,
 }
 
 impl Claimed {
+    /// Whose it is.
+    pub fn tenant(&self) -> Tenant {
+        Tenant {
+            workspace: self.workspace_id,
+            project: self.project_id,
+            environment: self.environment_id,
+        }
+    }
+}
+
+/// The links that end an invocation's wait, by the SHA-256 of their tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkDigests {
+    /// With this one it goes on.
+    pub resume: [u8; 32],
+    /// With this one it ends.
+    pub cancel: [u8; 32],
+}
+
+/// An invocation that waits for a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspended {
+    /// Its id.
+    pub id: InvocationId,
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The project.
+    pub project_id: crate::ProjectId,
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// The workflow.
+    pub workflow_id: WorkflowId,
+    /// The workflow's name.
+    pub workflow_name: String,
+}
+
+impl Suspended {
     /// Whose it is.
     pub fn tenant(&self) -> Tenant {
         Tenant {
@@ -281,8 +345,16 @@ pub struct Advance {
     pub state: InvocationState,
     /// How often the next step has failed.
     pub attempts: i64,
-    /// When it goes on, if it is to wait.
+    /// What it is to wait for.
+    pub waits_for: Option<WaitsFor>,
+    /// When it goes on, if it is to wait for a time.
     pub wake_at: Option<Timestamp>,
+    /// Whose item it is, which is told when it ends.
+    pub item_of: Option<ItemOf>,
+    /// The links that end the wait, by their tokens.
+    pub links: Option<LinkDigests>,
+    /// With its end, no further item of the loop around it is begun.
+    pub ends_loop: bool,
     /// The failure's code.
     pub error_code: Option<String>,
     /// The tier of its sandbox.

@@ -252,6 +252,9 @@ impl House {
             version_id: version,
             event_id: event,
             replay_of: None,
+            parent_id: None,
+            item_index: None,
+            waits_for: None,
             state: InvocationState::Running,
             next_step: 0,
             attempts: 0,
@@ -266,6 +269,8 @@ impl House {
             finished_at: None,
         };
         let response = self.seal(Place::InvocationResponse(invocation.id)).await;
+        let looping = id(InvocationId::generate);
+        let list = self.seal(Place::ItemList(looping)).await;
         let step = id(StepId::generate);
         let step = Step {
             id: step,
@@ -286,6 +291,10 @@ impl House {
             fence: 1,
             next_step: 1,
             attempts: 0,
+            waits_for: None,
+            item_of: None,
+            links: None,
+            ends_loop: false,
             wake_at: None,
             state: InvocationState::Succeeded,
             error_code: None,
@@ -298,6 +307,11 @@ impl House {
         db!(tx, invocation::insert(&invocation)).unwrap();
         db!(tx, dialect::insert_steps(&[&step])).unwrap();
         assert_eq!(db!(tx, dialect::advance_all(&[&advance])).unwrap(), [advance.id]);
+        // Another waits for the items of its loop.
+        let looping = Invocation { id: looping, ..invocation };
+        db!(tx, invocation::insert(&looping)).unwrap();
+        let list = Some((Some(&list), 1));
+        db!(tx, item::wait_for(looping.workspace_id, looping.id, 1, list, now)).unwrap();
         self.commit(tx).await;
     }
 
@@ -352,6 +366,7 @@ impl House {
             event_bodies as EventBody,
             step_records as StepRecord,
             responses as InvocationResponse,
+            item_lists as ItemList,
         }
         for row in db!(conn, reseal::idempotent_responses(workspace, &[], none, many)).unwrap() {
             let place = Place::IdempotentResponse(row.scope.try_into().unwrap());

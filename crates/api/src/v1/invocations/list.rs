@@ -22,6 +22,8 @@ pub(crate) struct ListQuery {
     workflow_id: Option<WorkflowId>,
     /// Those in one state.
     state: Option<InvocationState>,
+    /// The items of the loops of one invocation, which are left out otherwise.
+    parent_id: Option<InvocationId>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
     /// How many records, 1 to 100. Default 50.
@@ -42,7 +44,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<InvocationBody>>, Problem> {
     let limit = page::limit(query.limit)?;
     let before = page::cursor(query.cursor.as_deref(), InvocationId::highest())?;
-    let filter = InvocationFilter { workflow: query.workflow_id, state: query.state };
+    let ListQuery { workflow_id: workflow, state, parent_id: parent, .. } = query;
+    let filter = InvocationFilter { workflow, state, parent };
     let invocations = api.flow().invocations(&permit, filter, before, limit + 1).await?;
     Ok(Json(Page::of(invocations, limit, |one| one.id.to_string(), InvocationBody::from)))
 }

@@ -158,7 +158,7 @@ impl Follower {
             tokio::select! {
                 () = sender.closed() => return Ok(()),
                 () = tokio::time::sleep(LOOK) => {}
-                () = next_of(&mut notices, self.permit.tenant().environment) => {}
+                () = next_of(&mut notices, self.permit.tenant().environment, self.only) => {}
                 () = access.changes(api) => {}
             }
         }
@@ -276,14 +276,17 @@ impl Randomness for Zeros {
     }
 }
 
-/// Waits until something happens in the environment.
+/// Waits until something happens in the environment. A loop may have very many items, of which only one
+/// that is asked for counts.
 async fn next_of(
     notices: &mut broadcast::Receiver<causeway_flow::Notice>,
     environment: causeway_types::EnvironmentId,
+    only: Option<InvocationId>,
 ) {
     loop {
         match notices.recv().await {
             Ok(notice) if notice.environment != environment => {}
+            Ok(notice) if notice.is_item && only != Some(notice.invocation) => {}
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
             // The flow is gone; the timer of the caller goes on.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,

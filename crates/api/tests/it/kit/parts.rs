@@ -158,6 +158,7 @@ impl Ground {
             packages: self.packages(pool),
             clock: self.clock.clone(),
             random: self.random.clone(),
+            public_url: setup.public_url.to_owned(),
         };
         let config = FlowConfig {
             concurrency: setup.concurrency,

@@ -152,6 +152,7 @@ rules! {
     "workflow_run" => ApiActivity CREATE "invocation" "invocation";
     "invocation_replayed" => ApiActivity CREATE "invocation" "invocation";
     "invocation_canceled" => ApiActivity UPDATE "invocation" "invocation";
+    "invocation_resumed" => ApiActivity UPDATE "invocation" "invocation";
     "invocation_deleted" => ApiActivity DELETE "invocation" "invocation";
 
     "claim_link_made" => EntityManagement CREATE "" "claim link";

@@ -206,6 +206,7 @@ async fn flow(
         packages,
         clock: Arc::clone(&ground.clock),
         random: Arc::clone(&ground.random),
+        public_url: ground.base().to_owned(),
     };
     let config = FlowConfig {
         concurrency: config.concurrency,
