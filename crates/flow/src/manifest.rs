@@ -7,11 +7,13 @@ mod connection;
 mod retry;
 mod tier;
 mod time_span;
+mod trigger;
 
 pub use connection::ConnectionSpec;
 pub use retry::{RetrySpec, Retryable};
 pub use tier::TierSpec;
 pub use time_span::TimeSpan;
+pub use trigger::{HttpResponse, TriggerSpec};
 
 use causeway_sandbox::{EgressRules, Limits, Runtime, Tier};
 use schemars::JsonSchema;
@@ -66,44 +68,6 @@ pub struct Manifest {
     pub retry: Option<RetrySpec>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
-}
-
-/// What starts a workflow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TriggerSpec {
-    /// A request to the workflow's own URL.
-    Http(HttpTrigger),
-}
-
-/// An HTTP trigger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpTrigger {
-    /// Who may call the URL.
-    pub auth: HttpAuth,
-    /// What the caller is answered.
-    #[serde(default)]
-    pub response: HttpResponse,
-}
-
-/// Who may call an HTTP trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HttpAuth {
-    /// Whoever knows the URL, which holds 128 random bits.
-    None,
-}
-
-/// What the caller of an HTTP trigger is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HttpResponse {
-    /// 202 with the ids, as soon as the event is stored.
-    #[default]
-    Accepted,
-    /// What a step gives to `$.respond`, when it does; the caller waits for it.
-    Workflow,
 }
 
 /// One step: code that runs, or a delay.
