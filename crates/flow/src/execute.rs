@@ -13,7 +13,7 @@ use causeway_sandbox::{
     Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport, Tier,
 };
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
-use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
+use causeway_types::entity::{Advance, Claimed, Gate, InvocationState, Step, StepState};
 use causeway_types::place::Sealed;
 use causeway_types::{Actor, Place, SecretBytes, StepId, Timestamp, WorkflowId, chain};
 use serde_json::value::RawValue;
@@ -207,9 +207,17 @@ impl Inner {
 
     /// An invocation waits for a time. While it does, it takes no place in its workflow's queue.
     async fn waits(&self, claimed: &Claimed) {
-        self.leaves_queue(claimed.workflow_id).await;
+        self.makes_room(claimed).await;
         self.sooner.notify_one();
         self.notify(claimed.tenant(), claimed.workflow_id, claimed.id);
+    }
+
+    /// An invocation runs no longer.
+    async fn makes_room(&self, claimed: &Claimed) {
+        self.leaves_queue(claimed.workflow_id).await;
+        if claimed.gate != Gate::Open {
+            self.crowd.notify_one();
+        }
     }
 
     pub(crate) async fn leaves_queue(&self, workflow: WorkflowId) {
@@ -219,7 +227,7 @@ impl Inner {
     }
 
     async fn ended(&self, claimed: &Claimed, state: InvocationState, now: Timestamp) {
-        self.leaves_queue(claimed.workflow_id).await;
+        self.makes_room(claimed).await;
         metrics::counter!("causeway_invocations_total", "state" => state.as_str()).increment(1);
         metrics::histogram!("causeway_invocation_seconds")
             .record(now.since(claimed.created_at).as_secs_f64());
@@ -483,6 +491,7 @@ impl Run<'_> {
                 "workflow_name": self.loaded.manifest.name,
                 "version_id": claimed.version_id,
                 "event_id": claimed.event_id,
+                "trigger": { "name": claimed.trigger.name, "kind": claimed.trigger.kind },
             }),
         })
     }
@@ -519,10 +528,9 @@ impl Run<'_> {
         &self,
         respond: Option<&Respond>,
     ) -> Result<Option<Sealed>, FlowError> {
-        let crate::manifest::TriggerSpec::Http(http) = &self.loaded.manifest.trigger;
-        let Some(respond) = respond.filter(|_| http.response == HttpResponse::Workflow) else {
-            return Ok(None);
-        };
+        let http = self.loaded.manifest.http_trigger(&self.claimed.trigger.name);
+        let waits = http.is_some_and(|http| http.response == HttpResponse::Workflow);
+        let Some(respond) = respond.filter(|_| waits) else { return Ok(None) };
         let json = StoredResponse::from(respond);
         let place = Place::InvocationResponse(self.claimed.id);
         let json = serde_json::to_vec(&json)

@@ -14,11 +14,16 @@ mod dependencies;
 mod deploy;
 mod error;
 mod execute;
+mod explain;
+mod gate;
 mod inbox;
 mod invocations;
 mod loader;
 mod manifest;
 mod record;
+mod schedules;
+mod target;
+mod triggers;
 mod turns;
 mod worker;
 
@@ -29,10 +34,11 @@ pub use error::FlowError;
 pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
 pub use invocations::{InvocationFilter, StepView};
 pub use manifest::{
-    ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestError, RetrySpec, Retryable,
-    TierSpec, TimeSpan,
+    ConnectionSpec, FILE_NAME, HttpResponse, Manifest, ManifestError, QueueSpec, RetrySpec,
+    Retryable, ThrottleSpec, TierSpec, TimeSpan, TriggerSpec, WhenFull,
 };
 pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
+pub use triggers::{DeployedTrigger, TriggerSchedule, TriggerView};
 
 use causeway_connect::Connect;
 use causeway_packages::{Dependencies, Packages};
@@ -135,6 +141,10 @@ struct Inner {
     unclaimed: Notify,
     /// Wakes the waker: an invocation waits, and perhaps not as long as all others.
     sooner: Notify,
+    /// Wakes who fires: a schedule is new, and perhaps the next of all.
+    rescheduled: Notify,
+    /// Wakes who opens gates: an invocation waits before one, or has made room for another.
+    crowd: Notify,
     notices: broadcast::Sender<Notice>,
     waiters: Mutex<HashMap<InvocationId, oneshot::Sender<Answer>>>,
     /// No work is taken up any more.
@@ -196,6 +206,8 @@ impl Flow {
             held: Arc::default(),
             unclaimed: Notify::new(),
             sooner: Notify::new(),
+            rescheduled: Notify::new(),
+            crowd: Notify::new(),
             notices: broadcast::channel(1024).0,
             waiters: Mutex::new(HashMap::new()),
             stop: CancellationToken::new(),

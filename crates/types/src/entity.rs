@@ -1,5 +1,6 @@
 //! The records that the store keeps, with typed ids and states.
 
+mod bound;
 mod connection;
 mod connection_revocation;
 mod contract;
@@ -9,11 +10,13 @@ mod ledger;
 mod machine;
 mod member;
 mod package;
+mod schedule;
 mod session;
 mod usage;
 mod webhook;
 mod workspace;
 
+pub use bound::WorkflowBound;
 pub use connection::{
     ConnectSession, ConnectSettings, Connection, ConnectionFilter, ConnectionOverview,
     ConnectionRefresh, ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow,
@@ -26,8 +29,8 @@ pub use contract::{
     AccountFilter, AppOverride, ConnectToken, NarrowedSession, OAuthClientOverview, ProjectLogo,
 };
 pub use flow::{
-    Advance, Claimed, Event, Invocation, InvocationState, Node, Step, StepState, Trigger,
-    TriggerKind, Version, Workflow,
+    Advance, Claimed, Event, FiredBy, Gate, Invocation, InvocationState, Node, Step, StepState,
+    Trigger, TriggerKind, Version, Workflow,
 };
 pub use keys::{DataKey, DataKeyState, KeyRotation, RotationState, SealedRecord, SealedScope};
 pub use ledger::{AuditCheckpoint, AuditFilter, AuditHead, AuditRow, EarlierRequest};
@@ -37,6 +40,7 @@ pub use member::{
     MemberOrigin, MemberState, ProviderKind, Role, RoleGrant, User,
 };
 pub use package::{ActiveLayer, Ecosystem, PackageFilter, PackageUse, VersionPackage};
+pub use schedule::{CatchUp, DueSchedule, Schedule};
 pub use session::{ClaimLink, Session, SignInFlow, SignInPurpose, VulnerabilityReport};
 pub use usage::{RateBudget, UsageCount, UsageKind};
 pub use webhook::{

@@ -7,13 +7,16 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod bounds;
 mod dependencies;
 mod deploy;
 mod kit;
 mod reach;
 mod runtimes;
+mod schedules;
 #[path = "../../../packages/tests/it/stand_in.rs"]
 #[expect(dead_code, reason = "the tests of packages themselves use more of it")]
 mod stand_in;
 mod tiers;
+mod triggers;
 mod waiting;
