@@ -65,6 +65,8 @@ pub(crate) enum Command {
     /// List, show, cancel and delete invocations.
     #[command(subcommand)]
     Invocations(InvocationsCommand),
+    /// Say why an invocation is where it is.
+    Explain(ExplainArgs),
     /// Run an invocation's event once more and follow it to its end.
     Replay(ReplayArgs),
     /// List and show workflows.
@@ -296,6 +298,14 @@ pub(crate) struct LogsArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The invocation.
+    pub(crate) id: String,
+}
+
+#[derive(Args)]
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -378,7 +388,7 @@ pub(crate) enum WorkflowsCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Show a workflow with its trigger's URL.
+    /// Show a workflow with what starts it: URLs, and the next times of schedules.
     Show {
         #[command(flatten)]
         client: ClientArgs,

@@ -40,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Run(args) => invocations::run(args, output).await,
         Command::Logs(args) => logs::run(args, output).await,
         Command::Invocations(command) => invocations::manage(command, output).await,
+        Command::Explain(args) => invocations::explain(args, output).await,
         Command::Replay(args) => invocations::replay(args, output).await,
         Command::Workflows(command) => workflows::run(command, output).await,
         Command::Connect(args) => connections::connect(args, output).await,

@@ -3,14 +3,14 @@
 use crate::bundle::Bundle;
 use crate::dependencies::PlannedPackage;
 use crate::execute::no_tier;
+use crate::triggers::{DeployedTrigger, TriggerView};
 use crate::{Flow, FlowError, Inner};
 use causeway_identity::{Permit, action};
 use causeway_packages::Dependencies;
 use causeway_sandbox::CheckoutError;
 use causeway_store::{Audit, db};
-use causeway_types::entity::{Trigger, TriggerKind, Version, Workflow};
-use causeway_types::{Place, SecretString, Tenant, TriggerId, VersionId, WorkflowId, chain};
-use data_encoding::BASE64URL_NOPAD;
+use causeway_types::entity::{Version, Workflow};
+use causeway_types::{Place, VersionId, WorkflowId, chain};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub struct Plan {
     pub digest: String,
     /// How the files differ from those of the active version.
     pub files: Vec<(String, Change)>,
+    /// What would start it.
+    pub triggers: Vec<TriggerView>,
     /// The connections that it uses.
     pub connections: Vec<PlannedConnection>,
     /// The hosts that its code may reach.
@@ -86,8 +88,8 @@ pub struct Deployment {
     pub number: i64,
     /// What was done.
     pub action: PlanAction,
-    /// The unguessable part of the trigger's URL.
-    pub trigger_token: SecretString,
+    /// What starts it.
+    pub triggers: Vec<DeployedTrigger>,
 }
 
 impl Flow {
@@ -141,7 +143,7 @@ impl Flow {
             .await?;
         let workflow_id =
             plan.workflow_id.unwrap_or_else(|| WorkflowId::generate(now, &*inner.random));
-        let (mut fresh, fresh_token) = inner.new_trigger(tenant, workflow_id).await?;
+        let fresh = inner.new_triggers(tenant, &bundle.manifest).await?;
 
         let mut tx = inner.store.write(permit.actor()).await?;
         let workflow = if let Some(workflow) = db!(tx, workflow::by_name(tenant, &plan.workflow))? {
@@ -177,15 +179,11 @@ impl Flow {
             inner.note_packages(&mut tx, &version, &dependencies).await?;
             version
         };
-        let trigger = db!(tx, workflow::trigger_of(tenant, workflow.id))?;
-        if trigger.is_none() {
-            fresh.workflow_id = workflow.id;
-            db!(tx, workflow::insert_trigger(&fresh))?;
-        }
         if workflow.active_version_id == Some(version.id) {
             drop(tx);
         } else {
             db!(tx, workflow::activate(tenant, workflow.id, version.id, now))?;
+            inner.start_triggers(&mut tx, (tenant, workflow.id), &bundle.manifest, fresh).await?;
             let event = Audit::WorkflowDeployed {
                 workflow: workflow.id,
                 version: version.id,
@@ -195,6 +193,8 @@ impl Flow {
             };
             tx.commit(tenant.workspace, now, event).await?;
             inner.triggers.invalidate_all();
+            inner.rescheduled.notify_one();
+            inner.crowd.notify_one();
             if let Some(old) = workflow.active_version_id {
                 inner.pool.evict(old).await;
             }
@@ -203,16 +203,13 @@ impl Flow {
                 inner.pool.prewarm(runtime, tier);
             }
         }
-        let trigger_token = match trigger {
-            Some(trigger) => inner.trigger_token(&trigger).await?,
-            None => fresh_token,
-        };
+        let triggers = inner.deployed_triggers(tenant, workflow.id, &bundle.manifest).await?;
         Ok(Deployment {
             workflow_id: workflow.id,
             version_id: version.id,
             number: version.number,
             action: plan.action,
-            trigger_token,
+            triggers,
         })
     }
 }
@@ -310,9 +307,11 @@ impl Inner {
         }
         let (files, dependencies) =
             before.map(|bundle| (bundle.files, bundle.dependencies)).unwrap_or_default();
+        let workflow_id = workflow.map(|workflow| workflow.id);
         let plan = Plan {
             workflow: bundle.manifest.name.clone(),
-            workflow_id: workflow.map(|workflow| workflow.id),
+            workflow_id,
+            triggers: self.planned_triggers(tenant, workflow_id, &bundle.manifest).await?,
             action,
             digest,
             files: diff(&files, &bundle.files),
@@ -323,42 +322,6 @@ impl Inner {
             warnings: Vec::new(),
         };
         Ok((plan, dependencies, same))
-    }
-
-    async fn new_trigger(
-        &self,
-        tenant: Tenant,
-        workflow: WorkflowId,
-    ) -> Result<(Trigger, SecretString), FlowError> {
-        let now = self.clock.now();
-        let mut noise = [0_u8; 16];
-        self.random.fill(&mut noise);
-        let token = BASE64URL_NOPAD.encode(&noise);
-        let id = TriggerId::generate(now, &*self.random);
-        let trigger = Trigger {
-            id,
-            workspace_id: tenant.workspace,
-            project_id: tenant.project,
-            environment_id: tenant.environment,
-            workflow_id: workflow,
-            kind: TriggerKind::Http,
-            token_digest: crate::inbox::token_digest(&token).to_vec(),
-            token: self
-                .vault
-                .seal(tenant.workspace, &Place::TriggerToken(id), token.as_bytes())
-                .await?,
-            created_at: now,
-        };
-        Ok((trigger, SecretString::new(token)))
-    }
-
-    /// The unguessable part of a trigger's URL.
-    pub(crate) async fn trigger_token(&self, trigger: &Trigger) -> Result<SecretString, FlowError> {
-        self.vault
-            .open(trigger.workspace_id, &Place::TriggerToken(trigger.id), &trigger.token)
-            .await?
-            .into_text()
-            .ok_or_else(|| FlowError::Dangling { what: "token", of: trigger.id.to_string() })
     }
 }
 

@@ -16,7 +16,7 @@ use causeway_sandbox::{
 };
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{
-    Advance, Claimed, InvocationState, LinkDigests, Step, StepState, WaitsFor,
+    Advance, Claimed, Gate, InvocationState, LinkDigests, Step, StepState, WaitsFor,
 };
 use causeway_types::place::Sealed;
 use causeway_types::{Actor, Place, SecretBytes, StepId, Timestamp, WorkflowId, chain};
@@ -207,26 +207,29 @@ impl Inner {
 
     /// An invocation waits. While it does, it takes no place in its workflow's queue.
     async fn waits(&self, claimed: &Claimed) {
-        self.leaves_queue(claimed).await;
+        self.makes_room(claimed).await;
         self.sooner.notify_one();
         self.notify(notice(claimed));
     }
 
-    /// An invocation takes no place in its workflow's queue any more. Items never take one.
-    async fn leaves_queue(&self, claimed: &Claimed) {
+    /// An invocation runs no longer. Items never took a place in their workflow's queue.
+    async fn makes_room(&self, claimed: &Claimed) {
         if claimed.item_of.is_none() {
-            self.one_less_in_queue(claimed.workflow_id).await;
+            self.leaves_queue(claimed.workflow_id).await;
+        }
+        if claimed.gate != Gate::Open {
+            self.crowd.notify_one();
         }
     }
 
-    pub(crate) async fn one_less_in_queue(&self, workflow: WorkflowId) {
+    pub(crate) async fn leaves_queue(&self, workflow: WorkflowId) {
         if let Some(open) = self.open.get(&workflow).await {
             open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     async fn ended(&self, claimed: &Claimed, state: InvocationState, now: Timestamp) {
-        self.leaves_queue(claimed).await;
+        self.makes_room(claimed).await;
         if claimed.item_of.is_some() {
             // The next item, or the parent.
             self.unclaimed.notify_one();
@@ -565,6 +568,7 @@ impl Run<'_> {
                 "workflow_name": self.loaded.manifest.name,
                 "version_id": claimed.version_id,
                 "event_id": claimed.event_id,
+                "trigger": { "name": claimed.trigger.name, "kind": claimed.trigger.kind },
             }),
         })
     }
@@ -601,10 +605,9 @@ impl Run<'_> {
         &self,
         respond: Option<&Respond>,
     ) -> Result<Option<Sealed>, FlowError> {
-        let crate::manifest::TriggerSpec::Http(http) = &self.loaded.manifest.trigger;
-        let Some(respond) = respond.filter(|_| http.response == HttpResponse::Workflow) else {
-            return Ok(None);
-        };
+        let http = self.loaded.manifest.http_trigger(&self.claimed.trigger.name);
+        let waits = http.is_some_and(|http| http.response == HttpResponse::Workflow);
+        let Some(respond) = respond.filter(|_| waits) else { return Ok(None) };
         let json = StoredResponse::from(respond);
         let place = Place::InvocationResponse(self.claimed.id);
         let json = serde_json::to_vec(&json)

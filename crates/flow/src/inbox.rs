@@ -2,12 +2,16 @@
 
 use crate::claim::Job;
 use crate::loader::Loaded;
-use crate::{Flow, FlowError, HttpResponse, Inner};
+use crate::manifest::WhenFull;
+use crate::target::{QUEUE_FULL, Target};
+use crate::{Flow, FlowError, HttpResponse, Inner, Notice};
 use aws_lc_rs::digest;
 use causeway_identity::{Permit, action};
 use causeway_sandbox::Respond;
 use causeway_store::{Audit, JournalError, JournalOp, JournalResult, db, origin, with_origin};
-use causeway_types::entity::{Claimed, Event, Invocation, InvocationState};
+use causeway_types::entity::{
+    Claimed, Event, FiredBy, Gate, Invocation, InvocationState, TriggerKind,
+};
 use causeway_types::{Actor, EventId, InvocationId, Place, Tenant, VersionId, WorkflowId};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
@@ -22,20 +26,19 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The fence under which a node holds what it stored itself.
 const FENCE: i64 = 1;
 
-/// A trigger with the version that its events run.
+/// A trigger that has a URL, with what its events run.
 pub struct LiveTrigger {
-    /// Whose it is.
-    pub tenant: Tenant,
-    /// The workflow.
-    pub workflow: WorkflowId,
-    /// The active version.
-    pub version: VersionId,
+    /// Its name in the workflow.
+    name: String,
+    target: Target,
     /// What its callers are answered.
-    pub response: HttpResponse,
+    response: HttpResponse,
 }
 
 /// Where an event comes from.
 struct Sender {
+    /// The trigger.
+    trigger: FiredBy,
     /// The sender's own id of it.
     dedupe_key: Option<String>,
     /// Whether he waits for what the workflow answers.
@@ -138,11 +141,10 @@ impl Flow {
         drop(conn);
         let tenant = trigger.tenant();
         let (version, loaded) = inner.active_version(tenant, trigger.workflow_id).await?;
-        let crate::manifest::TriggerSpec::Http(http) = &loaded.manifest.trigger;
+        let http = loaded.manifest.http_trigger(&trigger.name).ok_or(FlowError::NoTrigger)?;
         let live = Arc::new(LiveTrigger {
-            tenant,
-            workflow: trigger.workflow_id,
-            version,
+            target: inner.target((tenant, trigger.workflow_id, version), &loaded),
+            name: trigger.name,
             response: http.response,
         });
         inner.triggers.insert(digest, Arc::clone(&live)).await;
@@ -159,8 +161,9 @@ impl Flow {
         dedupe_key: Option<String>,
     ) -> Result<Acceptance, FlowError> {
         let wait = trigger.response == HttpResponse::Workflow;
-        let from = Sender { dedupe_key, wait, by: None };
-        self.inner.accept(trigger.tenant, trigger.workflow, trigger.version, body, from).await
+        let fired = FiredBy { kind: TriggerKind::Http, name: trigger.name.clone() };
+        let from = Sender { trigger: fired, dedupe_key, wait, by: None };
+        self.inner.accept(&trigger.target, body, from).await
     }
 
     /// Stores an event that a caller made by hand and starts its invocation. That somebody did so
@@ -172,9 +175,16 @@ impl Flow {
         body: Box<RawValue>,
     ) -> Result<Acceptance, FlowError> {
         let tenant = permit.tenant();
-        let (version, _) = self.inner.active_version(tenant, workflow).await?;
-        let from = Sender { dedupe_key: None, wait: false, by: Some(permit.actor()) };
-        self.inner.accept(tenant, workflow, version, body, from).await
+        let (version, loaded) = self.inner.active_version(tenant, workflow).await?;
+        let name = loaded.manifest.manual_name().to_owned();
+        let from = Sender {
+            trigger: FiredBy { kind: TriggerKind::Manual, name },
+            dedupe_key: None,
+            wait: false,
+            by: Some(permit.actor()),
+        };
+        let target = self.inner.target((tenant, workflow, version), &loaded);
+        self.inner.accept(&target, body, from).await
     }
 }
 
@@ -245,18 +255,23 @@ impl Inner {
         Ok((version, self.load(tenant, version).await?))
     }
 
+    /// What events of a version run.
+    pub(crate) fn target(&self, of: (Tenant, WorkflowId, VersionId), loaded: &Loaded) -> Target {
+        Target::new(of, &loaded.manifest, self.config.queue_limit)
+    }
+
     async fn accept(
         self: &Arc<Self>,
-        tenant: Tenant,
-        workflow: WorkflowId,
-        version: VersionId,
+        target: &Target,
         body: Box<RawValue>,
         from: Sender,
     ) -> Result<Acceptance, FlowError> {
-        let Sender { dedupe_key, wait, by } = from;
-        let open = self.open_invocations(tenant, workflow).await?;
+        let Sender { trigger, dedupe_key, wait, by } = from;
+        let tenant = target.tenant;
+        let open = self.open_invocations(tenant, target.workflow).await?;
         let queued = open.load(Ordering::Relaxed);
-        if queued >= self.config.queue_limit {
+        let full = queued >= target.queue_limit;
+        if full && target.when_full == WhenFull::Refuse {
             metrics::counter!("causeway_events_refused_total").increment(1);
             return Err(FlowError::QueueFull { queued });
         }
@@ -271,39 +286,27 @@ impl Inner {
             id: event_id,
             workspace_id: tenant.workspace,
             environment_id: tenant.environment,
-            workflow_id: workflow,
+            workflow_id: target.workflow,
+            trigger_kind: trigger.kind,
+            trigger_name: trigger.name.clone(),
             dedupe_key,
             body: sealed,
             received_at: now,
         };
+        let mut invocation = if full {
+            target.dead_letter(invocation_id, event_id, now)
+        } else {
+            target.invocation(invocation_id, event_id, now)
+        };
         // A place in this node's memory makes the invocation this node's own from the start;
         // without one it waits in the database for whichever node has room first.
-        let place = self.work.clone().try_reserve_owned().ok();
-        let place = place.zip(self.held.hold(invocation_id, FENCE));
-        let invocation = Invocation {
-            id: invocation_id,
-            workspace_id: tenant.workspace,
-            environment_id: tenant.environment,
-            workflow_id: workflow,
-            version_id: version,
-            event_id,
-            replay_of: None,
-            parent_id: None,
-            item_index: None,
-            waits_for: None,
-            state: InvocationState::Queued,
-            next_step: 0,
-            attempts: 0,
-            wake_at: None,
-            error_code: None,
-            tier: None,
-            owner: place.as_ref().map(|_| self.node),
-            fence: FENCE,
-            response: None,
-            created_at: now,
-            started_at: None,
-            finished_at: None,
+        let place = match (full, target.gate) {
+            (false, Gate::Open) => self.work.clone().try_reserve_owned().ok(),
+            _ => None,
         };
+        let place = place.zip(self.held.hold(invocation_id, FENCE));
+        invocation.owner = place.as_ref().map(|_| self.node);
+        invocation.fence = FENCE;
         // Before the commit: the invocation may end before this task runs again.
         let waiter = if wait { Some(self.register_waiter(tenant, invocation_id)) } else { None };
         let claimed = Claimed {
@@ -311,9 +314,11 @@ impl Inner {
             workspace_id: tenant.workspace,
             project_id: tenant.project,
             environment_id: tenant.environment,
-            workflow_id: workflow,
-            version_id: version,
+            workflow_id: target.workflow,
+            version_id: target.version,
             event_id,
+            trigger,
+            gate: invocation.gate,
             next_step: 0,
             attempts: 0,
             fence: FENCE,
@@ -329,6 +334,7 @@ impl Inner {
         // In a task of its own: the caller may hang up, which drops this future, and an invocation
         // that was stored as this node's has to reach its workers all the same.
         let inner = Arc::clone(self);
+        let (workflow, gate) = (target.workflow, invocation.gate);
         let stored = self.tasks.spawn(with_origin(origin(), async move {
             let result = match by {
                 Some(actor) => inner.store_by_hand(actor, &event, &invocation).await?,
@@ -336,7 +342,7 @@ impl Inner {
                     inner.journal.write(JournalOp::Accept { tenant, event, invocation }).await?
                 }
             };
-            inner.begin(result, place, &open)
+            inner.begin(result, place, (!full).then_some((gate, &*open)))
         }));
         let stored = stored.await.map_err(|_| FlowError::Journal(JournalError::Stopped))?;
         if let JournalResult::Duplicate(earlier) = stored? {
@@ -345,6 +351,16 @@ impl Inner {
                 event: None,
                 invocation: Some(earlier).filter(|id| *id != InvocationId::lowest()),
                 waiter: None,
+            });
+        }
+        if full {
+            metrics::counter!("causeway_invocations_total", "state" => "dead").increment(1);
+            self.answer(invocation_id, || Answer::Failed { code: QUEUE_FULL.to_owned() });
+            self.notify(Notice {
+                environment: tenant.environment,
+                workflow,
+                invocation: invocation_id,
+                is_item: false,
             });
         }
         Ok(Acceptance { event: Some(event_id), invocation: Some(invocation_id), waiter })
@@ -370,20 +386,27 @@ impl Inner {
         Ok(JournalResult::Done)
     }
 
-    /// Starts what was stored.
+    /// Starts what was stored. `queued` is the gate that it waits before, if it does, with the count of
+    /// its workflow's open invocations; none of a dead letter.
     fn begin(
         &self,
         result: JournalResult,
         place: Option<(mpsc::OwnedPermit<Job>, Job)>,
-        open: &AtomicI64,
+        queued: Option<(Gate, &AtomicI64)>,
     ) -> Result<JournalResult, FlowError> {
         if result == JournalResult::Done {
-            open.fetch_add(1, Ordering::Relaxed);
             metrics::counter!("causeway_events_accepted_total").increment(1);
+            if let Some((_, open)) = queued {
+                open.fetch_add(1, Ordering::Relaxed);
+            }
         }
         match (result, place) {
             (JournalResult::Done, Some((place, job))) => drop(place.send(job)),
-            (JournalResult::Done, None) => self.unclaimed.notify_one(),
+            (JournalResult::Done, None) => match queued {
+                Some((Gate::Closed, _)) => self.crowd.notify_one(),
+                Some(_) => self.unclaimed.notify_one(),
+                None => {}
+            },
             (JournalResult::Duplicate(_), _) => {}
             // No lease stands behind an event, so it was not stored.
             (JournalResult::LeaseLost, _) => return Err(JournalError::Stopped.into()),

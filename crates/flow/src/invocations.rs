@@ -5,7 +5,7 @@ use crate::{Answer, Flow, FlowError, Inner, Notice};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{Invocation, InvocationState, Step, Workflow};
-use causeway_types::{InvocationId, Place, SecretBytes, SecretString, WorkflowId};
+use causeway_types::{InvocationId, Place, SecretBytes, WorkflowId};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
@@ -59,19 +59,6 @@ impl Flow {
         let mut conn = self.inner.store.read().await?;
         db!(conn, workflow::by_name(permit.tenant(), name))?
             .ok_or_else(|| FlowError::NoWorkflowNamed(name.to_owned()))
-    }
-
-    /// The unguessable part of a workflow's trigger URL.
-    pub async fn workflow_trigger_token(
-        &self,
-        permit: &Permit<action::ReadWorkflows>,
-        id: WorkflowId,
-    ) -> Result<SecretString, FlowError> {
-        let mut conn = self.inner.store.read().await?;
-        let trigger = db!(conn, workflow::trigger_of(permit.tenant(), id))?
-            .ok_or(FlowError::NotDeployed(id))?;
-        drop(conn);
-        self.inner.trigger_token(&trigger).await
     }
 
     /// The connections that the active version of a workflow uses, by name, and whether its code gets
@@ -168,27 +155,12 @@ impl Flow {
         let mut conn = inner.store.read().await?;
         let old = whole(db!(conn, invocation::get(tenant, id))?, id)?;
         drop(conn);
-        let (version, _) = inner.active_version(tenant, old.workflow_id).await?;
+        let (version, loaded) = inner.active_version(tenant, old.workflow_id).await?;
         let now = inner.clock.now();
-        let replay = Invocation {
-            id: InvocationId::generate(now, &*inner.random),
-            version_id: version,
-            replay_of: Some(id),
-            waits_for: None,
-            state: InvocationState::Queued,
-            next_step: 0,
-            attempts: 0,
-            wake_at: None,
-            error_code: None,
-            tier: None,
-            owner: None,
-            fence: 0,
-            response: None,
-            created_at: now,
-            started_at: None,
-            finished_at: None,
-            ..old
-        };
+        let target = inner.target((tenant, old.workflow_id, version), &loaded);
+        let fresh = InvocationId::generate(now, &*inner.random);
+        let replay =
+            Invocation { replay_of: Some(id), ..target.invocation(fresh, old.event_id, now) };
         let mut tx = inner.store.write(permit.actor()).await?;
         db!(tx, invocation::insert(&replay)).map_err(|error| match error {
             // Deleted in between, and its event with it.
@@ -200,7 +172,7 @@ impl Flow {
         if let Some(open) = inner.open.get(&replay.workflow_id).await {
             open.fetch_add(1, Ordering::Relaxed);
         }
-        self.wake();
+        inner.wake();
         Ok(replay.id)
     }
 
@@ -225,7 +197,8 @@ impl Flow {
             inner.held.cancel(id);
         }
         if invocation.state != InvocationState::Waiting {
-            inner.one_less_in_queue(invocation.workflow_id).await;
+            inner.leaves_queue(invocation.workflow_id).await;
+            inner.crowd.notify_one();
         }
         inner.answer(id, Answer::canceled);
         inner.notify(Notice {

@@ -14,7 +14,9 @@ mod dependencies;
 mod deploy;
 mod error;
 mod execute;
+mod explain;
 mod exports;
+mod gate;
 mod generated;
 mod graph;
 mod inbox;
@@ -23,7 +25,10 @@ mod items;
 mod loader;
 mod manifest;
 mod record;
+mod schedules;
 mod suspend;
+mod target;
+mod triggers;
 mod turns;
 mod worker;
 
@@ -35,11 +40,13 @@ pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
 pub use invocations::{InvocationFilter, StepView};
 pub use manifest::{
     Arm, Case, ConnectionSpec, Expression, FILE_NAME, ForEachSpec, HttpResponse, Manifest,
-    ManifestError, OnError, OneOrMore, ParallelArm, RequestSpec, RespondSpec, RetrySpec, Retryable,
-    StepSpec, SwitchSpec, Template, TierSpec, TimeSpan,
+    ManifestError, OnError, OneOrMore, ParallelArm, QueueSpec, RequestSpec, RespondSpec, RetrySpec,
+    Retryable, StepSpec, SwitchSpec, Template, ThrottleSpec, TierSpec, TimeSpan, TriggerSpec,
+    WhenFull,
 };
 pub use record::{StepEgress, StepError, StepLog, StepRecord, StepUsage};
 pub use suspend::{LinkKind, SuspendedView};
+pub use triggers::{DeployedTrigger, TriggerSchedule, TriggerView};
 
 use causeway_connect::Connect;
 use causeway_packages::{Dependencies, Packages};
@@ -149,6 +156,10 @@ struct Inner {
     unclaimed: Notify,
     /// Wakes the waker: an invocation waits, and perhaps not as long as all others.
     sooner: Notify,
+    /// Wakes who fires: a schedule is new, and perhaps the next of all.
+    rescheduled: Notify,
+    /// Wakes who opens gates: an invocation waits before one, or has made room for another.
+    crowd: Notify,
     notices: broadcast::Sender<Notice>,
     waiters: Mutex<HashMap<InvocationId, oneshot::Sender<Answer>>>,
     /// No work is taken up any more.
@@ -218,6 +229,8 @@ impl Flow {
             held: Arc::default(),
             unclaimed: Notify::new(),
             sooner: Notify::new(),
+            rescheduled: Notify::new(),
+            crowd: Notify::new(),
             notices: broadcast::channel(1024).0,
             waiters: Mutex::new(HashMap::new()),
             stop: CancellationToken::new(),

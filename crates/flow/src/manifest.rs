@@ -3,6 +3,7 @@
 //! The JSON Schema of this form is generated from these types and served at
 //! `/schemas/workflow.json`.
 
+mod bound;
 mod connection;
 mod control;
 mod expression;
@@ -10,7 +11,9 @@ mod retry;
 mod step;
 mod tier;
 mod time_span;
+mod trigger;
 
+pub use bound::{QueueSpec, ThrottleSpec, WhenFull};
 pub use connection::ConnectionSpec;
 pub use control::{
     Arm, Case, ForEachSpec, OnError, OneOrMore, ParallelArm, RequestSpec, RespondSpec, SwitchSpec,
@@ -23,11 +26,13 @@ pub use step::StepSpec;
 use step::Surroundings;
 pub use tier::TierSpec;
 pub use time_span::TimeSpan;
+pub use trigger::{HttpResponse, TriggerSpec};
+pub(crate) use trigger::{Rhythm, ScheduleTrigger};
 
 use causeway_sandbox::{EgressRules, Limits, Runtime, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The name of the manifest in a workflow's folder.
@@ -51,14 +56,29 @@ const MAX_MEMORY_MIB: u64 = 4096;
 /// The longest that one step may take, in seconds.
 const MAX_WALL_SECONDS: u64 = 900;
 
-/// A workflow: steps that run in order on each event of its trigger.
+/// A workflow: steps that run in order on each event of its triggers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["trigger"] }, { "required": ["triggers"] }]))]
 pub struct Manifest {
     /// The workflow's name, unique in its environment: 1 to 64 of `a-z`, `0-9` and `-`.
     pub name: String,
-    /// What starts it.
-    pub trigger: TriggerSpec,
+    /// What starts it, if that is one thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<TriggerSpec>,
+    /// What starts it, if that is several things, each with a name of 1 to 64 of `a-z`, `0-9` and `-`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub triggers: BTreeMap<String, TriggerSpec>,
+    /// How many of its invocations may run at a time, on all servers together: 1 to 100,000. Default: as
+    /// many as the servers have room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<i64>,
+    /// How many of its invocations may begin in a period. Default: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<ThrottleSpec>,
+    /// How many events may wait, and what becomes of more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueSpec>,
     /// Hosts that its code may reach beyond those of its connections' apps:
     /// `api.example.com`, or `*.example.com` for every name below.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,44 +99,6 @@ pub struct Manifest {
     pub retry: Option<RetrySpec>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
-}
-
-/// What starts a workflow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TriggerSpec {
-    /// A request to the workflow's own URL.
-    Http(HttpTrigger),
-}
-
-/// An HTTP trigger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpTrigger {
-    /// Who may call the URL.
-    pub auth: HttpAuth,
-    /// What the caller is answered.
-    #[serde(default)]
-    pub response: HttpResponse,
-}
-
-/// Who may call an HTTP trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HttpAuth {
-    /// Whoever knows the URL, which holds 128 random bits.
-    None,
-}
-
-/// What the caller of an HTTP trigger is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HttpResponse {
-    /// 202 with the ids, as soon as the event is stored.
-    #[default]
-    Accepted,
-    /// What a step gives to `$.respond`, when it does; the caller waits for it.
-    Workflow,
 }
 
 /// What each sandbox of a workflow may use. What is left out has its default.
@@ -185,6 +167,12 @@ impl Manifest {
         };
         if !is_name(&self.name) {
             return rule("name", "write 1 to 64 of a-z, 0-9 and -, beginning with a letter");
+        }
+        if let Some((at, broken)) = self.broken_trigger() {
+            return rule(&at, &broken);
+        }
+        if let Some((at, broken)) = self.broken_bound() {
+            return rule(at, &broken);
         }
         if self.steps.is_empty() {
             return rule("steps", "a workflow needs at least one step");
@@ -517,6 +505,11 @@ steps:
         let schema = Manifest::json_schema().to_string();
         for field in [
             "trigger",
+            "triggers",
+            "cron",
+            "catch_up",
+            "throttle",
+            "when_full",
             "egress",
             "limits",
             "steps",

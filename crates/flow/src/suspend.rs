@@ -73,7 +73,7 @@ impl Flow {
         if !inner.resume(tenant, permit.actor(), id, data).await? {
             return Err(FlowError::NotSuspended(id));
         }
-        inner.unclaimed.notify_one();
+        inner.wake();
         inner.notify(Notice {
             environment: tenant.environment,
             workflow: found.workflow_id,
@@ -160,7 +160,7 @@ impl Inner {
     }
 
     fn goes_on(&self, found: &Suspended) {
-        self.unclaimed.notify_one();
+        self.wake();
         self.notify(Notice {
             environment: found.environment_id,
             workflow: found.workflow_id,

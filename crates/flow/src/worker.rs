@@ -6,7 +6,7 @@
 
 use crate::claim::{Claimer, Job};
 use crate::turns::Turns;
-use crate::{BACKLOG, Flow, FlowError, Inner};
+use crate::{BACKLOG, FlowError, Inner};
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::Node;
 use causeway_types::{Actor, Timestamp, chain};
@@ -23,9 +23,9 @@ const RENEW: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the database is asked for what this node owns and does not know.
 const SWEEP: Duration = Duration::from_secs(30);
-/// How often the database is asked for invocations that wait, without a hint to do so: what another
-/// node had to wake and did not live to is that late, and a time that is set back, too.
-const LOOK_FOR_WAITING: Duration = Duration::from_secs(1);
+/// How often the database is asked for what is due, without a hint to do so: what another node had to do
+/// and did not live to is that late, and a time that is set back, too.
+const LOOK_FOR_DUE: Duration = Duration::from_secs(1);
 /// Invocations that are woken in one transaction.
 const WAKE: i64 = 1_000;
 /// An invocation that so many nodes have died of is not tried again.
@@ -38,6 +38,17 @@ enum NodeLease {
     Exclusive,
     /// Others may hold leases: only those that ended are void.
     Shared,
+}
+
+/// What is done at its time, by whichever node is first.
+#[derive(Debug, Clone, Copy)]
+enum Duty {
+    /// Letting invocations go on that wait for a time.
+    Wake,
+    /// Firing schedules.
+    Fire,
+    /// Letting invocations through that wait for what bounds their workflows.
+    OpenGates,
 }
 
 pub(crate) async fn start(inner: &Arc<Inner>, jobs: mpsc::Receiver<Job>) -> Result<(), FlowError> {
@@ -58,8 +69,10 @@ pub(crate) async fn start(inner: &Arc<Inner>, jobs: mpsc::Receiver<Job>) -> Resu
     inner.tasks.spawn(async move { renewing.keep_lease(started_at).await });
     let claiming = Arc::clone(inner);
     inner.tasks.spawn(async move { claiming.claim_until_stopped().await });
-    let waking = Arc::clone(inner);
-    inner.tasks.spawn(async move { waking.wake_until_stopped().await });
+    for duty in [Duty::Wake, Duty::Fire, Duty::OpenGates] {
+        let node = Arc::clone(inner);
+        inner.tasks.spawn(async move { node.keep(duty).await });
+    }
     let keeping = Arc::clone(inner);
     inner.tasks.spawn(async move { keeping.keep_packages().await });
     let running = Arc::clone(inner);
@@ -167,18 +180,28 @@ impl Inner {
         }
     }
 
-    /// Lets invocations go on whose time has come.
-    async fn wake_until_stopped(&self) {
+    /// Does a duty whenever something is due, until this node stops.
+    async fn keep(&self, duty: Duty) {
+        let hint = match duty {
+            Duty::Wake => &self.sooner,
+            Duty::Fire => &self.rescheduled,
+            Duty::OpenGates => &self.crowd,
+        };
         loop {
-            let next = self.wake_due().await.unwrap_or_else(|error| {
-                tracing::warn!(error = chain(&error), "could not wake invocations that wait");
+            let done = match duty {
+                Duty::Wake => self.wake_due().await,
+                Duty::Fire => self.fire_due().await,
+                Duty::OpenGates => self.open_gates().await,
+            };
+            let next = done.unwrap_or_else(|error| {
+                tracing::warn!(duty = ?duty, error = chain(&error), "could not do what is due");
                 None
             });
             let now = self.clock.now();
-            let pause = next.map_or(LOOK_FOR_WAITING, |at| at.since(now).min(LOOK_FOR_WAITING));
+            let pause = next.map_or(LOOK_FOR_DUE, |at| at.since(now).min(LOOK_FOR_DUE));
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = self.sooner.notified() => {}
+                () = hint.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -197,12 +220,18 @@ impl Inner {
             let mut tx = self.store.write(Actor::Node(self.node)).await?;
             let woken = db!(tx, dialect::wake(now, WAKE))?;
             tx.commit_bookkeeping(Bookkeeping::Lease).await?;
-            self.unclaimed.notify_one();
+            self.wake();
             if woken == 0 {
                 // Another node is at it.
                 return Ok(None);
             }
         }
+    }
+
+    /// An invocation can go on, if what bounds its workflow lets it.
+    pub(crate) fn wake(&self) {
+        self.unclaimed.notify_one();
+        self.crowd.notify_one();
     }
 
     async fn run_until_stopped(self: Arc<Self>, mut jobs: mpsc::Receiver<Job>) {
@@ -232,12 +261,5 @@ impl Inner {
                 }
             });
         }
-    }
-}
-
-impl Flow {
-    /// Wakes the claimer: an invocation was stored without an owner.
-    pub(crate) fn wake(&self) {
-        self.inner.unclaimed.notify_one();
     }
 }

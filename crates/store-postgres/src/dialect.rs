@@ -3,7 +3,8 @@
 
 use crate::DbConn;
 use causeway_types::entity::{
-    Advance, Claimed, ConnectionState, Event, Invocation, ItemOf, LinkDigests, NewItem, Step,
+    Advance, Claimed, ConnectionState, Event, FiredBy, Gate, Invocation, ItemOf, LinkDigests,
+    NewItem, Step, TriggerKind,
 };
 use causeway_types::place::Sealed;
 use causeway_types::{
@@ -11,13 +12,13 @@ use causeway_types::{
     VersionId, WorkflowId, WorkspaceId,
 };
 
-/// Takes the oldest open invocations that nobody owns.
+/// Takes the oldest open invocations that nobody owns, but those that wait before a gate.
 pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Vec<InvocationId>> {
     sqlx::query_scalar!(
         r#"UPDATE invocation SET owner = $1, fence = fence + 1
            WHERE id IN (
              SELECT id FROM invocation
-             WHERE owner IS NULL AND state IN ('queued', 'running')
+             WHERE owner IS NULL AND gate <> 'closed' AND state IN ('queued', 'running')
              ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
            RETURNING id AS "id: _""#,
         owner as _,
@@ -28,10 +29,11 @@ pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Ve
 }
 
 /// Lets invocations whose time has come go on, those first that have waited longest; returns how
-/// many those are.
+/// many those are. Those of bounded workflows wait before the gate anew.
 pub async fn wake(c: &mut DbConn, now: Timestamp, limit: i64) -> sqlx::Result<u64> {
     sqlx::query!(
         "UPDATE invocation SET state = 'queued', wake_at_us = NULL, waits_for = NULL,
+           gate = CASE WHEN gate = 'passed' THEN 'closed' ELSE gate END,
            resume_digest = CASE WHEN waits_for = 'resume' THEN resume_digest END,
            cancel_digest = CASE WHEN waits_for = 'resume' THEN cancel_digest END
          WHERE id IN (
@@ -56,6 +58,30 @@ pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) ->
         tenant.workspace as _,
         tenant.environment as _,
         workflow as _
+    )
+    .fetch_one(c)
+    .await
+}
+
+/// How many open invocations of a workflow came before this one; `limit` at most.
+pub async fn open_before(
+    c: &mut DbConn,
+    tenant: Tenant,
+    workflow: WorkflowId,
+    id: InvocationId,
+    limit: i64,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT COUNT(*) AS "n!: i64" FROM (
+             SELECT 1 FROM invocation
+             WHERE workflow_id = (
+                 SELECT id FROM workflow WHERE workspace_id = $1 AND environment_id = $2 AND id = $3)
+               AND state IN ('queued', 'running') AND id < $4 LIMIT $5) AS before"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        workflow as _,
+        id as _,
+        limit
     )
     .fetch_one(c)
     .await
@@ -108,14 +134,17 @@ fn numbers<R>(rows: &[&R], of: impl Fn(&R) -> i64) -> Vec<i64> {
 pub async fn insert_events(c: &mut DbConn, events: &[&Event]) -> sqlx::Result<Vec<EventId>> {
     let bodies: Vec<Vec<u8>> = events.iter().map(|v| v.body.as_bytes().to_vec()).collect();
     sqlx::query_scalar!(
-        r#"INSERT INTO event (id, workspace_id, environment_id, workflow_id, dedupe_key, body, received_at_us)
-           SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
-             $7::bigint[])
+        r#"INSERT INTO event (id, workspace_id, environment_id, workflow_id, trigger_kind,
+             trigger_name, dedupe_key, body, received_at_us)
+           SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+             $7::text[], $8::bytea[], $9::bigint[])
            ON CONFLICT DO NOTHING RETURNING id AS "id: _""#,
         &texts(events, |v| v.id),
         &texts(events, |v| v.workspace_id),
         &texts(events, |v| v.environment_id),
         &texts(events, |v| v.workflow_id),
+        &texts(events, |v| v.trigger_kind),
+        &texts(events, |v| v.trigger_name.clone()),
         &maybe(events, |v| v.dedupe_key.clone()) as _,
         &bodies,
         &numbers(events, |v| v.received_at.as_micros())
@@ -126,11 +155,14 @@ pub async fn insert_events(c: &mut DbConn, events: &[&Event]) -> sqlx::Result<Ve
 
 /// Stores fresh invocations.
 pub async fn insert_invocations(c: &mut DbConn, invocations: &[&Invocation]) -> sqlx::Result<()> {
+    let finished: Vec<Option<i64>> =
+        invocations.iter().map(|v| v.finished_at.map(Timestamp::as_micros)).collect();
     sqlx::query!(
         "INSERT INTO invocation (id, workspace_id, environment_id, workflow_id, version_id, event_id,
-           replay_of, state, next_step, owner, fence, created_at_us)
+           replay_of, state, gate, next_step, owner, fence, created_at_us, finished_at_us, error_code)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-           $7::text[], $8::text[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])",
+           $7::text[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[],
+           $14::bigint[], $15::text[])",
         &texts(invocations, |v| v.id),
         &texts(invocations, |v| v.workspace_id),
         &texts(invocations, |v| v.environment_id),
@@ -139,10 +171,13 @@ pub async fn insert_invocations(c: &mut DbConn, invocations: &[&Invocation]) -> 
         &texts(invocations, |v| v.event_id),
         &maybe(invocations, |v| v.replay_of) as _,
         &texts(invocations, |v| v.state),
+        &texts(invocations, |v| v.gate),
         &numbers(invocations, |v| v.next_step),
         &maybe(invocations, |v| v.owner) as _,
         &numbers(invocations, |v| v.fence),
-        &numbers(invocations, |v| v.created_at.as_micros())
+        &numbers(invocations, |v| v.created_at.as_micros()),
+        &finished as _,
+        &maybe(invocations, |v| v.error_code.clone()) as _
     )
     .execute(c)
     .await
@@ -301,7 +336,8 @@ pub async fn claimed(
         r#"SELECT i.id AS "id: InvocationId", i.workspace_id AS "workspace_id: WorkspaceId",
              e.project_id AS "project_id: ProjectId", i.environment_id AS "environment_id: EnvironmentId",
              i.workflow_id AS "workflow_id: WorkflowId", i.version_id AS "version_id: VersionId",
-             i.event_id AS "event_id: EventId", i.next_step, i.attempts, i.fence, i.crashes,
+             i.event_id AS "event_id: EventId", v.trigger_kind AS "trigger_kind: TriggerKind",
+             v.trigger_name, i.gate AS "gate: Gate", i.next_step, i.attempts, i.fence, i.crashes,
              i.parent_id AS "parent_id: InvocationId", i.parent_position, i.item_index, i.made_items,
              i.resume_digest IS NOT NULL AS "is_suspended!: bool",
              i.created_at_us AS "created_at: Timestamp", v.body AS "body: Sealed"
@@ -323,6 +359,8 @@ pub async fn claimed(
                 workflow_id: row.workflow_id,
                 version_id: row.version_id,
                 event_id: row.event_id,
+                trigger: FiredBy { kind: row.trigger_kind, name: row.trigger_name },
+                gate: row.gate,
                 next_step: row.next_step,
                 attempts: row.attempts,
                 fence: row.fence,

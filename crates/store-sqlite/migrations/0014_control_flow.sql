@@ -17,3 +17,7 @@ CREATE UNIQUE INDEX invocation_cancel ON invocation (cancel_digest) WHERE cancel
 CREATE UNIQUE INDEX invocation_item ON invocation (parent_id, parent_position, item_index) WHERE parent_id IS NOT NULL;
 CREATE INDEX invocation_turn ON invocation (parent_id, item_index) WHERE waits_for = 'turn';
 CREATE INDEX invocation_root ON invocation (workspace_id, id) WHERE parent_id IS NULL;
+-- Who waits for his items keeps his place among those that run.
+DROP INDEX invocation_passed;
+CREATE INDEX invocation_passed ON invocation (workflow_id, id)
+  WHERE gate = 'passed' AND (state IN ('queued', 'running') OR waits_for = 'items');

@@ -3,7 +3,8 @@
 
 use crate::DbConn;
 use causeway_types::entity::{
-    Advance, Claimed, ConnectionState, Event, Invocation, ItemOf, NewItem, Step,
+    Advance, Claimed, ConnectionState, Event, FiredBy, Gate, Invocation, ItemOf, NewItem, Step,
+    TriggerKind,
 };
 use causeway_types::place::Sealed;
 use causeway_types::{
@@ -11,13 +12,13 @@ use causeway_types::{
     VersionId, WorkflowId, WorkspaceId,
 };
 
-/// Takes the oldest open invocations that nobody owns.
+/// Takes the oldest open invocations that nobody owns, but those that wait before a gate.
 pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Vec<InvocationId>> {
     sqlx::query_scalar!(
         r#"UPDATE invocation SET owner = $1, fence = fence + 1
            WHERE id IN (
              SELECT id FROM invocation
-             WHERE owner IS NULL AND state IN ('queued', 'running')
+             WHERE owner IS NULL AND gate <> 'closed' AND state IN ('queued', 'running')
              ORDER BY id LIMIT $2)
            RETURNING id AS "id: _""#,
         owner as _,
@@ -28,10 +29,11 @@ pub async fn claim(c: &mut DbConn, owner: NodeId, limit: i64) -> sqlx::Result<Ve
 }
 
 /// Lets invocations whose time has come go on, those first that have waited longest; returns how
-/// many those are.
+/// many those are. Those of bounded workflows wait before the gate anew.
 pub async fn wake(c: &mut DbConn, now: Timestamp, limit: i64) -> sqlx::Result<u64> {
     sqlx::query!(
         "UPDATE invocation SET state = 'queued', wake_at_us = NULL, waits_for = NULL,
+           gate = CASE WHEN gate = 'passed' THEN 'closed' ELSE gate END,
            resume_digest = CASE WHEN waits_for = 'resume' THEN resume_digest END,
            cancel_digest = CASE WHEN waits_for = 'resume' THEN cancel_digest END
          WHERE id IN (
@@ -59,6 +61,30 @@ pub async fn open_count(c: &mut DbConn, tenant: Tenant, workflow: WorkflowId) ->
         tenant.workspace as _,
         tenant.environment as _,
         workflow as _
+    )
+    .fetch_one(c)
+    .await
+}
+
+/// How many open invocations of a workflow came before this one; `limit` at most.
+pub async fn open_before(
+    c: &mut DbConn,
+    tenant: Tenant,
+    workflow: WorkflowId,
+    id: InvocationId,
+    limit: i64,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT COUNT(*) AS "n!: i64" FROM (
+             SELECT 1 FROM invocation INDEXED BY invocation_open
+             WHERE workflow_id = (
+                 SELECT id FROM workflow WHERE workspace_id = $1 AND environment_id = $2 AND id = $3)
+               AND state IN ('queued', 'running') AND id < $4 LIMIT $5) AS before"#,
+        tenant.workspace as _,
+        tenant.environment as _,
+        workflow as _,
+        id as _,
+        limit
     )
     .fetch_one(c)
     .await
@@ -119,6 +145,7 @@ pub async fn insert_events(c: &mut DbConn, events: &[&Event]) -> sqlx::Result<Ve
                 v.workspace_id,
                 v.environment_id,
                 v.workflow_id,
+                (v.trigger_kind, &v.trigger_name),
                 &v.dedupe_key,
                 start,
                 length,
@@ -128,9 +155,10 @@ pub async fn insert_events(c: &mut DbConn, events: &[&Event]) -> sqlx::Result<Ve
         .collect();
     let rows = json(&rows)?;
     sqlx::query_scalar!(
-        r#"INSERT INTO event (id, workspace_id, environment_id, workflow_id, dedupe_key, body, received_at_us)
-           SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
-             substr($2, value ->> 5, value ->> 6), value ->> 7
+        r#"INSERT INTO event (id, workspace_id, environment_id, workflow_id, trigger_kind,
+             trigger_name, dedupe_key, body, received_at_us)
+           SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> '$[4][0]',
+             value ->> '$[4][1]', value ->> 5, substr($2, value ->> 6, value ->> 7), value ->> 8
            FROM json_each($1) WHERE true
            ON CONFLICT DO NOTHING RETURNING id AS "id: _""#,
         rows,
@@ -147,17 +175,19 @@ pub async fn insert_invocations(c: &mut DbConn, invocations: &[&Invocation]) -> 
         .map(|v| {
             (
                 (v.id, v.workspace_id, v.environment_id, v.workflow_id, v.version_id, v.event_id),
-                (v.replay_of, v.state, v.next_step, v.owner, v.fence, v.created_at.as_micros()),
+                (v.replay_of, v.state, v.gate, v.next_step, v.owner, v.fence),
+                (v.created_at.as_micros(), v.finished_at.map(Timestamp::as_micros), &v.error_code),
             )
         })
         .collect();
     let rows = json(&rows)?;
     sqlx::query!(
         "INSERT INTO invocation (id, workspace_id, environment_id, workflow_id, version_id, event_id,
-           replay_of, state, next_step, owner, fence, created_at_us)
+           replay_of, state, gate, next_step, owner, fence, created_at_us, finished_at_us, error_code)
          SELECT value ->> '$[0][0]', value ->> '$[0][1]', value ->> '$[0][2]', value ->> '$[0][3]',
            value ->> '$[0][4]', value ->> '$[0][5]', value ->> '$[1][0]', value ->> '$[1][1]',
-           value ->> '$[1][2]', value ->> '$[1][3]', value ->> '$[1][4]', value ->> '$[1][5]'
+           value ->> '$[1][2]', value ->> '$[1][3]', value ->> '$[1][4]', value ->> '$[1][5]',
+           value ->> '$[2][0]', value ->> '$[2][1]', value ->> '$[2][2]'
          FROM json_each($1)",
         rows
     )
@@ -321,7 +351,8 @@ pub async fn claimed(
         r#"SELECT i.id AS "id: InvocationId", i.workspace_id AS "workspace_id: WorkspaceId",
              e.project_id AS "project_id: ProjectId", i.environment_id AS "environment_id: EnvironmentId",
              i.workflow_id AS "workflow_id: WorkflowId", i.version_id AS "version_id: VersionId",
-             i.event_id AS "event_id: EventId", i.next_step, i.attempts, i.fence, i.crashes,
+             i.event_id AS "event_id: EventId", v.trigger_kind AS "trigger_kind: TriggerKind",
+             v.trigger_name, i.gate AS "gate: Gate", i.next_step, i.attempts, i.fence, i.crashes,
              i.parent_id AS "parent_id: InvocationId", i.parent_position, i.item_index, i.made_items,
              i.resume_digest IS NOT NULL AS "is_suspended!: bool",
              i.created_at_us AS "created_at: Timestamp", v.body AS "body: Sealed"
@@ -343,6 +374,8 @@ pub async fn claimed(
                 workflow_id: row.workflow_id,
                 version_id: row.version_id,
                 event_id: row.event_id,
+                trigger: FiredBy { kind: row.trigger_kind, name: row.trigger_name },
+                gate: row.gate,
                 next_step: row.next_step,
                 attempts: row.attempts,
                 fence: row.fence,

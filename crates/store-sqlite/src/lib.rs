@@ -5,6 +5,8 @@
 pub type DbConn = sqlx::SqliteConnection;
 
 pub mod dialect;
+pub mod firing;
+pub mod gate;
 pub mod notice;
 pub mod webhook_claims;
 
@@ -18,6 +20,8 @@ pub mod api_key;
 pub mod app_override;
 #[path = "../../store/sql/audit.rs"]
 pub mod audit;
+#[path = "../../store/sql/bound.rs"]
+pub mod bound;
 #[path = "../../store/sql/claim.rs"]
 pub mod claim;
 #[path = "../../store/sql/connect_session.rs"]
@@ -68,6 +72,8 @@ pub mod reseal;
 pub mod revocation;
 #[path = "../../store/sql/role_grant.rs"]
 pub mod role_grant;
+#[path = "../../store/sql/schedule.rs"]
+pub mod schedule;
 #[path = "../../store/sql/session.rs"]
 pub mod session;
 #[path = "../../store/sql/sign_in.rs"]

@@ -8,7 +8,7 @@ pub async fn event(c: &mut DbConn, tenant: Tenant, id: EventId) -> sqlx::Result<
     sqlx::query_as!(
         Event,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
-             workflow_id AS "workflow_id: _", dedupe_key, body AS "body: _",
+             workflow_id AS "workflow_id: _", trigger_kind AS "trigger_kind: _", trigger_name, dedupe_key, body AS "body: _",
              received_at_us AS "received_at: _"
            FROM event WHERE workspace_id = $1 AND environment_id = $2 AND id = $3"#,
         tenant.workspace as _,
@@ -42,8 +42,8 @@ pub async fn by_dedupe_key(
 pub async fn insert(c: &mut DbConn, v: &Invocation) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO invocation (id, workspace_id, environment_id, workflow_id, version_id, event_id,
-           replay_of, state, next_step, owner, fence, created_at_us, started_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+           replay_of, state, gate, next_step, owner, fence, created_at_us, started_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         v.id as _,
         v.workspace_id as _,
         v.environment_id as _,
@@ -52,6 +52,7 @@ pub async fn insert(c: &mut DbConn, v: &Invocation) -> sqlx::Result<()> {
         v.event_id as _,
         v.replay_of as _,
         v.state as _,
+        v.gate as _,
         v.next_step,
         v.owner as _,
         v.fence,
@@ -73,7 +74,7 @@ pub async fn get(
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
              replay_of AS "replay_of: _", parent_id AS "parent_id: _", item_index,
-             state AS "state: _", waits_for AS "waits_for: _", next_step, attempts,
+             state AS "state: _", waits_for AS "waits_for: _", gate AS "gate: _", next_step, attempts,
              wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
@@ -101,7 +102,7 @@ pub async fn page(
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
              replay_of AS "replay_of: _", parent_id AS "parent_id: _", item_index,
-             state AS "state: _", waits_for AS "waits_for: _", next_step, attempts,
+             state AS "state: _", waits_for AS "waits_for: _", gate AS "gate: _", next_step, attempts,
              wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
@@ -134,7 +135,7 @@ pub async fn newer(
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
              replay_of AS "replay_of: _", parent_id AS "parent_id: _", item_index,
-             state AS "state: _", waits_for AS "waits_for: _", next_step, attempts,
+             state AS "state: _", waits_for AS "waits_for: _", gate AS "gate: _", next_step, attempts,
              wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"
@@ -171,11 +172,11 @@ pub async fn release(
     .map(|_| ())
 }
 
-/// Whether an open invocation has no owner.
+/// Whether an open invocation that waits for nothing has no owner.
 pub async fn any_unowned(c: &mut DbConn) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM invocation
-             WHERE owner IS NULL AND state IN ('queued', 'running')) AS "any!: bool""#
+             WHERE owner IS NULL AND gate <> 'closed' AND state IN ('queued', 'running')) AS "any!: bool""#
     )
     .fetch_one(c)
     .await

@@ -207,7 +207,7 @@ pub async fn page(
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", environment_id AS "environment_id: _",
              workflow_id AS "workflow_id: _", version_id AS "version_id: _", event_id AS "event_id: _",
              replay_of AS "replay_of: _", parent_id AS "parent_id: _", item_index,
-             state AS "state: _", waits_for AS "waits_for: _", next_step, attempts,
+             state AS "state: _", waits_for AS "waits_for: _", gate AS "gate: _", next_step, attempts,
              wake_at_us AS "wake_at: _", error_code, tier,
              owner AS "owner: _", fence, response AS "response: _", created_at_us AS "created_at: _",
              started_at_us AS "started_at: _", finished_at_us AS "finished_at: _"

@@ -46,6 +46,7 @@ pub async fn resume(
 ) -> sqlx::Result<bool> {
     sqlx::query!(
         "UPDATE invocation SET state = 'queued', waits_for = NULL, wake_at_us = NULL,
+           gate = CASE WHEN gate = 'passed' THEN 'closed' ELSE gate END,
            resume_digest = NULL, cancel_digest = NULL
          WHERE workspace_id = $1 AND id = $2 AND state = 'waiting' AND resume_digest IS NOT NULL",
         workspace as _,
@@ -64,7 +65,8 @@ pub async fn give_up(
     id: InvocationId,
 ) -> sqlx::Result<bool> {
     sqlx::query!(
-        "UPDATE invocation SET state = 'queued', waits_for = NULL, wake_at_us = NULL
+        "UPDATE invocation SET state = 'queued', waits_for = NULL, wake_at_us = NULL,
+           gate = CASE WHEN gate = 'passed' THEN 'closed' ELSE gate END
          WHERE workspace_id = $1 AND id = $2 AND state = 'waiting' AND resume_digest IS NOT NULL",
         workspace as _,
         id as _

@@ -174,14 +174,15 @@ pub async fn newest_number(
 pub async fn insert_trigger(c: &mut DbConn, v: &Trigger) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO workflow_trigger (id, workspace_id, project_id, environment_id, workflow_id, kind,
-           token_digest, token, created_at_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+           name, token_digest, token, created_at_us)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         v.id as _,
         v.workspace_id as _,
         v.project_id as _,
         v.environment_id as _,
         v.workflow_id as _,
         v.kind as _,
+        v.name,
         v.token_digest,
         &v.token as _,
         v.created_at as _
@@ -191,23 +192,24 @@ pub async fn insert_trigger(c: &mut DbConn, v: &Trigger) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-pub async fn trigger_of(
+/// The triggers of a workflow that have, or had in an earlier version, a URL.
+pub async fn triggers(
     c: &mut DbConn,
     tenant: Tenant,
     workflow: WorkflowId,
-) -> sqlx::Result<Option<Trigger>> {
+) -> sqlx::Result<Vec<Trigger>> {
     sqlx::query_as!(
         Trigger,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
              environment_id AS "environment_id: _", workflow_id AS "workflow_id: _", kind AS "kind: _",
-             token_digest, token AS "token: _", created_at_us AS "created_at: _"
+             name, token_digest, token AS "token: _", created_at_us AS "created_at: _"
            FROM workflow_trigger
-           WHERE workspace_id = $1 AND environment_id = $2 AND workflow_id = $3"#,
+           WHERE workspace_id = $1 AND environment_id = $2 AND workflow_id = $3 ORDER BY name"#,
         tenant.workspace as _,
         tenant.environment as _,
         workflow as _
     )
-    .fetch_optional(c)
+    .fetch_all(c)
     .await
 }
 
@@ -218,7 +220,7 @@ pub async fn trigger_by_token(c: &mut DbConn, digest: &[u8]) -> sqlx::Result<Opt
         Trigger,
         r#"SELECT id AS "id: _", workspace_id AS "workspace_id: _", project_id AS "project_id: _",
              environment_id AS "environment_id: _", workflow_id AS "workflow_id: _", kind AS "kind: _",
-             token_digest, token AS "token: _", created_at_us AS "created_at: _"
+             name, token_digest, token AS "token: _", created_at_us AS "created_at: _"
            FROM workflow_trigger WHERE token_digest = $1"#,
         digest
     )

@@ -8,8 +8,8 @@ use causeway_store::{
     on_both, verify_chain,
 };
 use causeway_types::entity::{
-    Advance, Environment, EnvironmentKind, Event, Invocation, InvocationState, Node, Project, Step,
-    StepState, Version, Workflow, Workspace,
+    Advance, Environment, EnvironmentKind, Event, Gate, Invocation, InvocationState, Node, Project,
+    Step, StepState, TriggerKind, Version, Workflow, Workspace,
 };
 use causeway_types::place::Sealed;
 use causeway_types::{
@@ -122,6 +122,8 @@ impl World {
             workspace_id: self.tenant.workspace,
             environment_id: self.tenant.environment,
             workflow_id: self.workflow,
+            trigger_kind: TriggerKind::Http,
+            trigger_name: "http".into(),
             dedupe_key: dedupe_key.map(str::to_owned),
             body: Sealed::from_bytes(vec![7; 64]),
             received_at: now,
@@ -139,6 +141,7 @@ impl World {
             item_index: None,
             waits_for: None,
             state: InvocationState::Queued,
+            gate: Gate::Open,
             next_step: 0,
             attempts: 0,
             wake_at: None,

@@ -1,5 +1,6 @@
 //! The records that the store keeps, with typed ids and states.
 
+mod bound;
 mod connection;
 mod connection_revocation;
 mod contract;
@@ -10,11 +11,13 @@ mod ledger;
 mod machine;
 mod member;
 mod package;
+mod schedule;
 mod session;
 mod usage;
 mod webhook;
 mod workspace;
 
+pub use bound::WorkflowBound;
 pub use connection::{
     ConnectSession, ConnectSettings, Connection, ConnectionFilter, ConnectionOverview,
     ConnectionRefresh, ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow,
@@ -27,8 +30,8 @@ pub use contract::{
     AccountFilter, AppOverride, ConnectToken, NarrowedSession, OAuthClientOverview, ProjectLogo,
 };
 pub use flow::{
-    Advance, Claimed, Event, Invocation, InvocationState, LinkDigests, Node, Step, StepState,
-    Suspended, Trigger, TriggerKind, Version, WaitsFor, Workflow,
+    Advance, Claimed, Event, FiredBy, Gate, Invocation, InvocationState, LinkDigests, Node, Step,
+    StepState, Suspended, Trigger, TriggerKind, Version, WaitsFor, Workflow,
 };
 pub use item::{EndedItem, ItemCounts, ItemOf, NewItem};
 pub use keys::{DataKey, DataKeyState, KeyRotation, RotationState, SealedRecord, SealedScope};
@@ -39,6 +42,7 @@ pub use member::{
     MemberOrigin, MemberState, ProviderKind, Role, RoleGrant, User,
 };
 pub use package::{ActiveLayer, Ecosystem, PackageFilter, PackageUse, VersionPackage};
+pub use schedule::{CatchUp, DueSchedule, Schedule};
 pub use session::{ClaimLink, Session, SignInFlow, SignInPurpose, VulnerabilityReport};
 pub use usage::{RateBudget, UsageCount, UsageKind};
 pub use webhook::{

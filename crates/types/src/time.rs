@@ -170,6 +170,11 @@ impl ManualClock {
         Self(AtomicI64::new(at.0))
     }
 
+    /// Sets the clock, back too.
+    pub fn set(&self, at: Timestamp) {
+        self.0.store(at.0, Ordering::SeqCst);
+    }
+
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);

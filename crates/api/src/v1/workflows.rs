@@ -3,6 +3,7 @@
 pub(crate) mod list;
 pub(crate) mod run;
 pub(crate) mod show;
+pub(crate) mod trigger;
 
 use causeway_types::entity::Workflow;
 use causeway_types::{Timestamp, VersionId, WorkflowId};

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use causeway_store::testing::TestDatabase;
 use causeway_store::{Journal, JournalOp, on_both};
-use causeway_types::entity::{Event, Invocation, InvocationState};
+use causeway_types::entity::{Event, Gate, Invocation, InvocationState, TriggerKind};
 use causeway_types::{
     Clock, EventId, InvocationId, OsRandom, Place, Timestamp, VersionId, WorkflowId,
 };
@@ -214,6 +214,8 @@ async fn late_invocation(
         workspace_id: tenant.workspace,
         environment_id: tenant.environment,
         workflow_id: workflow,
+        trigger_kind: TriggerKind::Http,
+        trigger_name: "http".into(),
         dedupe_key: None,
         body: world.vault.seal(tenant.workspace, &Place::EventBody(id), b"{}").await.unwrap(),
         received_at: at,
@@ -230,6 +232,7 @@ async fn late_invocation(
         item_index: None,
         waits_for: None,
         state: InvocationState::Queued,
+        gate: Gate::Open,
         next_step: 0,
         attempts: 0,
         wake_at: None,

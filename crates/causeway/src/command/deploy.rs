@@ -1,5 +1,6 @@
 //! `causeway deploy`.
 
+use super::render;
 use crate::cli::DeployArgs;
 use crate::client::{Client, text};
 use crate::output::Output;
@@ -31,14 +32,22 @@ pub(crate) async fn run(args: DeployArgs, output: Output) -> anyhow::Result<()> 
     let deployment = client.post("deployments", Some(&json!({ "files": files }))).await?;
     output.result(&deployment, |done| {
         let number = done.get("number").and_then(Value::as_i64).unwrap_or(0);
-        format!(
-            "Deployed version {number}, {}.\nTrigger: {}\n\nTry:\n  curl -X POST {} -H 'content-type: application/json' -d '{{}}'\n  causeway logs -f",
-            text(done, "version_id"),
-            text(done, "trigger_url"),
-            text(done, "trigger_url"),
-        )
+        let mut lines = vec![format!("Deployed version {number}, {}.", text(done, "version_id"))];
+        lines.extend(list_of(done, "triggers").map(render::trigger));
+        lines.push("\nTry:".to_owned());
+        let urls = list_of(done, "triggers").filter_map(|one| one.get("url")?.as_str());
+        lines.extend(urls.map(|url| {
+            format!("  curl -X POST {url} -H 'content-type: application/json' -d '{{}}'")
+        }));
+        lines.push("  causeway logs -f".to_owned());
+        lines.join("\n")
     });
     Ok(())
+}
+
+/// The items of a field.
+fn list_of<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn render_plan(plan: &Value) -> String {
@@ -49,7 +58,7 @@ fn render_plan(plan: &Value) -> String {
         _ => "is unchanged",
     };
     let mut lines = vec![format!("The workflow {} {what}.", text(plan, "workflow"))];
-    let items = |field| plan.get(field).and_then(Value::as_array).into_iter().flatten();
+    let items = |field| list_of(plan, field);
     for file in items("files") {
         let mark = match text(file, "change") {
             "added" => '+',
@@ -58,6 +67,7 @@ fn render_plan(plan: &Value) -> String {
         };
         lines.push(format!("  {mark} {}", text(file, "path")));
     }
+    lines.extend(items("triggers").map(|one| format!("  {}", render::trigger(one))));
     for connection in items("connections") {
         let exposed = connection.get("exposed").and_then(Value::as_bool) == Some(true);
         lines.push(format!(

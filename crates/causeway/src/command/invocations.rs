@@ -1,7 +1,7 @@
 //! `causeway run`, `causeway invocations`, `causeway replay`.
 
 use super::{input, render};
-use crate::cli::{InvocationsCommand, ReplayArgs, RunArgs};
+use crate::cli::{ExplainArgs, InvocationsCommand, ReplayArgs, RunArgs};
 use crate::client::{Client, list, text};
 use crate::output::Output;
 use anyhow::bail;
@@ -57,6 +57,20 @@ async fn follow(client: &Client, output: Output, id: &str) -> anyhow::Result<()>
         "succeeded" => Ok(()),
         state => bail!("the invocation {id} ended as {state}"),
     }
+}
+
+pub(crate) async fn explain(args: ExplainArgs, output: Output) -> anyhow::Result<()> {
+    let client = Client::new(&args.client).await?;
+    let shown = client.get(&format!("invocations/{}", args.id), &[]).await?;
+    let keys = ["id", "state", "explanation"];
+    let said: serde_json::Map<_, _> = keys
+        .map(|key| (key.to_owned(), shown.get(key).cloned().unwrap_or_default()))
+        .into_iter()
+        .collect();
+    output.result(&Value::Object(said), |said| {
+        format!("{} is {}. {}", text(said, "id"), text(said, "state"), text(said, "explanation"))
+    });
+    Ok(())
 }
 
 pub(crate) async fn manage(command: InvocationsCommand, output: Output) -> anyhow::Result<()> {

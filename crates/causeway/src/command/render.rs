@@ -26,6 +26,30 @@ pub(crate) fn invocation(invocation: &Value) -> String {
     )
 }
 
+/// A line for a trigger: its URL, or its times.
+pub(crate) fn trigger(trigger: &Value) -> String {
+    let what = match text(trigger, "kind") {
+        "http" => match text(trigger, "url") {
+            "" => "has a URL".to_owned(),
+            url => url.to_owned(),
+        },
+        "schedule" => schedule(trigger.get("schedule").unwrap_or(&Value::Null)),
+        _ => "`causeway run`".to_owned(),
+    };
+    format!("trigger {} ({}): {what}", text(trigger, "name"), text(trigger, "kind"))
+}
+
+/// When a schedule fires, and when it does so next.
+fn schedule(schedule: &Value) -> String {
+    let when = match schedule.get("every_seconds").and_then(Value::as_i64) {
+        Some(seconds) => format!("every {seconds} s"),
+        None => format!("{} in {}", text(schedule, "cron"), text(schedule, "timezone")),
+    };
+    let next = schedule.get("next").and_then(Value::as_array).into_iter().flatten();
+    let next: Vec<&str> = next.filter_map(Value::as_str).collect();
+    format!("{when}, next {}", next.join(", "))
+}
+
 /// The lines for a finished step: outcome, logs, results, error.
 pub(crate) fn step(step: &Value) -> String {
     let wall = step.pointer("/usage/wall_us").and_then(Value::as_u64).unwrap_or(0);

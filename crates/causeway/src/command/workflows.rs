@@ -1,5 +1,6 @@
 //! `causeway workflows`.
 
+use super::render;
 use crate::cli::WorkflowsCommand;
 use crate::client::{Client, list, text};
 use crate::output::Output;
@@ -24,13 +25,13 @@ pub(crate) async fn run(command: WorkflowsCommand, output: Output) -> anyhow::Re
             let id = client.workflow_id(&workflow).await?;
             let workflow = client.get(&format!("workflows/{id}"), &[]).await?;
             output.result(&workflow, |one| {
-                format!(
-                    "{}  {}\nversion  {}\ntrigger  {}",
-                    text(one, "id"),
-                    text(one, "name"),
-                    text(one, "active_version_id"),
-                    text(one, "trigger_url")
-                )
+                let mut lines = vec![
+                    format!("{}  {}", text(one, "id"), text(one, "name")),
+                    format!("version  {}", text(one, "active_version_id")),
+                ];
+                let triggers = one.get("triggers").and_then(Value::as_array);
+                lines.extend(triggers.into_iter().flatten().map(render::trigger));
+                lines.join("\n")
             });
         }
         WorkflowsCommand::Packages { client, workflow, package } => {

@@ -11,6 +11,8 @@ on_both!(
     what_programs_read_has_its_fields,
     a_deleted_invocation_is_gone_for_good,
     deploying_shows_its_plan_first,
+    triggers_and_their_times_are_shown,
+    why_an_invocation_does_not_run_is_said,
 );
 
 const GREET: &str = "export default ({ event, $ }) => {
@@ -261,4 +263,80 @@ async fn deploying_shows_its_plan_first(database: TestDatabase) {
     fs::create_dir(&empty).unwrap();
     let refused = home.cli(&server, &["deploy", empty.to_str().unwrap()]);
     assert!(refused.refusal().contains("has no workflow.yaml"), "{refused:#?}");
+}
+
+/// Writes a workflow whose manifest is this one, whole.
+fn write_manifest(home: &Home, name: &str, rest: &str) -> String {
+    let folder = home.write_workflow(name, "", &[("greet.mjs", GREET)]);
+    fs::write(folder.join("workflow.yaml"), format!("name: {name}\n{rest}\n{ONE_STEP}\n")).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+async fn triggers_and_their_times_are_shown(database: TestDatabase) {
+    let home = Home::new(database);
+    let server = home.serve();
+    let triggers = "triggers:
+  hook: { http: { auth: none } }
+  me: { manual: {} }
+  morning: { schedule: { cron: 0 9 * * 1-5, timezone: Europe/Berlin } }
+  often: { schedule: { every: 15m } }";
+    let path = write_manifest(&home, "starts", triggers);
+    let plan = home.cli(&server, &["deploy", &path, "--plan"]);
+    for line in [
+        "trigger hook (http): has a URL",
+        "trigger me (manual): `causeway run`",
+        "trigger morning (schedule): 0 9 * * 1-5 in Europe/Berlin, next 20",
+        "trigger often (schedule): every 900 s, next 20",
+    ] {
+        assert!(plan.stdout.contains(line), "{line}: {plan:#?}");
+    }
+    let done = home.cli(&server, &["deploy", &path]);
+    let url = format!("trigger hook (http): {PUBLIC_URL}/t/");
+    assert!(done.stdout.contains(&url), "{done:#?}");
+    assert!(done.stdout.contains(&format!("curl -X POST {PUBLIC_URL}/t/")), "{done:#?}");
+    let shown = home.cli(&server, &["workflows", "show", "starts"]);
+    assert!(shown.stdout.contains(&url), "{shown:#?}");
+
+    let shown = home.cli(&server, &["workflows", "show", "starts", "--json"]).json();
+    let names: Vec<&str> =
+        shown["triggers"].as_array().unwrap().iter().map(|one| text(one, "name")).collect();
+    assert_eq!(names, ["hook", "me", "morning", "often"]);
+    assert_eq!(shown["trigger_url"], shown["triggers"][0]["url"], "it is the only one");
+    let next = shown["triggers"][2]["schedule"]["next"].as_array().unwrap().len();
+    assert_eq!((next, &shown["triggers"][2]["url"]), (3, &Value::Null));
+
+    for (broken, words) in [
+        ("trigger: { schedule: { cron: 0 0 30 2 * } }", "`0 0 30 2 *` never comes"),
+        (
+            "trigger: { schedule: { cron: 0 0 * * *, timezone: Mars/Olympus } }",
+            "`Mars/Olympus` is no time zone",
+        ),
+    ] {
+        let path = write_manifest(&home, "starts", broken);
+        let refused = home.cli(&server, &["deploy", &path]);
+        assert!(refused.refusal().contains(words), "{refused:#?}");
+        assert!(refused.refusal().contains("[invalid_manifest]"), "{refused:#?}");
+    }
+}
+
+async fn why_an_invocation_does_not_run_is_said(database: TestDatabase) {
+    let home = Home::new(database);
+    let server = home.serve();
+    let bounds = "trigger: { http: { auth: none } }\nthrottle: { limit: 1, per: 365d }";
+    let path = write_manifest(&home, "slow", bounds);
+    let deployed = home.cli(&server, &["deploy", &path, "--json"]).json();
+    let trigger = home.local(text(&deployed, "trigger_url"));
+    let first = server.start_invocation(&trigger, &json!({ "name": "Ada" })).await;
+    server.finished(&first).await;
+    let said = home.cli(&server, &["explain", &first]);
+    assert!(
+        said.stdout.starts_with(&format!("{first} is succeeded. It succeeded at 20")),
+        "{said:#?}"
+    );
+    let second = server.start_invocation(&trigger, &json!({ "name": "Grace" })).await;
+    let said = home.cli(&server, &["explain", &second, "--json"]).json();
+    assert_eq!((text(&said, "id"), text(&said, "state")), (second.as_str(), "queued"));
+    let words = "It is queued behind no other: its workflow begins 1 in 31536000 s (`throttle`), and the \
+                 next may begin at 20";
+    assert!(text(&said, "explanation").starts_with(words), "{said:#}");
 }

@@ -16,6 +16,7 @@ on_both!(
     what_waits_goes_on_with_the_attempt_that_is_due,
     a_loop_goes_on_where_it_was,
     every_acknowledged_event_completes_through_five_kills,
+    a_schedule_fires_each_time_once_through_kills,
 );
 
 async fn a_finished_step_does_not_run_again(database: TestDatabase) {
@@ -158,6 +159,40 @@ steps:
         assert!(calls.len() <= ITEMS + again, "{way}: {} calls", calls.len());
     }
     server.stop();
+}
+
+async fn a_schedule_fires_each_time_once_through_kills(database: TestDatabase) {
+    let home = Home::new(database);
+    let mut server = home.serve();
+    let folder = home.write_workflow("ticks", "", &[("a.mjs", "export default () => 1")]);
+    let manifest = "name: ticks\ntrigger: { schedule: { every: 1s, catch_up: all } }\n\
+        steps: [{ name: pause, delay: 365d }, { name: a, run: ./a.mjs }]\n";
+    std::fs::write(folder.join("workflow.yaml"), manifest).unwrap();
+    home.cli(&server, &["deploy", "--json", folder.to_str().unwrap()]).json();
+    let fired = async |server: &Server, least: usize| {
+        eventually("the schedule to fire", async || {
+            let page = server.get("invocations?limit=100").await;
+            let ids =
+                page["data"].as_array()?.iter().map(|one| one["id"].as_str().map(str::to_owned));
+            ids.collect::<Option<Vec<_>>>().filter(|ids| ids.len() >= least)
+        })
+        .await
+    };
+    let mut count = 1;
+    for _ in 0..4 {
+        // At whatever it is at, a moment after it has fired.
+        count = fired(&server, count + 1).await.len();
+        server.kill_9();
+        server = home.serve();
+    }
+    let mut times = Vec::new();
+    for id in fired(&server, count + 2).await {
+        let event = server.get(&format!("invocations/{id}/event")).await;
+        times.push(event["timestamp"].as_i64().unwrap());
+    }
+    times.sort_unstable();
+    let all: Vec<i64> = (times[0]..).take(times.len()).collect();
+    assert_eq!(times, all, "no second is left out, and none is there twice");
 }
 
 const EVENTS: usize = 1_000;

@@ -2,8 +2,8 @@ use super::*;
 use causeway_store::testing::TestDatabase;
 use causeway_store::{Audit, on_both};
 use causeway_types::entity::{
-    Environment, EnvironmentKind, Event, Invocation, InvocationState, Project, Version, Workflow,
-    Workspace,
+    Environment, EnvironmentKind, Event, Gate, Invocation, InvocationState, Project, TriggerKind,
+    Version, Workflow, Workspace,
 };
 use causeway_types::{
     Clock, EnvironmentId, EventId, OsRandom, ProjectId, SystemClock, Tenant, Timestamp, VersionId,
@@ -127,6 +127,8 @@ impl World {
                 workspace_id: self.tenant.workspace,
                 environment_id: self.tenant.environment,
                 workflow_id: self.workflow,
+                trigger_kind: TriggerKind::Http,
+                trigger_name: "http".into(),
                 dedupe_key: None,
                 body: self.vault.seal(self.tenant.workspace, &place, b"{}").await.unwrap(),
                 received_at: now,
@@ -145,6 +147,7 @@ impl World {
                 item_index: None,
                 waits_for: None,
                 state: InvocationState::Queued,
+                gate: Gate::Open,
                 next_step: 0,
                 attempts: 0,
                 wake_at: None,

@@ -41,7 +41,12 @@ async fn contacts_are_imported(database: TestDatabase) {
     ]);
     let event = json!({ "body": { "contacts": contacts } });
     let (invocation, steps) = world.run_on(workflow, &event).await;
-    assert_eq!(invocation.state, InvocationState::Succeeded, "{:?}", steps[0].record.error);
+    assert_eq!(
+        invocation.state,
+        InvocationState::Succeeded,
+        "{:?}",
+        steps.last().unwrap().record.error
+    );
     let results = returned(&steps[0]);
     let added: Vec<&str> = results
         .as_array()

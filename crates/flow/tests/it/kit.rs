@@ -18,7 +18,8 @@ use causeway_simulators::{DemoApp, DemoOptions};
 use causeway_store::testing::TestDatabase;
 use causeway_types::entity::{EnvironmentKind, Invocation, Scheme};
 use causeway_types::{
-    Actor, Clock, InvocationId, OsRandom, SecretBytes, SecretString, SystemClock, WorkflowId,
+    Actor, Clock, InvocationId, ManualClock, OsRandom, SecretBytes, SecretString, SystemClock,
+    WorkflowId,
 };
 use causeway_vault::{DEFAULT_KEY_LIFETIME, FileKey, RootKey, Vault};
 use causeway_webhooks::{Webhooks, WebhooksConfig, WebhooksParts};
@@ -61,6 +62,7 @@ pub(crate) struct World {
     pub(crate) registry: StandIn,
     vault: Vault,
     config: FlowConfig,
+    clock: Arc<dyn Clock>,
     database: TestDatabase,
     folder: tempfile::TempDir,
 }
@@ -77,12 +79,29 @@ impl World {
         Self::with(database, apps, pool, config).await
     }
 
+    /// Without apps, on a clock that the test moves.
+    pub(crate) async fn on(database: TestDatabase, clock: &Arc<ManualClock>) -> Self {
+        let config = FlowConfig { concurrency: 2, ..FlowConfig::default() };
+        Self::with_clock(database, &[], pool_config(), config, Arc::<ManualClock>::clone(clock))
+            .await
+    }
+
     /// The same with workers of another make, too.
     pub(crate) async fn with(
         database: TestDatabase,
         apps: &[&str],
         pool: PoolConfig,
         config: FlowConfig,
+    ) -> Self {
+        Self::with_clock(database, apps, pool, config, Arc::new(SystemClock)).await
+    }
+
+    async fn with_clock(
+        database: TestDatabase,
+        apps: &[&str],
+        pool: PoolConfig,
+        config: FlowConfig,
+        flow_clock: Arc<dyn Clock>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (catalog, demos) = catalog(&folder.path().join("apps"), apps).await;
@@ -129,7 +148,7 @@ impl World {
             connect: connect.clone(),
             pool: Arc::clone(&pool),
             packages: packages(packages_http, &pool, folder.path(), &registry),
-            clock: Arc::clone(&clock),
+            clock: Arc::clone(&flow_clock),
             random: Arc::new(OsRandom),
             public_url: PUBLIC_URL.into(),
         };
@@ -153,7 +172,20 @@ impl World {
         });
         let header = format!("Bearer {}", made.api_key.expose());
         let caller = machine.authenticator().authenticate(Some(&header)).await.unwrap();
-        Self { flow, pool, connect, caller, demos, registry, vault, config, database, folder }
+        let clock = flow_clock;
+        Self {
+            flow,
+            pool,
+            connect,
+            caller,
+            demos,
+            registry,
+            vault,
+            config,
+            clock,
+            database,
+            folder,
+        }
     }
 
     pub(crate) fn permit<A: Action>(&self) -> Permit<A> {
@@ -255,6 +287,11 @@ impl World {
     /// Stops the node and starts another on the same database.
     pub(crate) async fn restart(&mut self) {
         self.flow.stop(Duration::from_secs(5)).await;
+        self.flow = self.another_node().await;
+    }
+
+    /// Starts another node on the same database.
+    pub(crate) async fn another_node(&self) -> Flow {
         let parts = FlowParts {
             store: self.database.store.clone(),
             vault: self.vault.clone(),
@@ -266,11 +303,30 @@ impl World {
                 self.folder.path(),
                 &self.registry,
             ),
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&self.clock),
             random: Arc::new(OsRandom),
             public_url: PUBLIC_URL.into(),
         };
-        self.flow = Flow::start(parts, self.config.clone()).await.unwrap();
+        Flow::start(parts, self.config.clone()).await.unwrap()
+    }
+
+    /// The store, for what no caller is shown.
+    pub(crate) fn store(&self) -> &causeway_store::Store {
+        &self.database.store
+    }
+
+    /// Waits until something is so, as the node goes about its duties.
+    pub(crate) async fn eventually<T>(&self, what: &str, is: impl AsyncFn() -> Option<T>) -> T {
+        let reached = async {
+            loop {
+                if let Some(reached) = is().await {
+                    return reached;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(30), reached).await;
+        reached.expect(what)
     }
 
     pub(crate) async fn stop(self) {

@@ -7,6 +7,7 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod bounds;
 mod control;
 mod dependencies;
 mod deploy;
@@ -15,9 +16,11 @@ mod items;
 mod kit;
 mod reach;
 mod runtimes;
+mod schedules;
 #[path = "../../../packages/tests/it/stand_in.rs"]
 #[expect(dead_code, reason = "the tests of packages themselves use more of it")]
 mod stand_in;
 mod suspend;
 mod tiers;
+mod triggers;
 mod waiting;

@@ -53,10 +53,23 @@ words! {
     TriggerKind {
         /// An HTTP request.
         Http = "http",
+        /// A time that has come.
+        Schedule = "schedule",
+        /// Somebody by hand.
+        Manual = "manual",
     }
 }
 
-/// A trigger of a workflow.
+/// Which of its workflow's triggers fired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FiredBy {
+    /// What started the workflow.
+    pub kind: TriggerKind,
+    /// The trigger's name in the workflow.
+    pub name: String,
+}
+
+/// A trigger of a workflow that has a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
     /// Its id.
@@ -71,6 +84,8 @@ pub struct Trigger {
     pub workflow_id: WorkflowId,
     /// What starts the workflow.
     pub kind: TriggerKind,
+    /// Its name in the workflow: the same in all versions.
+    pub name: String,
     /// SHA-256 of the unguessable part of its URL, for look-up.
     pub token_digest: Vec<u8>,
     /// The unguessable part of its URL, sealed, for showing the URL again.
@@ -101,6 +116,10 @@ pub struct Event {
     pub environment_id: EnvironmentId,
     /// The workflow that it is for.
     pub workflow_id: WorkflowId,
+    /// What started the workflow.
+    pub trigger_kind: TriggerKind,
+    /// The name of the trigger that fired.
+    pub trigger_name: String,
     /// The sender's own id of the event: a second one is the same event.
     pub dedupe_key: Option<String>,
     /// The event, sealed.
@@ -124,8 +143,20 @@ words! {
         Failed = "failed",
         /// Somebody stopped it.
         Canceled = "canceled",
-        /// It was given up after repeated crashes.
+        /// It was given up: after repeated crashes, or because its workflow's queue was full.
         Dead = "dead",
+    }
+}
+
+words! {
+    /// Whether an invocation waits for what bounds its workflow.
+    Gate {
+        /// Nothing bounded its workflow when it was stored.
+        Open = "open",
+        /// It waits until it is let through.
+        Closed = "closed",
+        /// It was let through, and counts until it ends or waits.
+        Passed = "passed",
     }
 }
 
@@ -175,6 +206,8 @@ pub struct Invocation {
     pub state: InvocationState,
     /// What it waits for, if it waits.
     pub waits_for: Option<WaitsFor>,
+    /// Whether it waits for what bounds its workflow.
+    pub gate: Gate,
     /// The position of the next step to run.
     pub next_step: i64,
     /// How often the next step has failed and is tried again.
@@ -264,6 +297,10 @@ pub struct Claimed {
     pub version_id: VersionId,
     /// The event that it runs on.
     pub event_id: EventId,
+    /// What started the workflow.
+    pub trigger: FiredBy,
+    /// Whether it counts against what bounds its workflow.
+    pub gate: Gate,
     /// The next step to run.
     pub next_step: i64,
     /// How often that step has failed.

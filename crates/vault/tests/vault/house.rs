@@ -10,6 +10,9 @@ use causeway_vault::{DEFAULT_KEY_LIFETIME, RootKey, RootKeySpec, Vault, VaultErr
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The kinds of sealed records of workflows and connections, of which a furnished house has one each.
+pub(crate) const KINDS: usize = 11;
+
 pub(crate) struct House {
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
@@ -229,6 +232,7 @@ impl House {
             environment_id: environment,
             workflow_id: workflow,
             kind: TriggerKind::Http,
+            name: "http".into(),
             token_digest: vec![3; 32],
             token: self.seal(Place::TriggerToken(trigger)).await,
             created_at: now,
@@ -256,6 +260,7 @@ impl House {
             item_index: None,
             waits_for: None,
             state: InvocationState::Running,
+            gate: Gate::Open,
             next_step: 0,
             attempts: 0,
             wake_at: None,
@@ -330,6 +335,8 @@ impl House {
                 workspace_id: self.workspace(),
                 environment_id: self.tenant.environment,
                 workflow_id: self.workflow,
+                trigger_kind: TriggerKind::Http,
+                trigger_name: "http".into(),
                 dedupe_key: None,
                 body: self.seal(Place::EventBody(*id)).await,
                 received_at: self.clock.now(),

@@ -1,5 +1,6 @@
 use super::{DeployRequest, action_word};
 use crate::extract::{Authorized, JsonBody};
+use crate::v1::workflows::trigger::TriggerBody;
 use crate::{Api, Problem};
 use axum::Json;
 use axum::extract::State;
@@ -19,8 +20,10 @@ pub(crate) struct DeploymentBody {
     number: i64,
     /// `create`, `update`, `reactivate` or `unchanged`.
     action: &'static str,
-    /// Requests to this URL are the workflow's events.
-    trigger_url: String,
+    /// The URL of its HTTP trigger, if it has one such trigger.
+    trigger_url: Option<String>,
+    /// What starts it.
+    triggers: Vec<TriggerBody>,
 }
 
 /// Deploy a workflow: make its files a version, and that version the active one.
@@ -35,11 +38,13 @@ pub(crate) async fn create(
     JsonBody(request): JsonBody<DeployRequest>,
 ) -> Result<Json<DeploymentBody>, Problem> {
     let deployment = api.flow().deploy(&permit, request.into_files()?).await?;
+    let triggers = TriggerBody::deployed(&api, deployment.triggers);
     Ok(Json(DeploymentBody {
         workflow_id: deployment.workflow_id,
         version_id: deployment.version_id,
         number: deployment.number,
         action: action_word(deployment.action),
-        trigger_url: api.public(&format!("/t/{}", deployment.trigger_token.expose())),
+        trigger_url: TriggerBody::only_url(&triggers),
+        triggers,
     }))
 }

@@ -1,5 +1,6 @@
 use super::{DeployRequest, action_word, change_word, script_word};
 use crate::extract::{Authorized, JsonBody};
+use crate::v1::workflows::trigger::TriggerBody;
 use crate::{Api, Problem};
 use axum::Json;
 use axum::extract::State;
@@ -23,6 +24,8 @@ pub(crate) struct PlanBody {
     digest: String,
     /// How the files differ from those of the active version.
     files: Vec<FileChange>,
+    /// What would start it.
+    triggers: Vec<TriggerBody>,
     /// The connections that it uses.
     connections: Vec<PlannedConnection>,
     /// The hosts that its code may reach.
@@ -126,6 +129,7 @@ pub(crate) async fn plan(
         action: action_word(plan.action),
         digest: plan.digest,
         files: plan.files.into_iter().map(file).collect(),
+        triggers: plan.triggers.into_iter().map(TriggerBody::from).collect(),
         connections: plan.connections.into_iter().map(connection).collect(),
         egress: plan.egress,
         packages: plan.packages.into_iter().map(PackageChange::from).collect(),

@@ -13,6 +13,8 @@ use utoipa::ToSchema;
 pub(crate) struct InvocationDetail {
     #[serde(flatten)]
     invocation: InvocationBody,
+    /// Why it is where it is, in a sentence or two for people.
+    explanation: String,
     /// Its finished steps, in order.
     steps: Vec<StepBody>,
 }
@@ -29,6 +31,7 @@ pub(crate) async fn show(
     PathId(id): PathId<InvocationId>,
 ) -> Result<Json<InvocationDetail>, Problem> {
     let (invocation, steps) = api.flow().invocation(&permit, id).await?;
+    let explanation = api.flow().explain(&permit, &invocation, &steps).await?;
     let steps = steps.into_iter().map(StepBody::from).collect();
-    Ok(Json(InvocationDetail { invocation: invocation.into(), steps }))
+    Ok(Json(InvocationDetail { invocation: invocation.into(), explanation, steps }))
 }

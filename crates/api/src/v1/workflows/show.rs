@@ -1,4 +1,5 @@
 use super::WorkflowBody;
+use super::trigger::TriggerBody;
 use crate::extract::{Authorized, PathId};
 use crate::{Api, Problem};
 use axum::Json;
@@ -8,13 +9,15 @@ use causeway_types::WorkflowId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A workflow with the URL of its trigger.
+/// A workflow with what starts it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WorkflowDetail {
     #[serde(flatten)]
     workflow: WorkflowBody,
-    /// Requests to this URL are its events. Whoever knows the URL can send them.
-    trigger_url: String,
+    /// The URL of its HTTP trigger, if it has one such trigger.
+    trigger_url: Option<String>,
+    /// What starts its active version.
+    triggers: Vec<TriggerBody>,
     /// The connections that its active version uses.
     connections: Vec<WorkflowConnection>,
 }
@@ -40,14 +43,15 @@ pub(crate) async fn show(
     PathId(id): PathId<WorkflowId>,
 ) -> Result<Json<WorkflowDetail>, Problem> {
     let workflow = api.flow().workflow(&permit, id).await?;
-    let token = api.flow().workflow_trigger_token(&permit, id).await?;
-    let trigger_url = api.public(&format!("/t/{}", token.expose()));
+    let triggers = api.flow().workflow_triggers(&permit, &workflow).await?;
+    let triggers = TriggerBody::deployed(&api, triggers);
     let connections = api.flow().workflow_connections(&permit, &workflow).await?;
     let connections = connections.into_iter();
     let connections = connections.map(|(name, exposed)| WorkflowConnection { name, exposed });
     Ok(Json(WorkflowDetail {
         workflow: workflow.into(),
-        trigger_url,
+        trigger_url: TriggerBody::only_url(&triggers),
+        triggers,
         connections: connections.collect(),
     }))
 }
