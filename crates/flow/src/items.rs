@@ -179,7 +179,8 @@ impl Run<'_> {
             let Some(last) = page.last() else { break };
             from = last.index + 1;
             for item in page {
-                let value = if gathered.wants_values() {
+                let succeeded = item.state == InvocationState::Succeeded;
+                let value = if succeeded && gathered.wants_values() {
                     inner.result_of(claimed, &self.loaded.graph, &item).await?
                 } else {
                     None

@@ -133,8 +133,8 @@ const THIRD_FAILS: &str = "
       items: '{{ event }}'
       RULE
       steps:
-        - { name: one, value: '{{ steps.each.item === 3 ? nothing : steps.each.item }}' }
-        - { name: two, value: 'got {{ steps.one.$return_value }}' }
+        - { name: one, value: '{{ steps.each.item }}' }
+        - { name: two, value: 'got {{ steps.one.$return_value === 3 ? nothing : steps.one.$return_value }}' }
   - { name: last, value: '{{ steps.each }}' }
 ";
 
