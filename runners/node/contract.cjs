@@ -25,12 +25,8 @@ function stepFunction(entry, module) {
   if (typeof found === 'object' && found !== null && typeof found.default === 'function') found = found.default;
   if (typeof found === 'function') return found;
   const wanted = 'export default async ({ event, steps, $, connections }) => { … }';
-  if (typeof found === 'object' && found !== null && typeof found.run === 'function') {
-    throw new StepError('user_error',
-      `${entry} exports a component (an object with \`run\`); this runner takes a function: ${wanted}`);
-  }
   const what = found === undefined ? 'nothing' : `a value of type ${found === null ? 'null' : typeof found}`;
-  throw new StepError('user_error', `${entry} has ${what} as its default export, not a function: write ${wanted}`);
+  throw new StepError('user_error', `${entry} has ${what} as its default export, not a function or a component (an object with \`run\`): write ${wanted}`);
 }
 
 /** What the function gets beside its data. */
@@ -83,9 +79,11 @@ function success(step, value, limit) {
   return `{"id":${step.id},"ok":{"value":${returned},"exports":{${parts.join(',')}}${respond}${exit}}}`;
 }
 
-/** The text of a result that failed. */
+/** The text of a result that failed. What was exported by then goes with it, as far as a result may. */
 function failure(step, error, discard = false) {
-  return JSON.stringify({ id: step.id, error, discard });
+  const text = JSON.stringify({ id: step.id, error, discard });
+  const exports = [...step.exports].map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(',');
+  return exports && Buffer.byteLength(exports) <= step.limit ? `${text.slice(0, -1)},"exports":{${exports}}}` : text;
 }
 
 /** The same result, which also says that processes of the step go on. */

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What reading may take: no more than a parser needs for the largest version.
-const CHECK_WALL: Duration = Duration::from_secs(10);
+pub(crate) const CHECK_WALL: Duration = Duration::from_secs(10);
 /// The same, of processor time.
-const CHECK_CPU: Duration = Duration::from_secs(5);
+pub(crate) const CHECK_CPU: Duration = Duration::from_secs(5);
 
 impl Inner {
     /// Refuses code that does not parse, or imports what does not exist.
@@ -37,7 +37,7 @@ impl Inner {
         for code in bundle.manifest.steps.iter().filter_map(StepSpec::code) {
             by_runtime.entry(code.runtime).or_default().insert(code.entry.to_owned());
         }
-        let files = bundle.source_files();
+        let files = bundle.folder.source_files();
         // A few at a time: whoever deploys must not take the sandboxes of whatever runs.
         let Ok(_turn) = self.checks.acquire().await else { return Ok(()) };
         for (runtime, entries) in by_runtime {

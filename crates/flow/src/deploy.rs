@@ -136,7 +136,7 @@ impl Flow {
             .seal(
                 tenant.workspace,
                 &Place::VersionBundle(version_id),
-                &bundle.to_bytes(&dependencies)?,
+                &bundle.folder.to_bytes(&dependencies)?,
             )
             .await?;
         let workflow_id =
@@ -228,7 +228,7 @@ impl Inner {
         let (mut plan, before, known) = self.plan(permit, bundle).await?;
         let dependencies = if let Some(version) = known {
             // The same content is the same version, with the packages that it has.
-            Arc::new(self.bundle(tenant, version).await?.dependencies)
+            Arc::new(self.bundle(tenant, version).await?.folder.dependencies)
         } else {
             let chosen = self.dependencies(tenant, &plan.digest, bundle, Some(&before)).await?;
             self.check_code(tenant, &plan.digest, bundle, &chosen).await?;
@@ -290,7 +290,7 @@ impl Inner {
         egress.sort();
         egress.dedup();
 
-        let digest = bundle.digest();
+        let digest = bundle.folder.digest();
         let workflow = db!(conn, workflow::by_name(tenant, &bundle.manifest.name))?;
         let (mut action, mut before, mut same) = (PlanAction::Create, None, None);
         if let Some(workflow) = &workflow {
@@ -308,14 +308,15 @@ impl Inner {
                 before = Some(self.bundle(tenant, active).await?);
             }
         }
-        let (files, dependencies) =
-            before.map(|bundle| (bundle.files, bundle.dependencies)).unwrap_or_default();
+        let (files, dependencies) = before
+            .map(|bundle| (bundle.folder.files, bundle.folder.dependencies))
+            .unwrap_or_default();
         let plan = Plan {
             workflow: bundle.manifest.name.clone(),
             workflow_id: workflow.map(|workflow| workflow.id),
             action,
             digest,
-            files: diff(&files, &bundle.files),
+            files: diff(&files, &bundle.folder.files),
             connections,
             egress,
             packages: Vec::new(),

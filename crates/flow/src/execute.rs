@@ -10,7 +10,7 @@ use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner};
 use causeway_connect::CredentialError;
 use causeway_sandbox::{
-    Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport, Tier,
+    Apps, CheckoutError, ComponentCall, Respond, Runtime, Session, StepCall, StepReport, Tier,
 };
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{Advance, Claimed, InvocationState, Step, StepState};
@@ -483,6 +483,10 @@ impl Run<'_> {
                 "workflow_name": self.loaded.manifest.name,
                 "version_id": claimed.version_id,
                 "event_id": claimed.event_id,
+            }),
+            component: (!spec.props.is_empty()).then(|| ComponentCall {
+                props: spec.props.clone().into_iter().collect(),
+                ..ComponentCall::default()
             }),
         })
     }

@@ -35,7 +35,7 @@ impl Inner {
             return Ok(loaded);
         }
         let bundle = self.bundle(tenant, id).await?;
-        let files = Arc::new(bundle.source_files());
+        let files = bundle.folder.source_files();
         let manifest = bundle.manifest;
         let egress = EgressRules::parse(&manifest.egress).map_err(|error| {
             crate::ManifestError::Rule { at: "egress".to_owned(), rule: error.to_string() }
@@ -54,7 +54,7 @@ impl Inner {
         };
         let mut programs = BTreeMap::new();
         for runtime in manifest.runtimes() {
-            let binds = self.binds(&bundle.dependencies, runtime).await?;
+            let binds = self.binds(&bundle.folder.dependencies, runtime).await?;
             programs.insert(runtime, program(runtime, binds));
         }
         let loaded = Arc::new(Loaded { manifest, programs });

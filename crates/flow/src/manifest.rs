@@ -128,6 +128,10 @@ pub struct StepSpec {
     /// code has placeholders for their secrets unless it says `{ name: …, expose: true }`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connections: BTreeMap<String, ConnectionSpec>,
+    /// The values of its props, if its code is a component: by name, as the component's `props` want
+    /// them. An app prop gets its account from `connections`, under the same name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub props: BTreeMap<String, serde_json::Value>,
 }
 
 /// What a step does.
@@ -198,6 +202,11 @@ impl StepSpec {
             (None, Some(_)) if last => return rule("delay", "no step follows that could wait"),
             (None, Some(_)) if self.retry.is_some() || !self.connections.is_empty() => {
                 return rule("delay", "a delay cannot fail and has no connections");
+            }
+            _ if !self.props.is_empty()
+                && self.code().is_none_or(|code| code.runtime != Runtime::Node) =>
+            {
+                return rule("props", "only components have props, and those are code for Node");
             }
             _ => {}
         }
@@ -401,7 +410,7 @@ impl LimitsSpec {
 }
 
 /// What a file's ending says about what runs it.
-fn runtime_of(file: &str) -> Option<Runtime> {
+pub(crate) fn runtime_of(file: &str) -> Option<Runtime> {
     match file.rsplit_once('.')?.1 {
         "mjs" | "js" | "cjs" | "ts" => Some(Runtime::Node),
         "py" => Some(Runtime::Python),

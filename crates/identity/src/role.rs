@@ -6,7 +6,7 @@ use crate::action::ActionName::{
     ManageOAuthClients, ManageProjects, ManageSso, ManageWebhooks, ManageWorkspaces, ReadApps,
     ReadAudit, ReadConnections, ReadInvocations, ReadKeys, ReadMachineAccess, ReadMembers,
     ReadReports, ReadSso, ReadWebhooks, ReadWorkflows, ReadWorkspace, ReplayInvocation,
-    ReplayWebhooks, RequestAccess, ReviewAccess, RotateKeys, RunWorkflow, UseProxy,
+    ReplayWebhooks, RequestAccess, ReviewAccess, RotateKeys, RunComponents, RunWorkflow, UseProxy,
     WriteConnections,
 };
 use causeway_types::entity::Role;
@@ -22,8 +22,15 @@ const OPERATE: &[ActionName] = &[
     ReplayWebhooks,
     ReadMachineAccess,
 ];
-const BUILD: &[ActionName] =
-    &[Deploy, UseProxy, ManageOAuthClients, ManageWebhooks, ManageMachineAccess, ReadMembers];
+const BUILD: &[ActionName] = &[
+    Deploy,
+    RunComponents,
+    UseProxy,
+    ManageOAuthClients,
+    ManageWebhooks,
+    ManageMachineAccess,
+    ReadMembers,
+];
 const EXAMINE: &[ActionName] = &[
     ReadWorkspace,
     ReadMembers,

@@ -106,6 +106,7 @@ impl Inner {
             connections: SecretBytes::new(Vec::new()),
             apps: None,
             context: serde_json::json!({}),
+            component: None,
         };
         let mut session = self.pool.checkout(&program).await.map_err(PackagesError::NoSandbox)?;
         let report = session.step(call).await;

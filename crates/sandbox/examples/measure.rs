@@ -94,6 +94,7 @@ fn call(event: &Arc<RawValue>) -> StepCall {
         connections: SecretBytes::new(b"{}".to_vec()),
         apps: None,
         context: serde_json::Value::Null,
+        component: None,
     }
 }
 

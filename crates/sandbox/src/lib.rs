@@ -58,7 +58,8 @@ pub use runtimes::{
 pub use sandbox::StartError;
 pub use session::Session;
 pub use step::{
-    FailureCode, LogLine, LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Usage,
+    ComponentCall, ComponentTask, FailureCode, LogLine, LogStream, Respond, StepCall, StepFailure,
+    StepReport, StepSuccess, Usage,
 };
 pub use tier::{Tier, TierError, UnknownTier};
 pub use vm::{BuiltImage, ImageError, ImageOptions, MachinePaths, build_image};

@@ -1,5 +1,6 @@
 //! The records that the store keeps, with typed ids and states.
 
+mod component;
 mod connection;
 mod connection_revocation;
 mod contract;
@@ -14,6 +15,7 @@ mod usage;
 mod webhook;
 mod workspace;
 
+pub use component::{Component, ComponentKind, ComponentSeals, DynamicProps};
 pub use connection::{
     ConnectSession, ConnectSettings, Connection, ConnectionFilter, ConnectionOverview,
     ConnectionRefresh, ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow,

@@ -183,6 +183,7 @@ impl World {
             connections: SecretBytes::new(Vec::new()),
             apps: None,
             context: serde_json::json!({}),
+            component: None,
         };
         self.pool.checkout(&program).await.unwrap().step(call).await
     }

@@ -71,6 +71,7 @@ fn call() -> StepCall {
         connections: SecretBytes::new(Vec::new()),
         apps: None,
         context: serde_json::Value::Null,
+        component: None,
     }
 }
 

@@ -107,6 +107,7 @@ pub(crate) fn call(entry: &str) -> StepCall {
         connections: SecretBytes::new(b"{}".to_vec()),
         apps: None,
         context: serde_json::json!({}),
+        component: None,
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) enum Column {
     WebhookAnswer,
     ConnectToken,
     OverrideFields,
+    ComponentBundle,
+    ComponentDefinition,
+    DynamicProps,
 }
 
 /// A seal of a page. The place is missing if the record's id is not one.
@@ -37,7 +40,7 @@ pub(super) struct Row {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::ClientSecret,
         Self::FlowVerifier,
         Self::Credential,
@@ -56,6 +59,9 @@ impl Column {
         Self::WebhookAnswer,
         Self::ConnectToken,
         Self::OverrideFields,
+        Self::ComponentBundle,
+        Self::ComponentDefinition,
+        Self::DynamicProps,
     ];
 
     /// The kind of record, as it stands in a rotation's `at_kind`: the same word as in the seals'
@@ -80,13 +86,15 @@ impl Column {
             Self::WebhookAnswer => "webhook_attempt",
             Self::ConnectToken => "connect_session",
             Self::OverrideFields => "app_override",
+            Self::ComponentBundle | Self::ComponentDefinition => "component",
+            Self::DynamicProps => "dynamic_props",
         }
     }
 
     /// Rows of a page: fewer where a seal may be megabytes long, so that a page fits in memory.
     const fn page_size(self) -> i64 {
         match self {
-            Self::VersionBundle => 8,
+            Self::VersionBundle | Self::ComponentBundle => 8,
             Self::EventBody | Self::StepRecord | Self::Response | Self::IdempotentResponse => 64,
             _ => 256,
         }
@@ -111,6 +119,9 @@ impl Column {
             Self::WebhookAnswer => Place::WebhookAnswer(record.parse().ok()?),
             Self::ConnectToken => Place::ConnectToken(record.parse().ok()?),
             Self::OverrideFields => Place::AppOverrideFields(record.parse().ok()?),
+            Self::ComponentBundle => Place::ComponentBundle(record.parse().ok()?),
+            Self::ComponentDefinition => Place::ComponentDefinition(record.parse().ok()?),
+            Self::DynamicProps => Place::DynamicProps(record.parse().ok()?),
             Self::IdempotentResponse => Place::IdempotentResponse(scope(record).try_into().ok()?),
         })
     }
@@ -146,6 +157,13 @@ impl Column {
             Self::OverrideFields => {
                 db!(conn, reseal::override_fields(workspace, after, key, limit))
             }
+            Self::ComponentBundle => {
+                db!(conn, reseal::component_bundles(workspace, after, key, limit))
+            }
+            Self::ComponentDefinition => {
+                db!(conn, reseal::component_definitions(workspace, after, key, limit))
+            }
+            Self::DynamicProps => db!(conn, reseal::dynamic_props(workspace, after, key, limit)),
             Self::IdempotentResponse => {
                 let after = scope(after);
                 db!(conn, reseal::idempotent_responses(workspace, &after, key, limit))
@@ -211,6 +229,15 @@ impl Column {
             Self::OverrideFields => {
                 db!(tx, reseal::replace_override_fields(workspace, record, old, new))
             }
+            Self::ComponentBundle => {
+                db!(tx, reseal::replace_component_bundle(workspace, record, old, new))
+            }
+            Self::ComponentDefinition => {
+                db!(tx, reseal::replace_component_definition(workspace, record, old, new))
+            }
+            Self::DynamicProps => {
+                db!(tx, reseal::replace_dynamic_props(workspace, record, old, new))
+            }
             Self::IdempotentResponse => {
                 let scope = scope(record);
                 db!(tx, reseal::replace_idempotent_response(workspace, &scope, old, new))
@@ -238,7 +265,7 @@ mod tests {
         let id = "01jd8r4t5v6w7x8y9z0a1b2c3d";
         let prefixes = [
             "oac", "oaf", "conn", "conn", "trg", "ver", "evt", "stp", "inv", "idp", "sif", "sgn",
-            "whe", "msg", "wha",
+            "whe", "msg", "wha", "cs", "ovr", "sc", "sc", "dyp",
         ];
         let columns = Column::ALL.into_iter().filter(|one| *one != Column::IdempotentResponse);
         for (column, prefix) in columns.zip(prefixes) {
