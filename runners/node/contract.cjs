@@ -30,12 +30,8 @@ function stepFunction(entry, module) {
   if (typeof found === 'object' && found !== null && typeof found.default === 'function') found = found.default;
   if (typeof found === 'function') return found;
   const wanted = 'export default async ({ event, steps, $, connections }) => { … }';
-  if (typeof found === 'object' && found !== null && typeof found.run === 'function') {
-    throw new StepError('user_error',
-      `${entry} exports a component (an object with \`run\`); this runner takes a function: ${wanted}`);
-  }
   const what = found === undefined ? 'nothing' : `a value of type ${found === null ? 'null' : typeof found}`;
-  throw new StepError('user_error', `${entry} has ${what} as its default export, not a function: write ${wanted}`);
+  throw new StepError('user_error', `${entry} has ${what} as its default export, not a function or a component (an object with \`run\`): write ${wanted}`);
 }
 
 /** What the function gets beside its data. */
@@ -79,6 +75,9 @@ function wait(step, call, name, ms, suspend) {
   if (typeof ms !== 'number' || !(ms >= 1 && ms <= LONGEST_WAIT)) {
     throw new TypeError(`$.flow.${name}(ms): ms must be a number from 1 to ${LONGEST_WAIT}, a year`);
   }
+  if (!call.links.resume_url) {
+    throw new Error(`$.flow.${name}() is for steps of workflows: what runs by itself cannot wait`);
+  }
   step.wait = { ms: Math.ceil(ms), suspend };
   return { ...call.links };
 }
@@ -104,9 +103,11 @@ function success(step, value, limit) {
   return `{"id":${step.id},"ok":{"value":${returned},"exports":{${parts.join(',')}}${respond}${exit}${waits}}}`;
 }
 
-/** The text of a result that failed. */
+/** The text of a result that failed. What was exported by then goes with it, as far as a result may. */
 function failure(step, error, discard = false) {
-  return JSON.stringify({ id: step.id, error, discard });
+  const text = JSON.stringify({ id: step.id, error, discard });
+  const exports = [...step.exports].map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(',');
+  return exports && Buffer.byteLength(exports) <= step.limit ? `${text.slice(0, -1)},"exports":{${exports}}}` : text;
 }
 
 /** The same result, which also says that processes of the step go on. */

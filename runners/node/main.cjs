@@ -3,7 +3,8 @@
 // so nothing that an earlier step left behind runs while no step does.
 //
 // A frame is 4 bytes of length (big-endian), 1 byte of kind, and as many bytes as the length says.
-// From the server: S, a call; C, files to be read as a call would and not run. From here: H, ready;
+// From the server: S, a call, which may say what to do with a component; C, files to be read as a call
+// would and not run. From here: H, ready;
 // O and E, printed text; R, the result of either.
 'use strict';
 
@@ -26,6 +27,7 @@ const CHECK = 'C'.charCodeAt(0);
  * @property {number} id
  * @property {boolean} settled
  * @property {Map<string, string>} exports JSON by name
+ * @property {number} limit The most bytes of a result
  * @property {object | undefined} respond
  * @property {string | undefined} exit
  * @property {{ ms: number, suspend: boolean } | undefined} wait
@@ -35,7 +37,7 @@ const CHECK = 'C'.charCodeAt(0);
 const scope = new AsyncLocalStorage();
 /** @type {Running | undefined} */
 let running;
-/** @type {Map<string, Function>} */
+/** Functions and components by file. @type {Map<string, Function | object>} */
 const entries = new Map();
 let inbox = Buffer.allocUnsafeSlow(64 << 10);
 
@@ -78,7 +80,10 @@ function receive() {
 
 const urlOf = (entry) => 'file:///code/' + entry.split('/').map(encodeURIComponent).join('/');
 
-/** Loads a step's function. */
+/** Read when the first component comes, which most steps are not. */
+const components = () => require('./component.cjs');
+
+/** Loads a step's function, or its component. */
 async function load(entry) {
   const known = entries.get(entry);
   if (known) return known;
@@ -88,9 +93,10 @@ async function load(entry) {
   } catch (error) {
     throw SYNTAX.mark(error);
   }
-  const run = contract.stepFunction(entry, module);
-  entries.set(entry, run);
-  return run;
+  const isPlain = typeof module.default === 'function';
+  const found = (isPlain ? undefined : components().find(module)) ?? contract.stepFunction(entry, module);
+  entries.set(entry, found);
+  return found;
 }
 
 async function run(call, step) {
@@ -98,7 +104,9 @@ async function run(call, step) {
     const code = await load(call.entry);
     const { $ } = contract.members(step, call);
     const { event, steps, connections } = call;
-    const value = await code({ event, steps, $, connections });
+    const value = typeof code === 'function' && !call.component
+      ? await code({ event, steps, $, connections })
+      : await components().perform(code, $, call);
     settle(step, () => contract.success(step, value, call.output_bytes));
   } catch (error) {
     settle(step, () => contract.failure(step, describe(error)));
@@ -152,6 +160,7 @@ function next() {
     id: call.id,
     settled: false,
     exports: new Map(),
+    limit: call.output_bytes,
     respond: undefined,
     exit: undefined,
     wait: undefined,
@@ -191,6 +200,10 @@ require('./output.cjs').install((kind, text) => {
 require('./machine.cjs');
 egress.install();
 require('./modules.cjs').install(egress.ensure);
+// Components may be written inside one of these, for their author's editor.
+for (const name of ['defineComponent', 'defineApp', 'defineAction', 'defineSource']) {
+  globalThis[name] = (value) => value;
+}
 
 send('H', '');
 next();

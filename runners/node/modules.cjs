@@ -12,6 +12,9 @@ const HARMLESS = new Set(['assert', 'assert/strict', 'async_hooks', 'buffer', 'c
   'stream/consumers', 'string_decoder', 'timers', 'timers/promises', 'url', 'util', 'util/types',
   'v8', 'vm', 'zlib']);
 const ROOT = 'file:///code/';
+/** What components call their platform; it is part of the runner, whatever lies in the folder. */
+const PLATFORM = '@pipedream/platform';
+const PLATFORM_URL = 'file:///runner/platform/index.cjs';
 /** The place that Node writes above a stack: the file, the line, and a mark below it. */
 const PLACE = /^(?:file:\/\/)?\/code\/(.+):(\d+)\n(.*)\n([ \t]*)\^*/;
 /** The same, of a text without a file. */
@@ -23,6 +26,7 @@ const MOST = 16;
 function install(ensureNetwork) {
   registerHooks({
     resolve(specifier, context, next) {
+      if (specifier === PLATFORM) return { url: PLATFORM_URL, format: 'commonjs', shortCircuit: true };
       const found = next(specifier, context);
       if (found.url.startsWith('node:')) {
         if (!HARMLESS.has(found.url.slice(5))) ensureNetwork();

@@ -18,7 +18,7 @@
 //! | `app_<slug>`, `name_slug` | the slug, in `name_slug` with `_` for `-` |
 //! | `o_…` | `ws_…`, a workspace |
 //! | `wh_…` | `env_…`: an environment has one project webhook |
-//! | `proj_…`, `ovr_…` | the same |
+//! | `proj_…`, `ovr_…`, `sc_…`, `dyp_…` | the same |
 //!
 //! An error of any kind is `{"error", "code", "details"}` ([`failure`]).
 
@@ -29,6 +29,7 @@ mod app_categories;
 mod app_overrides;
 mod apps;
 mod caller;
+mod components;
 mod cors;
 mod event;
 mod failure;
@@ -127,6 +128,7 @@ fn resources(project: &str) -> Router<Api> {
         .route(&at("/webhook"), get(webhook::show).put(webhook::set).delete(webhook::delete))
         .route(&at("/webhook/regenerate_signing_key"), post(webhook::renew_key))
         .route(&at("/projects/info"), get(projects::info))
+        .merge(components::router(project))
         .layer(DefaultBodyLimit::max(API_BODY_LIMIT))
         .merge(proxy::router(&at("/proxy/{*target}")))
 }

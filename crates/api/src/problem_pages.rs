@@ -21,10 +21,10 @@ macro_rules! pages {
 // A test compares this list with the registry of codes.
 pages![
     "access_settled" "audit_broken" "authorization_refused" "body_too_large" "call_not_allowed"
-    "connect_link_spent" "connection_name_taken" "credential_export_off" "credential_refused"
+    "component_version_taken" "connect_link_spent" "connection_name_taken" "credential_export_off" "credential_refused"
     "cross_site" "denied" "egress_refused" "environment_required" "foreign_registry"
     "host_not_allowed" "idempotency_in_progress" "idempotency_mismatch" "install_script_failed"
-    "installer_unavailable" "integrity_mismatch" "internal" "invalid_code" "invalid_cursor"
+    "installer_unavailable" "integrity_mismatch" "internal" "invalid_code" "invalid_component" "invalid_cursor"
     "invalid_email" "invalid_id" "invalid_json" "invalid_lock" "invalid_manifest" "invalid_request"
     "invocation_active" "invocation_ended" "last_owner" "link_spent" "missing_connection" "missing_oauth_client"
     "needs_reauth" "not_deployed" "not_found" "oauth_client_in_use" "packages_unresolved"

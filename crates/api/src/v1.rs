@@ -5,6 +5,7 @@ mod access_review;
 mod api_keys;
 mod apps;
 mod audit;
+mod components;
 mod connect_sessions;
 mod connect_settings;
 mod connections;
@@ -80,12 +81,15 @@ pub(crate) fn router(
 ) -> OpenApiRouter<Api> {
     let deployments = OpenApiRouter::new()
         .routes(routes!(deployments::plan::plan))
-        .routes(routes!(deployments::create::create));
+        .routes(routes!(deployments::create::create))
+        .routes(routes!(components::publish::publish));
     let others = OpenApiRouter::new()
         .routes(routes!(workflows::list::list))
         .routes(routes!(workflows::show::show))
         .routes(routes!(workflows::run::run))
         .routes(routes!(packages::list::list))
+        .routes(routes!(components::list::list))
+        .routes(routes!(components::show::show, components::delete::delete))
         .routes(routes!(invocations::list::list))
         .routes(routes!(invocations::tail::tail))
         .routes(routes!(invocations::show::show, invocations::delete::delete))

@@ -1,6 +1,7 @@
 //! The command line, declared.
 
 mod audit;
+mod components;
 mod connect;
 mod connections;
 mod edge;
@@ -11,6 +12,7 @@ mod packages;
 mod webhooks;
 
 pub(crate) use audit::{AuditCommand, ChainArgs, ExportFormat};
+pub(crate) use components::{ComponentsCommand, PublishArgs};
 pub(crate) use connect::{
     ConnectArgs, ConnectSettingsCommand, OauthClientArgs, OauthClientsCommand, SettingsArgs,
 };
@@ -72,6 +74,9 @@ pub(crate) enum Command {
     /// List and show workflows.
     #[command(subcommand)]
     Workflows(WorkflowsCommand),
+    /// Publish, list, show and delete components.
+    #[command(subcommand)]
+    Components(ComponentsCommand),
     /// Make a link on which a customer connects an account.
     Connect(ConnectArgs),
     /// Show and set what concerns your customers' connect pages.

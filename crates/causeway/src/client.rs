@@ -49,6 +49,27 @@ impl Client {
         self.call("GET", path, query, None).await
     }
 
+    /// Every record of a listing, page after page.
+    pub(crate) async fn all(
+        &self,
+        path: &str,
+        query: &[(&str, Option<String>)],
+    ) -> anyhow::Result<Vec<Value>> {
+        let mut query = query.to_vec();
+        query.extend([("limit", Some("100".to_owned())), ("cursor", None)]);
+        let mut all = Vec::new();
+        loop {
+            let page = self.get(path, &query).await?;
+            all.extend(list(&page).cloned());
+            let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) else {
+                return Ok(all);
+            };
+            if let Some((_, last)) = query.last_mut() {
+                *last = Some(cursor.to_owned());
+            }
+        }
+    }
+
     pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         self.call("POST", path, &[], body).await
     }

@@ -6,9 +6,11 @@ mod audit;
 mod bootstrap;
 mod catalogue;
 mod claim_link;
+mod components;
 mod connections;
 mod deploy;
 mod doctor;
+mod folder;
 mod image;
 mod input;
 mod invocations;
@@ -43,6 +45,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(args) => invocations::explain(args, output).await,
         Command::Replay(args) => invocations::replay(args, output).await,
         Command::Workflows(command) => workflows::run(command, output).await,
+        Command::Components(command) => components::run(command, output).await,
         Command::Connect(args) => connections::connect(args, output).await,
         Command::ConnectSettings(command) => connections::settings(command, output).await,
         Command::Connections(command) => connections::run(command, output).await,

@@ -1,6 +1,7 @@
 //! Connections of customers, for the company's programs and for customers themselves: listing them,
 //! giving them up, calling apps with them. Making them by key is in [`accounts/create`](create).
 
+mod component;
 mod create;
 
 pub use create::{AccountError, NewAccount};
@@ -55,7 +56,8 @@ impl<'a, A: CustomerAction<Within = Tenant>> Whose<'a, A> {
         Ok(Self::Own(holder))
     }
 
-    pub(crate) fn tenant(&self) -> Tenant {
+    /// The environment.
+    pub fn tenant(&self) -> Tenant {
         match self {
             Self::All(permit) => permit.tenant(),
             Self::Own(holder) => holder.tenant(),
@@ -69,7 +71,8 @@ impl<'a, A: CustomerAction<Within = Tenant>> Whose<'a, A> {
         }
     }
 
-    fn shows_app(&self, slug: &str) -> bool {
+    /// Whether what concerns this app belongs into a list.
+    pub fn shows_app(&self, slug: &str) -> bool {
         match self {
             Self::All(permit) => permit.shows_app(slug),
             Self::Own(_) => true,
@@ -77,7 +80,7 @@ impl<'a, A: CustomerAction<Within = Tenant>> Whose<'a, A> {
     }
 
     /// The customer whose connections they are, if there is but one.
-    pub(crate) fn customer(&self) -> Option<&str> {
+    pub fn customer(&self) -> Option<&str> {
         match self {
             Self::All(_) => None,
             Self::Own(holder) => Some(holder.customer()),

@@ -41,6 +41,7 @@ struct Rights {
     read: bool,
     write: bool,
     proxy: bool,
+    components: bool,
 }
 
 /// The customer who holds a token, as far as the token proves it.
@@ -128,10 +129,13 @@ impl Rights {
         let mut rights = Self::default();
         for word in scope.split_ascii_whitespace() {
             match word {
-                "*" | "connect:*" => rights = Self { read: true, write: true, proxy: true },
+                "*" | "connect:*" => {
+                    rights = Self { read: true, write: true, proxy: true, components: true };
+                }
                 "connect:accounts:*" => (rights.read, rights.write) = (true, true),
                 "connect:accounts:read" => rights.read = true,
                 "connect:accounts:write" => rights.write = true,
+                "connect:actions:*" => rights.components = true,
                 "connect:proxy" | "connect:proxy:*" => rights.proxy = true,
                 _ => {}
             }
@@ -144,6 +148,7 @@ impl Rights {
             ActionName::ReadConnections => self.read,
             ActionName::WriteConnections => self.write,
             ActionName::UseProxy => self.proxy,
+            ActionName::RunComponents => self.components,
             _ => false,
         }
     }
@@ -282,6 +287,8 @@ mod tests {
         assert!(!may("connect:accounts:read", ActionName::WriteConnections));
         assert!(may("connect:accounts:* connect:proxy:*", ActionName::UseProxy));
         assert!(!may("connect:actions:*", ActionName::ReadConnections));
+        assert!(may("connect:actions:*", ActionName::RunComponents));
+        assert!(!may("connect:accounts:*", ActionName::RunComponents));
         assert!(!may("connect:*", ActionName::ExportCredentials));
     }
 

@@ -35,7 +35,7 @@ use causeway_identity::{Permit, action};
 use causeway_net::{
     HttpClient, HttpError, RequestBody, ResponseBody, StreamLimits, StreamedResponse, Upgrade,
 };
-use causeway_types::entity::Connection;
+use causeway_types::entity::{Connection, UsageKind};
 use causeway_types::{ConnectionId, SecretString, Tenant};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
@@ -197,7 +197,7 @@ impl Inner {
         open: Arc<Open>,
         mut attempt: Attempt,
     ) -> Result<(StreamedResponse, Arc<Open>), ProxyError> {
-        self.usage.count_call(tenant, self.clock.now());
+        self.usage.count(tenant, UsageKind::ProxyCall, self.clock.now());
         let id = open.connection.id;
         let app = &*self.row_of(&open)?;
         let answer = self.send(app, &open, &mut attempt).await?;

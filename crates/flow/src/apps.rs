@@ -11,8 +11,10 @@ use causeway_connect::{
 use causeway_identity::{Permit, action};
 use causeway_sandbox::{AppAnswer, AppFuture, AppRefused, AppRequest, Apps, Claim};
 use causeway_types::entity::Claimed;
-use causeway_types::{Code, Coded, Kind, SecretBytes};
+use causeway_types::{Code, Coded, InvocationId, Kind, SecretBytes, Tenant};
 use causeway_vault::Redactor;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -43,12 +45,25 @@ impl Inner {
         point: &Point,
         seed: &Seed,
     ) -> Result<Linked, LinkError> {
-        let (connect, tenant) = (&self.connect, claimed.tenant());
+        let of = (claimed.tenant(), claimed.id, point.name.as_str());
+        self.link(of, &point.connections, &[], seed).await
+    }
+
+    /// Links code to connections, for a sandbox with this seed: whose, in which invocation, and what
+    /// it is called there. `more` are the secrets that the code has besides.
+    pub(crate) async fn link(
+        &self,
+        (tenant, invocation, step): (Tenant, InvocationId, &str),
+        connections: &BTreeMap<String, ConnectionSpec>,
+        more: &[SecretBytes],
+        seed: &Seed,
+    ) -> Result<Linked, LinkError> {
+        let connect = &self.connect;
         let permit = Permit::<action::UseConnections>::for_node(self.node, tenant);
         let mut json = Zeroizing::new(Vec::with_capacity(1024));
         let mut links: Vec<Arc<Link>> = Vec::new();
         json.push(b'{');
-        for (alias, ConnectionSpec { name, expose }) in &point.connections {
+        for (alias, ConnectionSpec { name, expose }) in connections {
             // Asked again: the settings may have changed since the deploy.
             if *expose && !connect.lets_credentials_out(tenant).await.map_err(flow)? {
                 return Err(failed(Code::CredentialExportOff.as_str(), exposure_off(name)));
@@ -67,13 +82,16 @@ impl Inner {
             if !links.is_empty() {
                 json.push(b',');
             }
-            json.extend_from_slice(format!("\"{alias}\":{{\"$auth\":").as_bytes());
+            // The names of a component's props are any text.
+            json.extend_from_slice(
+                format!("{}:{{\"$auth\":", Value::from(alias.as_str())).as_bytes(),
+            );
             json.extend_from_slice(link.auth().expose());
             json.push(b'}');
             links.push(Arc::new(link));
         }
         json.push(b'}');
-        let secrets = links.iter().flat_map(|link| link.secrets());
+        let secrets = links.iter().flat_map(|link| link.secrets()).chain(more);
         let redactor = Redactor::new(secrets.map(|secret| secret.expose().as_slice()));
         let Ok(redactor) = redactor else {
             let why = "The step's connections hold more secrets than can be masked in its output; \
@@ -81,7 +99,7 @@ impl Inner {
             return Err(failed("credential_too_large", why.to_owned()));
         };
         let apps = (!links.is_empty()).then(|| {
-            let broker = connect.broker(&permit, claimed.id, &point.name, links);
+            let broker = connect.broker(&permit, invocation, step, links);
             let apps: Arc<dyn Apps> = Arc::new(StepApps(broker));
             apps
         });

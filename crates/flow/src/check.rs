@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What reading may take: no more than a parser needs for the largest version.
-const CHECK_WALL: Duration = Duration::from_secs(10);
+pub(crate) const CHECK_WALL: Duration = Duration::from_secs(10);
 /// The same, of processor time.
-const CHECK_CPU: Duration = Duration::from_secs(5);
+pub(crate) const CHECK_CPU: Duration = Duration::from_secs(5);
 
 impl Inner {
     /// Refuses code that does not parse, or imports what does not exist.

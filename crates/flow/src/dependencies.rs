@@ -74,7 +74,7 @@ impl Inner {
         }
         let wanted = Wanted {
             workspace: tenant.workspace,
-            files: &bundle.files,
+            files: &bundle.folder.files,
             runtimes: bundle.manifest.runtimes(),
             scripts: &bundle.manifest.install_scripts,
             tier: bundle.manifest.tier(self.config.minimum_tier),

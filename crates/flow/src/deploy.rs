@@ -138,7 +138,7 @@ impl Flow {
             .seal(
                 tenant.workspace,
                 &Place::VersionBundle(version_id),
-                &bundle.to_bytes(&dependencies)?,
+                &bundle.folder.to_bytes(&dependencies)?,
             )
             .await?;
         let workflow_id =
@@ -225,7 +225,7 @@ impl Inner {
         let (mut plan, before, known) = self.plan(permit, bundle).await?;
         let dependencies = if let Some(version) = known {
             // The same content is the same version, with the packages that it has.
-            Arc::new(self.bundle(tenant, version).await?.dependencies)
+            Arc::new(self.bundle(tenant, version).await?.folder.dependencies)
         } else {
             let chosen = self.dependencies(tenant, &plan.digest, bundle, Some(&before)).await?;
             self.check_code(tenant, &plan.digest, bundle, &chosen).await?;
@@ -287,7 +287,7 @@ impl Inner {
         egress.sort();
         egress.dedup();
 
-        let digest = bundle.digest();
+        let digest = bundle.folder.digest();
         let workflow = db!(conn, workflow::by_name(tenant, &bundle.manifest.name))?;
         let (mut action, mut before, mut same) = (PlanAction::Create, None, None);
         if let Some(workflow) = &workflow {
@@ -305,8 +305,9 @@ impl Inner {
                 before = Some(self.bundle(tenant, active).await?);
             }
         }
-        let (files, dependencies) =
-            before.map(|bundle| (bundle.files, bundle.dependencies)).unwrap_or_default();
+        let (files, dependencies) = before
+            .map(|bundle| (bundle.folder.files, bundle.folder.dependencies))
+            .unwrap_or_default();
         let workflow_id = workflow.map(|workflow| workflow.id);
         let plan = Plan {
             workflow: bundle.manifest.name.clone(),
@@ -314,7 +315,7 @@ impl Inner {
             triggers: self.planned_triggers(tenant, workflow_id, &bundle.manifest).await?,
             action,
             digest,
-            files: diff(&files, &bundle.files),
+            files: diff(&files, &bundle.folder.files),
             connections,
             egress,
             packages: Vec::new(),

@@ -259,7 +259,7 @@ pub(crate) fn exposure_off(name: &str) -> String {
 const MESSAGE: usize = 1000;
 
 /// A message of bounded length, cut in its middle: its end says where, or its beginning.
-fn clip(message: &str) -> String {
+pub(crate) fn clip(message: &str) -> String {
     let count = message.chars().count();
     if count <= MESSAGE {
         return message.to_owned();
@@ -270,7 +270,7 @@ fn clip(message: &str) -> String {
 }
 
 /// A message as a sentence.
-fn sentence(message: &str) -> String {
+pub(crate) fn sentence(message: &str) -> String {
     let mut text = clip(message);
     if !text.starts_with(crate::FILE_NAME) {
         let mut letters = text.chars();

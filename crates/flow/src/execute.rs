@@ -12,7 +12,7 @@ use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner, Notice};
 use causeway_connect::CredentialError;
 use causeway_sandbox::{
-    Apps, CheckoutError, Respond, Runtime, Session, StepCall, StepReport, Tier, Wait,
+    Apps, CheckoutError, ComponentCall, Respond, Runtime, Session, StepCall, StepReport, Tier, Wait,
 };
 use causeway_store::{Bookkeeping, JournalOp, JournalResult, db};
 use causeway_types::entity::{
@@ -569,6 +569,10 @@ impl Run<'_> {
                 "version_id": claimed.version_id,
                 "event_id": claimed.event_id,
                 "trigger": { "name": claimed.trigger.name, "kind": claimed.trigger.kind },
+            }),
+            component: (!point.props.is_empty()).then(|| ComponentCall {
+                props: point.props.clone().into_iter().collect(),
+                ..ComponentCall::default()
             }),
         })
     }

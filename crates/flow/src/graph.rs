@@ -22,6 +22,8 @@ pub(crate) struct Point {
     pub(crate) retry: Option<RetrySpec>,
     /// What its code gets.
     pub(crate) connections: BTreeMap<String, ConnectionSpec>,
+    /// The values of its props, if its code is a component.
+    pub(crate) props: BTreeMap<String, serde_json::Value>,
     /// What comes after it; none if it is the last of the invocation, or of its item.
     pub(crate) next: Option<usize>,
     /// The choice whose arm ends with it, and so has its result.
@@ -109,6 +111,7 @@ impl Graph {
                 action: Action::Delay(Duration::ZERO),
                 retry: manifest.retry(step).cloned(),
                 connections: step.connections.clone(),
+                props: step.props.clone(),
                 next: None,
                 ends: ends.filter(|_| index + 1 == steps.len()),
             });

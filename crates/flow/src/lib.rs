@@ -3,6 +3,8 @@
 //!
 //! - *Deploying* turns a folder into an immutable, content-addressed version ([`Flow::deploy`]).
 //! - The *inbox* stores an event with its invocation and only then answers ([`Flow::accept`]).
+//! - A *component* is code with a description of the values that it wants, published on its own and
+//!   run when somebody asks ([`Flow::publish`], [`Flow::run_action`]).
 //! - *Workers* run invocations in sandboxes under this node's lease. When a node dies, another
 //!   resumes after the last finished step.
 
@@ -10,12 +12,14 @@ mod apps;
 mod bundle;
 mod check;
 mod claim;
+mod components;
 mod dependencies;
 mod deploy;
 mod error;
 mod execute;
 mod explain;
 mod exports;
+mod folder;
 mod gate;
 mod generated;
 mod graph;
@@ -32,10 +36,15 @@ mod triggers;
 mod turns;
 mod worker;
 
-pub use bundle::{Bundle, BundleError, MAX_BYTES, MAX_FILES};
+pub use bundle::{Bundle, BundleError};
+pub use components::{
+    Choice, Choices, ComponentAsk, ComponentDetail, ComponentError, ComponentOutcome, Definition,
+    NewComponent, OptionsAsk, PropDefinition, Published,
+};
 pub use dependencies::{InstallScript, PlannedPackage};
 pub use deploy::{Change, Deployment, Plan, PlanAction, PlannedConnection};
 pub use error::FlowError;
+pub use folder::{Folder, MAX_BYTES, MAX_FILES};
 pub use inbox::{Acceptance, Answer, LiveTrigger, Waiter};
 pub use invocations::{InvocationFilter, StepView};
 pub use manifest::{
@@ -53,7 +62,8 @@ use causeway_packages::{Dependencies, Packages};
 use causeway_sandbox::{Pool, PoolStats, Runtime, Tier};
 use causeway_store::{Journal, Store};
 use causeway_types::{
-    Clock, EnvironmentId, InvocationId, NodeId, Randomness, VersionId, WorkflowId, WorkspaceId,
+    Clock, ComponentId, EnvironmentId, InvocationId, NodeId, Randomness, VersionId, WorkflowId,
+    WorkspaceId,
 };
 use causeway_vault::Vault;
 use std::collections::HashMap;
@@ -140,6 +150,8 @@ struct Inner {
     /// What the items of a loop have in common, by its invocation and its position. It does not change
     /// while they run.
     scopes: moka::future::Cache<(InvocationId, i64), Arc<exports::Scope>>,
+    /// Components as they are run; they never change either.
+    components: moka::future::Cache<ComponentId, Arc<components::Loaded>>,
     /// Content whose code has been read without a fault.
     checked: moka::future::Cache<(WorkspaceId, String), ()>,
     /// The packages of content that was planned a short while ago.
@@ -214,6 +226,10 @@ impl Flow {
                 .weigher(|_, scope: &Arc<exports::Scope>| scope.size())
                 .max_capacity(SCOPES)
                 .time_to_idle(Duration::from_mins(1))
+                .build(),
+            components: moka::future::Cache::builder()
+                .max_capacity(1_000)
+                .time_to_idle(Duration::from_hours(1))
                 .build(),
             checked: moka::future::Cache::new(1_000),
             chosen: moka::future::Cache::builder()

@@ -57,7 +57,7 @@ impl Inner {
         };
         let mut programs = BTreeMap::new();
         for runtime in manifest.runtimes() {
-            let binds = self.binds(&bundle.dependencies, runtime).await?;
+            let binds = self.binds(&bundle.folder.dependencies, runtime).await?;
             programs.insert(runtime, program(runtime, binds));
         }
         let loaded = Arc::new(Loaded { graph: Graph::new(&manifest), manifest, programs });

@@ -328,7 +328,7 @@ impl LimitsSpec {
 }
 
 /// What a file's ending says about what runs it.
-fn runtime_of(file: &str) -> Option<Runtime> {
+pub(crate) fn runtime_of(file: &str) -> Option<Runtime> {
     match file.rsplit_once('.')?.1 {
         "mjs" | "js" | "cjs" | "ts" => Some(Runtime::Node),
         "py" => Some(Runtime::Python),

@@ -148,7 +148,7 @@ impl StepRecord {
         let (masked, error) = match masked {
             Some(None) => (Masked::default(), Some(unsearchable())),
             Some(Some(masked)) => (masked, error),
-            None => (Masked::default(), error),
+            None => (Masked::of_failed(report, redactor), error),
         };
         let Masked { return_value, exports, exit } = masked;
         Self {
@@ -233,6 +233,14 @@ struct Masked {
 }
 
 impl Masked {
+    /// What a step that failed had exported; what cannot be searched is left out.
+    fn of_failed(report: &StepReport, redactor: &Redactor) -> Self {
+        let exports = report.exports.iter().filter_map(|(name, value)| {
+            Some((redactor.redact(name).into_owned(), mask(value, redactor)?))
+        });
+        Self { exports: exports.collect(), ..Self::default() }
+    }
+
     /// None if a value cannot be searched.
     fn of(success: &StepSuccess, redactor: &Redactor) -> Option<Self> {
         let exports = success.exports.iter().map(|(name, value)| {

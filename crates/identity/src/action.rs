@@ -129,10 +129,12 @@ macro_rules! actions {
 }
 
 actions! {
-    /// Lists and shows workflows, versions and triggers.
+    /// Lists and shows workflows, versions, triggers and components.
     ReadWorkflows = "workflows.read" in Tenant;
-    /// Makes and changes workflows by deploying them.
+    /// Makes and changes workflows by deploying them; publishes and deletes components.
     Deploy = "workflows.deploy" in Tenant;
+    /// Lists and shows components, configures them and runs actions.
+    RunComponents = "components.run" in Tenant;
     /// Sends a workflow an event by hand.
     RunWorkflow = "workflows.run" in Tenant;
     /// Lists and shows invocations with their steps, exports and logs.
@@ -216,6 +218,7 @@ impl NodeAction for RunWorkflow {}
 impl CustomerAction for ReadConnections {}
 impl CustomerAction for WriteConnections {}
 impl CustomerAction for UseProxy {}
+impl CustomerAction for RunComponents {}
 
 impl std::fmt::Display for ActionName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

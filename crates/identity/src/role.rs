@@ -6,8 +6,8 @@ use crate::action::ActionName::{
     ManageOAuthClients, ManageProjects, ManageSso, ManageWebhooks, ManageWorkspaces, ReadApps,
     ReadAudit, ReadConnections, ReadInvocations, ReadKeys, ReadMachineAccess, ReadMembers,
     ReadReports, ReadSso, ReadWebhooks, ReadWorkflows, ReadWorkspace, ReplayInvocation,
-    ReplayWebhooks, RequestAccess, ResumeInvocation, ReviewAccess, RotateKeys, RunWorkflow,
-    UseProxy, WriteConnections,
+    ReplayWebhooks, RequestAccess, ResumeInvocation, ReviewAccess, RotateKeys, RunComponents,
+    RunWorkflow, UseProxy, WriteConnections,
 };
 use causeway_types::entity::Role;
 
@@ -23,8 +23,15 @@ const OPERATE: &[ActionName] = &[
     ReplayWebhooks,
     ReadMachineAccess,
 ];
-const BUILD: &[ActionName] =
-    &[Deploy, UseProxy, ManageOAuthClients, ManageWebhooks, ManageMachineAccess, ReadMembers];
+const BUILD: &[ActionName] = &[
+    Deploy,
+    RunComponents,
+    UseProxy,
+    ManageOAuthClients,
+    ManageWebhooks,
+    ManageMachineAccess,
+    ReadMembers,
+];
 const EXAMINE: &[ActionName] = &[
     ReadWorkspace,
     ReadMembers,

@@ -18,6 +18,7 @@ const USUAL: &[ActionName] = &[
     ActionName::ReadConnections,
     ActionName::WriteConnections,
     ActionName::UseProxy,
+    ActionName::RunComponents,
     ActionName::ManageOAuthClients,
     ActionName::ReadWebhooks,
     ActionName::ManageWebhooks,

@@ -107,6 +107,7 @@ impl Inner {
             apps: None,
             links: Links::default(),
             context: serde_json::json!({}),
+            component: None,
         };
         let mut session = self.pool.checkout(&program).await.map_err(PackagesError::NoSandbox)?;
         let report = session.step(call).await;

@@ -95,6 +95,7 @@ fn call(event: &Arc<RawValue>) -> StepCall {
         apps: None,
         links: Links::default(),
         context: serde_json::Value::Null,
+        component: None,
     }
 }
 

@@ -58,8 +58,8 @@ pub use runtimes::{
 pub use sandbox::StartError;
 pub use session::Session;
 pub use step::{
-    FailureCode, Links, LogLine, LogStream, Respond, StepCall, StepFailure, StepReport,
-    StepSuccess, Usage, Wait,
+    ComponentCall, ComponentTask, FailureCode, Links, LogLine, LogStream, Respond, StepCall,
+    StepFailure, StepReport, StepSuccess, Usage, Wait,
 };
 pub use tier::{Tier, TierError, UnknownTier};
 pub use vm::{BuiltImage, ImageError, ImageOptions, MachinePaths, build_image};

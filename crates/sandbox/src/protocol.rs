@@ -83,6 +83,9 @@ pub(crate) struct Outcome {
     id: u64,
     pub(crate) ok: Option<Given>,
     pub(crate) error: Option<Thrown>,
+    /// What a step that failed had exported by name.
+    #[serde(default)]
+    pub(crate) exports: BTreeMap<String, Box<RawValue>>,
     /// The runner cannot go on after this.
     #[serde(default)]
     pub(crate) discard: bool,
@@ -192,6 +195,8 @@ struct CallFrame<'a> {
     steps: &'a RawValue,
     context: &'a serde_json::Value,
     links: &'a Links,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<&'a RawValue>,
     connections: &'a RawValue,
 }
 
@@ -200,6 +205,8 @@ struct CallFrame<'a> {
 pub(crate) enum EncodeError {
     #[error("the connections are not JSON")]
     Connections,
+    #[error("what is asked of the component is not JSON")]
+    Component,
     #[error("the call is longer than 4 GiB")]
     Length,
 }
@@ -235,6 +242,8 @@ pub(crate) fn encode(
     let secrets = if secrets.is_empty() { b"{}".as_slice() } else { secrets.as_slice() };
     let connections: &RawValue =
         serde_json::from_slice(secrets).map_err(|_| EncodeError::Connections)?;
+    let component = call.component.as_ref().map(serde_json::value::to_raw_value).transpose();
+    let component = component.map_err(|_| EncodeError::Component)?;
     let frame = CallFrame {
         id,
         invocation_id: call.invocation.to_string(),
@@ -248,11 +257,13 @@ pub(crate) fn encode(
         steps: &call.steps,
         context: &call.context,
         links: &call.links,
+        component: component.as_deref(),
         connections,
     };
     // Room for all of it from the start: growing would leave copies of the secrets behind. The
     // credentials come last, so that an overlong context is no exception.
     let room = call.event.get().len() + call.steps.get().len() + secrets.len() + 4096;
+    let room = room + component.as_ref().map_or(0, |component| component.get().len());
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     bytes.extend_from_slice(&[0, 0, 0, 0, b'S']);
     serde_json::to_writer(&mut *bytes, &frame).map_err(|_| EncodeError::Connections)?;

@@ -6,16 +6,30 @@ use crate::runtimes::{Equipment, library_environment};
 /// A file's place in the jail and its contents.
 type File = (&'static str, &'static str);
 
-const NODE_FILES: [File; 9] = [
-    ("/runner/main.cjs", include_str!("../../../runners/node/main.cjs")),
-    ("/runner/contract.cjs", include_str!("../../../runners/node/contract.cjs")),
-    ("/runner/errors.cjs", include_str!("../../../runners/node/errors.cjs")),
-    ("/runner/output.cjs", include_str!("../../../runners/node/output.cjs")),
-    ("/runner/timers.cjs", include_str!("../../../runners/node/timers.cjs")),
-    ("/runner/machine.cjs", include_str!("../../../runners/node/machine.cjs")),
-    ("/runner/modules.cjs", include_str!("../../../runners/node/modules.cjs")),
-    ("/runner/check.cjs", include_str!("../../../runners/node/check.cjs")),
-    ("/runner/egress.cjs", include_str!("../../../runners/node/egress.cjs")),
+/// Names a file of Node's runner once.
+macro_rules! node {
+    ($name:literal) => {
+        (concat!("/runner/", $name), include_str!(concat!("../../../runners/node/", $name)))
+    };
+}
+
+const NODE_FILES: [File; 16] = [
+    node!("main.cjs"),
+    node!("contract.cjs"),
+    node!("component.cjs"),
+    node!("props.cjs"),
+    node!("errors.cjs"),
+    node!("output.cjs"),
+    node!("timers.cjs"),
+    node!("machine.cjs"),
+    node!("modules.cjs"),
+    node!("check.cjs"),
+    node!("egress.cjs"),
+    node!("platform/index.cjs"),
+    node!("platform/axios.cjs"),
+    node!("platform/files.cjs"),
+    node!("platform/json.cjs"),
+    node!("platform/request.cjs"),
 ];
 
 /// Where the certificate of the sandbox's own authority is in the jail: alone for Node, which adds

@@ -11,6 +11,8 @@ use crate::step::{
 use crate::tier::Tier;
 use crate::{control::ToServer, output::Output};
 use causeway_types::{Clock, InvocationId};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -122,7 +124,8 @@ impl Session {
                 return refused(tier, started, verdict::bad_call(error));
             }
         };
-        let end = converse(sandbox, frame, id, &limits, &before, &mut output).await;
+        let mut end = converse(sandbox, frame, id, &limits, &before, &mut output).await;
+        let exports = exported(&mut end, &limits);
         let (outcome, clean) =
             conclude(sandbox, end, (&limits, runtime), &before, &mut output).await;
         let usage = Usage {
@@ -140,13 +143,14 @@ impl Session {
             sandbox.kill();
         }
         let (logs, logs_truncated) = output.finish();
-        StepReport { outcome, logs, logs_truncated, egress, egress_more, usage, tier }
+        StepReport { outcome, exports, logs, logs_truncated, egress, egress_more, usage, tier }
     }
 }
 
 fn refused(tier: Tier, started: Instant, failure: StepFailure) -> StepReport {
     StepReport {
         outcome: Err(failure),
+        exports: BTreeMap::new(),
         logs: Vec::new(),
         logs_truncated: false,
         egress: Vec::new(),
@@ -333,6 +337,18 @@ fn read_frame(
         }
     };
     Ok(if within { Read::Skip(length) } else { Read::LogLimit })
+}
+
+/// What a step that failed had exported. What is too much, or too deep, is left out.
+fn exported(end: &mut End, limits: &Limits) -> BTreeMap<String, Box<RawValue>> {
+    let End::Answered(outcome) = end else { return BTreeMap::new() };
+    let mut exports = std::mem::take(&mut outcome.exports);
+    exports.retain(|_, value| !protocol::too_deep(value));
+    let size = exports.values().map(|value| u64::try_from(value.get().len()).unwrap_or(u64::MAX));
+    if size.fold(0, u64::saturating_add) > limits.output_bytes {
+        exports.clear();
+    }
+    exports
 }
 
 /// What a step's end means, and whether the sandbox can be used again.

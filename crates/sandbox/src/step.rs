@@ -36,6 +36,48 @@ pub struct StepCall {
     /// What the code finds in `$.context` (`pd.context`), beside `deadline`, `step`, `attempt`,
     /// `idempotency_key` and `invocation_id`. An object or null.
     pub context: serde_json::Value,
+    /// What a component gets beside all that, and what is asked of it. `None` for code that need
+    /// not be one; if it is, it is run without props.
+    pub component: Option<ComponentCall>,
+}
+
+/// What is asked of a component: a module of Node's whose default export is an object with `run`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ComponentCall {
+    /// What to do with it.
+    #[serde(flatten)]
+    pub task: ComponentTask,
+    /// The values of its props by name, as somebody has configured them. Its app props get theirs
+    /// from `connections`, under the same names.
+    pub props: serde_json::Map<String, serde_json::Value>,
+    /// The definitions of its additional props, a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dynamic: Vec<serde_json::Value>,
+}
+
+/// What to do with a component.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum ComponentTask {
+    /// Run it as an action.
+    #[default]
+    Run,
+    /// Say what it is and which props it has. Of its functions none is called.
+    Describe,
+    /// Say which props it has with these values: its `additionalProps` is called, if it has one.
+    Props,
+    /// Say what can be chosen for a prop.
+    Options {
+        /// The prop's name.
+        prop: String,
+        /// Which page of the choices, from 0.
+        page: u64,
+        /// What the page before gave for this one; an object or null.
+        prev_context: serde_json::Value,
+        /// What the choices are searched for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+    },
 }
 
 /// The addresses with which somebody else ends an invocation's wait. Whoever knows one may use it.
@@ -52,6 +94,8 @@ pub struct Links {
 pub struct StepReport {
     /// What the code returned, or why it did not.
     pub outcome: Result<StepSuccess, StepFailure>,
+    /// What a step that failed had exported by name; what one gave that succeeded is in `outcome`.
+    pub exports: BTreeMap<String, Box<RawValue>>,
     /// What the step printed, in order; what native code and child processes print takes a way
     /// of its own and may stand a little before or after. One `console` call is one line here,
     /// whatever line feeds are in it, so that a secret with line feeds can be found and masked.

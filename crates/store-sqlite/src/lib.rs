@@ -24,6 +24,8 @@ pub mod audit;
 pub mod bound;
 #[path = "../../store/sql/claim.rs"]
 pub mod claim;
+#[path = "../../store/sql/component.rs"]
+pub mod component;
 #[path = "../../store/sql/connect_session.rs"]
 pub mod connect_session;
 #[path = "../../store/sql/connect_token.rs"]

@@ -57,14 +57,25 @@ pub async fn page(
     .await
 }
 
-/// The layers that some version has, of every tenant: a node's own work.
+/// The layers that some version or component has, of every tenant: a node's own work.
 pub async fn layers_in_use(c: &mut DbConn) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar!("SELECT DISTINCT layer FROM version_package").fetch_all(c).await
+    sqlx::query_scalar!(
+        r#"SELECT layer AS "layer!" FROM version_package
+           UNION SELECT layer FROM component_package"#
+    )
+    .fetch_all(c)
+    .await
 }
 
-/// The digests of the archives that some version has, of every tenant: a node's own work.
+/// The digests of the archives that some version or component has, of every tenant: a node's own
+/// work.
 pub async fn archives_in_use(c: &mut DbConn) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar!("SELECT DISTINCT integrity FROM version_package").fetch_all(c).await
+    sqlx::query_scalar!(
+        r#"SELECT integrity AS "integrity!" FROM version_package
+           UNION SELECT integrity FROM component_package"#
+    )
+    .fetch_all(c)
+    .await
 }
 
 /// The layers of active versions, of every tenant: a node's own work.

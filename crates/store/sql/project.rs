@@ -69,7 +69,8 @@ pub async fn delete(c: &mut DbConn, workspace: WorkspaceId, id: ProjectId) -> sq
             .await?;
         )*};
     }
-    of_environments!("connect_session" "customer" "app_override" "oauth_client" "connect_settings" "webhook_message" "webhook_endpoint" "usage_count");
+    of_environments!("connect_session" "customer" "app_override" "oauth_client" "connect_settings" "webhook_message" "webhook_endpoint" "usage_count"
+        "component");
     of_project!("api_key" "machine_client" "role_grant" "invitation" "project_logo" "environment");
     sqlx::query!("DELETE FROM project WHERE workspace_id = $1 AND id = $2", workspace as _, id as _)
         .execute(c)

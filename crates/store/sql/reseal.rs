@@ -93,6 +93,9 @@ column!(webhook_bodies, replace_webhook_body, "webhook_message", "id", "body");
 column!(webhook_answers, replace_webhook_answer, "webhook_attempt", "id", "answer");
 column!(connect_tokens, replace_connect_token, "connect_session", "id", "token");
 column!(override_fields, replace_override_fields, "app_override", "id", "fields");
+column!(component_bundles, replace_component_bundle, "component", "id", "bundle");
+column!(component_definitions, replace_component_definition, "component", "id", "definition");
+column!(dynamic_props, replace_dynamic_props, "dynamic_props", "id", "definitions");
 
 /// The same for answers to repeated requests, whose record is the digest of a scope.
 pub async fn idempotent_responses(

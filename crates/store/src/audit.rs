@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use causeway_types::entity::AuditRow;
 use causeway_types::entity::{Role, WebhookDisabledReason};
 use causeway_types::{
-    AccessRequestId, ApiKeyId, AppOverrideId, ConnectSessionId, ConnectionId,
+    AccessRequestId, ApiKeyId, AppOverrideId, ComponentId, ConnectSessionId, ConnectionId,
     ConnectionRevocationId, CustomerId, DataKeyId, EnvironmentId, GroupId, InvitationId,
     InvocationId, MachineClientId, MemberId, OAuthClientId, ProjectId, ProviderId, ReportId,
     RoleGrantId, RotationId, SessionId, SigningKeyId, Timestamp, UserId, VersionId,
@@ -120,6 +120,19 @@ pub enum Audit {
         /// The packages whose install scripts ran.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         install_scripts: Vec<String>,
+    },
+    ComponentPublished {
+        component: ComponentId,
+        key: String,
+        version: String,
+        /// The hosts that its code may reach beyond those of its apps.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        egress: Vec<String>,
+    },
+    ComponentDeleted {
+        component: ComponentId,
+        key: String,
+        version: String,
     },
     WorkflowRun {
         workflow: WorkflowId,

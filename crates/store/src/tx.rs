@@ -86,6 +86,8 @@ pub enum Bookkeeping {
     ReportMailed,
     /// Webhooks taken up, attempted, put off or given up; the log of attempts is the record.
     Webhooks,
+    /// The props that a component says it has with certain values.
+    DynamicProps,
     /// A checkpoint of the audit chain, which is itself a record.
     Checkpoint,
 }

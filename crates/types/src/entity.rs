@@ -1,6 +1,7 @@
 //! The records that the store keeps, with typed ids and states.
 
 mod bound;
+mod component;
 mod connection;
 mod connection_revocation;
 mod contract;
@@ -18,6 +19,7 @@ mod webhook;
 mod workspace;
 
 pub use bound::WorkflowBound;
+pub use component::{Component, ComponentKind, ComponentSeals, DynamicProps};
 pub use connection::{
     ConnectSession, ConnectSettings, Connection, ConnectionFilter, ConnectionOverview,
     ConnectionRefresh, ConnectionState, Customer, DueConnection, OAuthClient, OAuthFlow,

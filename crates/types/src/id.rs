@@ -161,6 +161,10 @@ ids! {
     VersionId = "ver";
     /// A package of a version.
     VersionPackageId = "vpk";
+    /// A published version of a component.
+    ComponentId = "sc";
+    /// The props that a component has with certain values.
+    DynamicPropsId = "dyp";
     /// A trigger of a workflow.
     TriggerId = "trg";
     /// An event.

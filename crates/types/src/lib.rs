@@ -15,12 +15,13 @@ pub mod url;
 
 pub use column::UnknownWord;
 pub use id::{
-    AccessRequestId, ApiKeyId, AppOverrideId, ConnectSessionId, ConnectionId,
-    ConnectionRevocationId, CustomerId, DataKeyId, EnvironmentId, EventId, GroupId, InvitationId,
-    InvocationId, MachineClientId, MemberId, NodeId, OAuthClientId, OAuthFlowId, ParseIdError,
-    ProjectId, ProviderId, ReportId, RoleGrantId, RotationId, SandboxId, SessionId, SignInFlowId,
-    SigningKeyId, StepId, TriggerId, UserId, VersionId, VersionPackageId, WebhookAttemptId,
-    WebhookDeliveryId, WebhookEndpointId, WebhookMessageId, WorkflowId, WorkspaceId,
+    AccessRequestId, ApiKeyId, AppOverrideId, ComponentId, ConnectSessionId, ConnectionId,
+    ConnectionRevocationId, CustomerId, DataKeyId, DynamicPropsId, EnvironmentId, EventId, GroupId,
+    InvitationId, InvocationId, MachineClientId, MemberId, NodeId, OAuthClientId, OAuthFlowId,
+    ParseIdError, ProjectId, ProviderId, ReportId, RoleGrantId, RotationId, SandboxId, SessionId,
+    SignInFlowId, SigningKeyId, StepId, TriggerId, UserId, VersionId, VersionPackageId,
+    WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId, WebhookMessageId, WorkflowId,
+    WorkspaceId,
 };
 pub use place::Place;
 pub use problem::{Code, Coded, Kind, chain};

@@ -2,9 +2,9 @@
 //! or field, it does not open.
 
 use crate::{
-    AppOverrideId, ConnectSessionId, ConnectionId, EventId, InvocationId, OAuthClientId,
-    OAuthFlowId, ProviderId, SignInFlowId, SigningKeyId, StepId, TriggerId, VersionId,
-    WebhookAttemptId, WebhookEndpointId, WebhookMessageId,
+    AppOverrideId, ComponentId, ConnectSessionId, ConnectionId, DynamicPropsId, EventId,
+    InvocationId, OAuthClientId, OAuthFlowId, ProviderId, SignInFlowId, SigningKeyId, StepId,
+    TriggerId, VersionId, WebhookAttemptId, WebhookEndpointId, WebhookMessageId,
 };
 
 /// Every kind of sealed value that Causeway stores, with the record that holds it.
@@ -46,6 +46,12 @@ pub enum Place {
     ConnectToken(ConnectSessionId),
     /// What an app override fills in.
     AppOverrideFields(AppOverrideId),
+    /// The files of a component.
+    ComponentBundle(ComponentId),
+    /// What a component says of itself, its props among it.
+    ComponentDefinition(ComponentId),
+    /// The definitions of the props that a component has with certain values.
+    DynamicProps(DynamicPropsId),
     /// The answer kept for a repeated request with the same `Idempotency-Key`, by the SHA-256
     /// of the key's scope.
     IdempotentResponse([u8; 32]),
@@ -73,6 +79,9 @@ impl Place {
             Self::WebhookAnswer(_) => ("webhook_attempt", "answer"),
             Self::ConnectToken(_) => ("connect_session", "token"),
             Self::AppOverrideFields(_) => ("app_override", "fields"),
+            Self::ComponentBundle(_) => ("component", "bundle"),
+            Self::ComponentDefinition(_) => ("component", "definition"),
+            Self::DynamicProps(_) => ("dynamic_props", "definitions"),
             Self::IdempotentResponse(_) => ("idempotency", "response"),
         }
     }
@@ -96,6 +105,8 @@ impl Place {
             Self::WebhookAnswer(id) => id.to_string(),
             Self::ConnectToken(id) => id.to_string(),
             Self::AppOverrideFields(id) => id.to_string(),
+            Self::ComponentBundle(id) | Self::ComponentDefinition(id) => id.to_string(),
+            Self::DynamicProps(id) => id.to_string(),
             Self::IdempotentResponse(digest) => data_encoding::HEXLOWER.encode(digest),
         }
     }

@@ -155,6 +155,10 @@ codes! {
     InvalidCode = "invalid_code", Invalid, "A file of the workflow cannot be used";
     /// A step's code does not parse, or imports what does not exist.
     SyntaxError = "syntax_error", Invalid, "The code does not parse";
+    /// A folder that holds no component, or one that cannot be used.
+    InvalidComponent = "invalid_component", Invalid, "The component cannot be used";
+    /// This version of the component has been published with other content.
+    ComponentVersionTaken = "component_version_taken", Conflict, "This version of the component has other content";
     /// What says which packages a workflow has cannot be used.
     InvalidLock = "invalid_lock", Invalid, "The workflow's list of packages cannot be used";
     /// No set of packages fits what the workflow asks for.

@@ -71,6 +71,8 @@ class Flow:
         is_number = isinstance(ms, (int, float)) and not isinstance(ms, bool)
         if not is_number or not 1 <= ms <= LONGEST_WAIT:
             raise ValueError(f"pd.flow.{name}(ms): ms must be a number from 1 to {LONGEST_WAIT}, a year")
+        if not self._links["resume_url"]:
+            raise RuntimeError(f"pd.flow.{name}() is for steps of workflows: what runs by itself cannot wait")
         self._step.wait = b'{"ms":%d,"suspend":%s}' % (math.ceil(ms), b"true" if suspend else b"false")
         return dict(self._links)
 

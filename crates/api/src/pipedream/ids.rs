@@ -4,8 +4,8 @@
 use crate::{Api, Problem};
 use causeway_catalog::App;
 use causeway_types::{
-    AppOverrideId, Code, ConnectSessionId, ConnectionId, CustomerId, EnvironmentId, OAuthClientId,
-    ProjectId, SecretString, WorkspaceId,
+    AppOverrideId, Code, ConnectSessionId, ConnectionId, CustomerId, DynamicPropsId, EnvironmentId,
+    OAuthClientId, ProjectId, SecretString, WorkspaceId,
 };
 use std::sync::Arc;
 
@@ -70,6 +70,10 @@ pub(super) fn owner(id: WorkspaceId) -> String {
 
 pub(super) fn read_app_override(text: &str) -> Result<AppOverrideId, Problem> {
     read(text, AppOverrideId::PREFIX, AppOverrideId::PREFIX, "app override")
+}
+
+pub(super) fn read_dynamic_props(text: &str) -> Result<DynamicPropsId, Problem> {
+    read(text, DynamicPropsId::PREFIX, DynamicPropsId::PREFIX, "set of additional props")
 }
 
 pub(super) fn read_project(text: &str) -> Result<ProjectId, Problem> {

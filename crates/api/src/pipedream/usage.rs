@@ -1,4 +1,5 @@
-//! Usage: operation 68. Nothing here is sold by credits; a call through the proxy counts as one.
+//! Usage: operation 68. Nothing here is sold by credits; a call through the proxy counts as one, and so
+//! does a run of an action.
 
 use super::caller::InEnvironment;
 use super::params::{Params, wrong};
@@ -45,19 +46,19 @@ pub(crate) async fn show(
         return Err(wrong("end_ts", "is before `start_ts`"));
     }
     let counts = api.connect().used(&permit, from, to).await?;
-    let mut days: BTreeMap<u64, i64> = BTreeMap::new();
+    let mut days: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
     for count in counts {
+        let (calls, runs) = days.entry(count.hour.as_secs() / DAY.as_secs()).or_default();
         match count.kind {
-            UsageKind::ProxyCall => {
-                *days.entry(count.hour.as_secs() / DAY.as_secs()).or_default() += count.count;
-            }
+            UsageKind::ProxyCall => *calls += count.count,
+            UsageKind::ActionRun => *runs += count.count,
         }
     }
-    let data = days.into_iter().map(|(day, calls)| {
+    let data = days.into_iter().map(|(day, (calls, runs))| {
         let start = Timestamp::from_micros(0).plus(Duration::from_secs(day * DAY.as_secs()));
         Day {
-            credits_used: calls,
-            action_run_credits_used: 0,
+            credits_used: calls + runs,
+            action_run_credits_used: runs,
             proxy_credits_used: calls,
             source_emit_credits_used: 0,
             usage_start_ts: start.as_secs(),

@@ -19,19 +19,20 @@ pub(crate) struct DeployRequest {
     files: BTreeMap<String, String>,
 }
 
-impl DeployRequest {
-    fn into_files(self) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
-        self.files
-            .into_iter()
-            .map(|(path, text)| match BASE64.decode(text.as_bytes()) {
-                Ok(bytes) => Ok((path, bytes)),
-                Err(error) => Err(Problem::new(
-                    Code::InvalidRequest,
-                    format!("The file `{path}` is not in base64: {error}."),
-                )),
-            })
-            .collect()
-    }
+/// The bytes of files that were sent in base64.
+pub(super) fn read_files(
+    files: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
+    files
+        .into_iter()
+        .map(|(path, text)| match BASE64.decode(text.as_bytes()) {
+            Ok(bytes) => Ok((path, bytes)),
+            Err(error) => Err(Problem::new(
+                Code::InvalidRequest,
+                format!("The file `{path}` is not in base64: {error}."),
+            )),
+        })
+        .collect()
 }
 
 /// The word for what a deploy does to the workflow.

@@ -1,6 +1,6 @@
 //! Who may not: without a key, with a wrong one, and as a stranger.
 
-use crate::kit::{Json, World, files_body, request_as, value};
+use crate::kit::{Json, World, component_body, files_body, request_as, value};
 use crate::people::{Named, Somebody};
 use crate::schema::operations;
 use axum::body::Body;
@@ -102,6 +102,8 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
     let connection = world.connection("acme-crm").await.text("id");
     let client = world.oauth_client().await;
     let (session, _) = world.session(json!({})).await;
+    let published = component_body();
+    let component = world.post("/api/v1/components", &published).await.ok().text("id");
     let linked = files_body(&[
         (
             "workflow.yaml",
@@ -124,6 +126,10 @@ async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
     let expected: BTreeMap<&str, (String, Option<&Value>, Stranger)> = [
         ("list_workflows", String::new(), None, Nothing),
         ("show_workflow", workflow.clone(), None, NotFound),
+        ("list_components", String::new(), None, Nothing),
+        ("show_component", component.clone(), None, NotFound),
+        ("delete_component", component.clone(), None, NotFound),
+        ("publish_component", String::new(), Some(&published), Own),
         ("run_workflow", workflow.clone(), Some(&event), NotFound),
         ("list_packages", format!("?workflow_id={workflow}"), None, Nothing),
         ("list_invocations", format!("?workflow_id={workflow}"), None, Nothing),

@@ -1,7 +1,9 @@
 //! Every operation that changes something leaves its event: each is called for real, and the chains
 //! are looked at. An operation that is missing from the table fails.
 
-use crate::kit::{Answer, Json as _, MANIFEST, Setup, World, files_body, request_as};
+use crate::kit::{
+    Answer, Json as _, MANIFEST, Setup, World, component_body, files_body, request_as,
+};
 use crate::people::{Named, Somebody};
 use crate::run::all_end;
 use crate::schema::{Operation, operations};
@@ -33,6 +35,8 @@ fn table() -> BTreeMap<&'static str, Leaves> {
     BTreeMap::from([
         ("create_deployment", Events(&["workflow_deployed"])),
         ("plan_deployment", Nothing("it only says what a deployment would do")),
+        ("publish_component", Events(&["component_published"])),
+        ("delete_component", Events(&["component_deleted"])),
         ("run_workflow", Events(&["workflow_run"])),
         ("replay_invocation", Events(&["invocation_replayed"])),
         ("cancel_invocation", Events(&["invocation_canceled"])),
@@ -244,6 +248,9 @@ async fn workflows(caller: &mut Caller<'_>, by: By<'_>) {
     caller.call("plan_deployment", by, &[], body.clone()).await;
     let made = caller.call("create_deployment", by, &[], body).await;
     let workflow = made.text("workflow_id");
+    let component = caller.call("publish_component", by, &[], component_body()).await;
+    let component = component.text("id");
+    caller.call("delete_component", by, &[&component], Value::Null).await;
     let ran = caller.call("run_workflow", by, &[&workflow], json!({ "event": {} })).await;
     let invocation = ran.text("invocation_id");
     all_end(caller.world).await;

@@ -1,6 +1,6 @@
 //! Ids of another tenant: every operation that takes one answers as if it did not exist.
 
-use crate::kit::{World, request_as};
+use crate::kit::{World, component_body, request_as};
 use crate::people::{Named, Somebody};
 use crate::schema::{Operation, operations};
 use axum::http::Method;
@@ -57,6 +57,7 @@ async fn records(world: &World, owner: &Somebody) -> Records {
     // None has this name, so it revokes nothing.
     let revocation = json!({ "name": "of-nobody" });
     let revocation = id(&make(environment, "connections/revocations", revocation).await);
+    let component = id(&make(environment, "components", component_body()).await);
     let endpoint = json!({ "url": "https://example.com/hooks" });
     let endpoint = id(&make(environment, "webhook-endpoints", endpoint).await);
     world.tell_by_webhook("acme-crm").await;
@@ -66,6 +67,7 @@ async fn records(world: &World, owner: &Somebody) -> Records {
         ("webhook-endpoints", endpoint),
         ("webhook-messages", message.as_str().unwrap().to_owned()),
         ("webhook-deliveries", delivery.as_str().unwrap().to_owned()),
+        ("components", component),
         ("workflows", workflow),
         ("invocations", ran["invocation_id"].as_str().unwrap().to_owned()),
         ("connections", id(&connection)),

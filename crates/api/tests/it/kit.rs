@@ -336,6 +336,12 @@ pub(crate) fn request_as(
     request.body(body.map_or_else(Body::empty, |body| body.to_string().into())).unwrap()
 }
 
+/// A component to publish, of one file.
+pub(crate) fn component_body() -> Value {
+    let text = "export default { key: 'mine', name: 'Mine', version: '0.0.1', type: 'action', props: {}, run: () => 1 };";
+    files_body(&[("mine.mjs", text)])
+}
+
 /// The body of a deployment.
 pub(crate) fn files_body(files: &[(&str, &str)]) -> Value {
     let files: serde_json::Map<String, Value> = files

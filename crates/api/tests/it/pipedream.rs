@@ -3,11 +3,15 @@
 
 mod accounts;
 mod client;
+mod compatibility;
+mod components;
 mod customers;
 mod doors;
+mod hostile;
 mod operations;
 mod overrides;
 mod paging;
 mod proxy;
 mod shapes;
+mod stage;
 mod upstream;

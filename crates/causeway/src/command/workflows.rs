@@ -47,23 +47,8 @@ pub(crate) async fn run(command: WorkflowsCommand, output: Output) -> anyhow::Re
                 }
                 _ => (package, None),
             };
-            let mut found = Vec::new();
-            let mut cursor = None;
-            loop {
-                let query = [
-                    ("workflow_id", workflow.clone()),
-                    ("name", name.clone()),
-                    ("version", version.clone()),
-                    ("limit", Some("100".into())),
-                    ("cursor", cursor),
-                ];
-                let page = client.get("packages", &query).await?;
-                found.extend(list(&page).cloned());
-                cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-                if cursor.is_none() {
-                    break;
-                }
-            }
+            let query = [("workflow_id", workflow), ("name", name), ("version", version)];
+            let mut found = client.all("packages", &query).await?;
             found.sort_by_key(|one| {
                 ["workflow", "ecosystem", "name", "version"]
                     .map(|field| text(one, field).to_owned())

@@ -13,6 +13,7 @@
 mod audit;
 mod brokered;
 mod cli;
+mod components;
 mod connect_page;
 mod crash;
 mod edge;

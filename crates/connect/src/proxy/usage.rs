@@ -1,4 +1,4 @@
-//! How many calls were made, by environment and hour.
+//! How many calls were made, and how many actions run, by environment and hour.
 
 use crate::{Connect, Inner};
 use causeway_store::{Bookkeeping, db};
@@ -9,20 +9,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const HOUR_US: i64 = 3_600_000_000;
 
+/// How much there was of what, where, in the hour that began then.
+type Counts = HashMap<(Tenant, UsageKind, i64), i64>;
+
 /// Counts that are not written yet. A crash loses those of the last minute, which are figures for
 /// people and no one's money.
 #[derive(Default)]
 pub(crate) struct Usage {
-    counted: Mutex<HashMap<(Tenant, i64), i64>>,
+    counted: Mutex<Counts>,
 }
 
 impl Usage {
-    pub(super) fn count_call(&self, tenant: Tenant, now: Timestamp) {
+    pub(crate) fn count(&self, tenant: Tenant, kind: UsageKind, now: Timestamp) {
         let hour = now.as_micros() / HOUR_US * HOUR_US;
-        *self.counted().entry((tenant, hour)).or_default() += 1;
+        *self.counted().entry((tenant, kind, hour)).or_default() += 1;
     }
 
-    fn counted(&self) -> MutexGuard<'_, HashMap<(Tenant, i64), i64>> {
+    fn counted(&self) -> MutexGuard<'_, Counts> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,19 +57,16 @@ impl Inner {
         written
     }
 
-    async fn write_counts(
-        &self,
-        counted: &HashMap<(Tenant, i64), i64>,
-    ) -> causeway_store::Result<()> {
+    async fn write_counts(&self, counted: &Counts) -> causeway_store::Result<()> {
         let mut tx = self.store.write(Actor::Node(self.node)).await?;
         // In one order on every node, so that two never wait for each other.
         let mut rows: Vec<_> = counted.iter().collect();
-        rows.sort_by_key(|((tenant, hour), _)| (tenant.environment, *hour));
-        for ((tenant, hour), count) in rows {
+        rows.sort_by_key(|((tenant, kind, hour), _)| (tenant.environment, kind.as_str(), *hour));
+        for ((tenant, kind, hour), count) in rows {
             let row = UsageCount {
                 workspace_id: tenant.workspace,
                 environment_id: tenant.environment,
-                kind: UsageKind::ProxyCall,
+                kind: *kind,
                 hour: Timestamp::from_micros(*hour),
                 count: *count,
             };

@@ -65,6 +65,10 @@ pub struct StepSpec {
     /// code has placeholders for their secrets unless it says `{ name: …, expose: true }`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connections: BTreeMap<String, ConnectionSpec>,
+    /// The values of its props, if its code is a component: by name, as the component's `props` want
+    /// them. An app prop gets its account from `connections`, under the same name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub props: BTreeMap<String, serde_json::Value>,
 }
 
 /// The fields of which a step has exactly one.
@@ -197,6 +201,10 @@ impl StepSpec {
         if !has_code && (self.retry.is_some() || !self.connections.is_empty()) {
             let at = if matches!(kind, Kind::Delay(_)) { "delay" } else { "parallel" };
             return rule(at, "it cannot fail by itself and has no connections");
+        }
+        let may_be_component = self.run.as_deref().and_then(runtime_of) == Some(Runtime::Node);
+        if !self.props.is_empty() && !may_be_component {
+            return rule("props", "only components have props, and those are code for Node");
         }
         if let Some((at, rule)) = self.retry.as_ref().and_then(RetrySpec::broken_rule) {
             return Some((format!("retry.{at}"), rule));

@@ -184,6 +184,7 @@ impl World {
             apps: None,
             links: Links::default(),
             context: serde_json::json!({}),
+            component: None,
         };
         self.pool.checkout(&program).await.unwrap().step(call).await
     }

@@ -72,6 +72,7 @@ fn call() -> StepCall {
         apps: None,
         links: Links::default(),
         context: serde_json::Value::Null,
+        component: None,
     }
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn call(entry: &str) -> StepCall {
         apps: None,
         links: Links::default(),
         context: serde_json::json!({}),
+        component: None,
     }
 }
 

@@ -23,6 +23,8 @@ words! {
     UsageKind {
         /// A call through the proxy.
         ProxyCall = "proxy_call",
+        /// A run of an action.
+        ActionRun = "action_run",
     }
 }
 

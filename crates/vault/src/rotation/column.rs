@@ -28,6 +28,9 @@ pub(super) enum Column {
     ConnectToken,
     OverrideFields,
     ItemList,
+    ComponentBundle,
+    ComponentDefinition,
+    DynamicProps,
 }
 
 /// A seal of a page. The place is missing if the record's id is not one.
@@ -38,7 +41,7 @@ pub(super) struct Row {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::ClientSecret,
         Self::FlowVerifier,
         Self::Credential,
@@ -58,6 +61,9 @@ impl Column {
         Self::ConnectToken,
         Self::OverrideFields,
         Self::ItemList,
+        Self::ComponentBundle,
+        Self::ComponentDefinition,
+        Self::DynamicProps,
     ];
 
     /// The kind of record, as it stands in a rotation's `at_kind`: the same word as in the seals'
@@ -83,13 +89,15 @@ impl Column {
             Self::ConnectToken => "connect_session",
             Self::OverrideFields => "app_override",
             Self::ItemList => "item_list",
+            Self::ComponentBundle | Self::ComponentDefinition => "component",
+            Self::DynamicProps => "dynamic_props",
         }
     }
 
     /// Rows of a page: fewer where a seal may be megabytes long, so that a page fits in memory.
     const fn page_size(self) -> i64 {
         match self {
-            Self::VersionBundle | Self::ItemList => 8,
+            Self::VersionBundle | Self::ItemList | Self::ComponentBundle => 8,
             Self::EventBody | Self::StepRecord | Self::Response | Self::IdempotentResponse => 64,
             _ => 256,
         }
@@ -115,6 +123,9 @@ impl Column {
             Self::ConnectToken => Place::ConnectToken(record.parse().ok()?),
             Self::OverrideFields => Place::AppOverrideFields(record.parse().ok()?),
             Self::ItemList => Place::ItemList(record.parse().ok()?),
+            Self::ComponentBundle => Place::ComponentBundle(record.parse().ok()?),
+            Self::ComponentDefinition => Place::ComponentDefinition(record.parse().ok()?),
+            Self::DynamicProps => Place::DynamicProps(record.parse().ok()?),
             Self::IdempotentResponse => Place::IdempotentResponse(scope(record).try_into().ok()?),
         })
     }
@@ -151,6 +162,13 @@ impl Column {
                 db!(conn, reseal::override_fields(workspace, after, key, limit))
             }
             Self::ItemList => db!(conn, reseal::item_lists(workspace, after, key, limit)),
+            Self::ComponentBundle => {
+                db!(conn, reseal::component_bundles(workspace, after, key, limit))
+            }
+            Self::ComponentDefinition => {
+                db!(conn, reseal::component_definitions(workspace, after, key, limit))
+            }
+            Self::DynamicProps => db!(conn, reseal::dynamic_props(workspace, after, key, limit)),
             Self::IdempotentResponse => {
                 let after = scope(after);
                 db!(conn, reseal::idempotent_responses(workspace, &after, key, limit))
@@ -217,6 +235,15 @@ impl Column {
                 db!(tx, reseal::replace_override_fields(workspace, record, old, new))
             }
             Self::ItemList => db!(tx, reseal::replace_item_list(workspace, record, old, new)),
+            Self::ComponentBundle => {
+                db!(tx, reseal::replace_component_bundle(workspace, record, old, new))
+            }
+            Self::ComponentDefinition => {
+                db!(tx, reseal::replace_component_definition(workspace, record, old, new))
+            }
+            Self::DynamicProps => {
+                db!(tx, reseal::replace_dynamic_props(workspace, record, old, new))
+            }
             Self::IdempotentResponse => {
                 let scope = scope(record);
                 db!(tx, reseal::replace_idempotent_response(workspace, &scope, old, new))
@@ -244,7 +271,7 @@ mod tests {
         let id = "01jd8r4t5v6w7x8y9z0a1b2c3d";
         let prefixes = [
             "oac", "oaf", "conn", "conn", "trg", "ver", "evt", "stp", "inv", "idp", "sif", "sgn",
-            "whe", "msg", "wha", "cs", "ovr", "inv",
+            "whe", "msg", "wha", "cs", "ovr", "inv", "sc", "sc", "dyp",
         ];
         let columns = Column::ALL.into_iter().filter(|one| *one != Column::IdempotentResponse);
         for (column, prefix) in columns.zip(prefixes) {

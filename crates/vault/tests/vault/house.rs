@@ -91,6 +91,7 @@ impl House {
         self.connect().await;
         let version = self.deploy().await;
         self.run(version).await;
+        self.publish().await;
         let (workspace, now) = (self.workspace(), self.clock.now());
         let response = self.seal(Place::IdempotentResponse([4; 32])).await;
         let mut tx = self.write().await;
@@ -244,6 +245,44 @@ impl House {
         version.id
     }
 
+    /// A component, and props that it had with certain values.
+    async fn publish(&mut self) {
+        let (workspace, environment) = (self.tenant.workspace, self.tenant.environment);
+        let (project, now) = (self.tenant.project, self.clock.now());
+        let component = Component {
+            id: id(ComponentId::generate),
+            workspace_id: workspace,
+            project_id: project,
+            environment_id: environment,
+            key: "demo-send".to_owned(),
+            version: "0.0.1".to_owned(),
+            kind: ComponentKind::Action,
+            name: "Send".to_owned(),
+            description: None,
+            apps: " demo ".to_owned(),
+            digest: "abc".to_owned(),
+            created_at: now,
+        };
+        let seals = ComponentSeals {
+            definition: self.seal(Place::ComponentDefinition(component.id)).await,
+            bundle: self.seal(Place::ComponentBundle(component.id)).await,
+        };
+        let props = id(DynamicPropsId::generate);
+        let props = DynamicProps {
+            id: props,
+            workspace_id: workspace,
+            environment_id: environment,
+            component_id: component.id,
+            digest: "abc".to_owned(),
+            definitions: self.seal(Place::DynamicProps(props)).await,
+            created_at: now,
+        };
+        let mut tx = self.write().await;
+        db!(tx, component::insert(&component, &seals)).unwrap();
+        db!(tx, component::insert_props(&props)).unwrap();
+        self.commit(tx).await;
+    }
+
     /// An event, the invocation that ran on it, and its step.
     async fn run(&mut self, version: VersionId) {
         let now = self.clock.now();
@@ -374,6 +413,9 @@ impl House {
             step_records as StepRecord,
             responses as InvocationResponse,
             item_lists as ItemList,
+            component_definitions as ComponentDefinition,
+            component_bundles as ComponentBundle,
+            dynamic_props as DynamicProps,
         }
         for row in db!(conn, reseal::idempotent_responses(workspace, &[], none, many)).unwrap() {
             let place = Place::IdempotentResponse(row.scope.try_into().unwrap());

@@ -1,4 +1,4 @@
-use super::{DeployRequest, action_word};
+use super::{DeployRequest, action_word, read_files};
 use crate::extract::{Authorized, JsonBody};
 use crate::v1::workflows::trigger::TriggerBody;
 use crate::{Api, Problem};
@@ -37,7 +37,7 @@ pub(crate) async fn create(
     Authorized(permit): Authorized<action::Deploy>,
     JsonBody(request): JsonBody<DeployRequest>,
 ) -> Result<Json<DeploymentBody>, Problem> {
-    let deployment = api.flow().deploy(&permit, request.into_files()?).await?;
+    let deployment = api.flow().deploy(&permit, read_files(request.files)?).await?;
     let triggers = TriggerBody::deployed(&api, deployment.triggers);
     Ok(Json(DeploymentBody {
         workflow_id: deployment.workflow_id,

@@ -1,4 +1,4 @@
-use super::{DeployRequest, action_word, change_word, script_word};
+use super::{DeployRequest, action_word, change_word, read_files, script_word};
 use crate::extract::{Authorized, JsonBody};
 use crate::v1::workflows::trigger::TriggerBody;
 use crate::{Api, Problem};
@@ -115,7 +115,7 @@ pub(crate) async fn plan(
     Authorized(permit): Authorized<action::Deploy>,
     JsonBody(request): JsonBody<DeployRequest>,
 ) -> Result<Json<PlanBody>, Problem> {
-    let plan = api.flow().plan(&permit, request.into_files()?).await?;
+    let plan = api.flow().plan(&permit, read_files(request.files)?).await?;
     let file = |(path, change)| FileChange { path, change: change_word(change) };
     let connection = |one: causeway_flow::PlannedConnection| PlannedConnection {
         name: one.name,

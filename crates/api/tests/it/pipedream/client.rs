@@ -2,8 +2,9 @@
 //! shape of its answer, as `shared` documentation of the contract lists them.
 
 use super::shapes::{
-    AccessToken, Account, App, AppOverride, Category, ConnectToken, ExternalUser, Failure, Nothing,
-    OauthApp, One, Page, Project, ProjectInfo, RateLimit, Usage, Validation, WebhookAnswer,
+    AccessToken, Account, App, AppOverride, Category, Choices, Component, ConnectToken, Dynamic,
+    ExternalUser, Failure, Nothing, OauthApp, One, Page, Project, ProjectInfo, Ran, RateLimit,
+    Usage, Validation, WebhookAnswer,
 };
 use crate::kit::{Answer, Json as _, World, value};
 use crate::people::Named;
@@ -154,6 +155,19 @@ operations! {
     23 GET "P/oauth_apps/{id}" show_oauth_app -> OauthApp;
     24 PUT "P/oauth_apps/{id}" set_oauth_app -> OauthApp;
     25 DELETE "P/oauth_apps/{id}" delete_oauth_app -> Nothing;
+    26 GET "P/components" list_components -> Page<Component>;
+    27 GET "P/components/{key}" show_component -> One<Component>;
+    28 POST "P/components/configure" configure_component -> Choices;
+    29 POST "P/components/props" component_props -> Dynamic;
+    30 GET "P/actions" list_actions -> Page<Component>;
+    31 GET "P/actions/{key}" show_action -> One<Component>;
+    32 POST "P/actions/configure" configure_action -> Choices;
+    33 POST "P/actions/props" action_props -> Dynamic;
+    34 POST "P/actions/run" run_action -> Ran;
+    35 GET "P/triggers" list_triggers -> Page<Component>;
+    36 GET "P/triggers/{key}" show_trigger -> One<Component>;
+    37 POST "P/triggers/configure" configure_trigger -> Choices;
+    38 POST "P/triggers/props" trigger_props -> Dynamic;
     51 GET "P/webhook" show_webhook -> WebhookAnswer;
     52 PUT "P/webhook" set_webhook -> WebhookAnswer;
     53 DELETE "P/webhook" delete_webhook -> Nothing;
@@ -192,6 +206,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "connections.write",
     "credentials.export",
     "proxy.use",
+    "components.run",
     "oauth_clients.manage",
     "webhooks.read",
     "webhooks.manage",

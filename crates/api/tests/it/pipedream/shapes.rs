@@ -261,3 +261,85 @@ pub(crate) struct Failure {
 /// No body at all, with status 204.
 #[derive(Debug)]
 pub(crate) struct Nothing;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Component {
+    pub(crate) key: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) description: Option<String>,
+    pub(crate) component_type: String,
+    pub(crate) configurable_props: Vec<Prop>,
+    #[expect(dead_code, reason = "the contract has it; nothing here answers with it")]
+    pub(crate) stash: Option<String>,
+    pub(crate) annotations: Option<Value>,
+}
+
+/// A prop: what else it has is its author's.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Prop {
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    #[serde(flatten)]
+    pub(crate) rest: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Observation {
+    pub(crate) k: String,
+    pub(crate) ts: u64,
+    pub(crate) msg: Option<String>,
+    pub(crate) err: Option<Thrown>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Thrown {
+    pub(crate) name: String,
+    pub(crate) message: String,
+    pub(crate) stack: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Choices {
+    pub(crate) options: Option<Vec<Choice>>,
+    pub(crate) string_options: Option<Vec<String>>,
+    pub(crate) context: Option<Value>,
+    pub(crate) observations: Vec<Observation>,
+    pub(crate) errors: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Choice {
+    pub(crate) label: String,
+    pub(crate) value: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Dynamic {
+    pub(crate) observations: Vec<Observation>,
+    pub(crate) errors: Vec<String>,
+    pub(crate) dynamic_props: Option<DynamicProps>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct DynamicProps {
+    pub(crate) id: String,
+    pub(crate) configurable_props: Vec<Prop>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ran {
+    pub(crate) exports: BTreeMap<String, Value>,
+    pub(crate) os: Vec<Observation>,
+    pub(crate) ret: Option<Value>,
+    pub(crate) stash_id: Option<String>,
+}

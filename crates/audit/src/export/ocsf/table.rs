@@ -149,6 +149,8 @@ rules! {
     "credential_used" => ApiActivity READ "connection" "connection";
     "placeholder_refused" => ApiActivity OTHER "connection" "connection", failed;
     "workflow_deployed" => EntityManagement UPDATE "workflow" "workflow";
+    "component_published" => EntityManagement CREATE "component" "component";
+    "component_deleted" => EntityManagement DELETE "component" "component";
     "workflow_run" => ApiActivity CREATE "invocation" "invocation";
     "invocation_replayed" => ApiActivity CREATE "invocation" "invocation";
     "invocation_canceled" => ApiActivity UPDATE "invocation" "invocation";

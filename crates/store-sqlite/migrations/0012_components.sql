@@ -1,0 +1,57 @@
+-- Components: code with a description of the values that it wants. A version never changes. What one
+-- says of itself is sealed as its files are: defaults and choices are its author's.
+CREATE TABLE component (
+  id TEXT PRIMARY KEY NOT NULL,
+  workspace_id TEXT NOT NULL REFERENCES workspace (id),
+  project_id TEXT NOT NULL REFERENCES project (id),
+  environment_id TEXT NOT NULL REFERENCES environment (id),
+  key TEXT NOT NULL,
+  version TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('action', 'source')),
+  name TEXT NOT NULL,
+  description TEXT,
+  apps TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  definition BLOB NOT NULL,
+  bundle BLOB NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  UNIQUE (environment_id, key, version)
+) STRICT;
+CREATE INDEX component_workspace ON component (workspace_id, id);
+CREATE INDEX component_environment ON component (environment_id, id);
+
+-- Which layers and archives components still use.
+CREATE TABLE component_package (
+  component_id TEXT NOT NULL REFERENCES component (id) ON DELETE CASCADE,
+  layer TEXT NOT NULL,
+  integrity TEXT NOT NULL,
+  workspace_id TEXT NOT NULL REFERENCES workspace (id),
+  PRIMARY KEY (component_id, layer, integrity)
+) STRICT;
+
+-- The props that a component has with certain values, for whoever comes back with their id.
+CREATE TABLE dynamic_props (
+  id TEXT PRIMARY KEY NOT NULL,
+  workspace_id TEXT NOT NULL REFERENCES workspace (id),
+  environment_id TEXT NOT NULL REFERENCES environment (id),
+  component_id TEXT NOT NULL REFERENCES component (id) ON DELETE CASCADE,
+  digest TEXT NOT NULL,
+  definitions BLOB NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  UNIQUE (component_id, digest)
+) STRICT;
+CREATE INDEX dynamic_props_workspace ON dynamic_props (workspace_id, id);
+
+-- Runs of actions are counted beside calls through the proxy. SQLite cannot change a constraint.
+CREATE TABLE usage_count_new (
+  environment_id TEXT NOT NULL REFERENCES environment (id),
+  kind TEXT NOT NULL CHECK (kind IN ('proxy_call', 'action_run')),
+  hour_us INTEGER NOT NULL,
+  workspace_id TEXT NOT NULL REFERENCES workspace (id),
+  count INTEGER NOT NULL,
+  PRIMARY KEY (environment_id, kind, hour_us)
+) STRICT;
+INSERT INTO usage_count_new SELECT environment_id, kind, hour_us, workspace_id, count FROM usage_count;
+DROP TABLE usage_count;
+ALTER TABLE usage_count_new RENAME TO usage_count;
+CREATE INDEX usage_count_workspace ON usage_count (workspace_id, hour_us);
