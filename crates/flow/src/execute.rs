@@ -209,7 +209,7 @@ impl Inner {
     async fn waits(&self, claimed: &Claimed) {
         self.makes_room(claimed).await;
         self.sooner.notify_one();
-        self.notify(claimed.tenant(), claimed.workflow_id, claimed.id);
+        self.notify(claimed.environment_id, claimed.workflow_id, claimed.id);
     }
 
     /// An invocation runs no longer.
@@ -231,7 +231,7 @@ impl Inner {
         metrics::counter!("causeway_invocations_total", "state" => state.as_str()).increment(1);
         metrics::histogram!("causeway_invocation_seconds")
             .record(now.since(claimed.created_at).as_secs_f64());
-        self.notify(claimed.tenant(), claimed.workflow_id, claimed.id);
+        self.notify(claimed.environment_id, claimed.workflow_id, claimed.id);
     }
 }
 
@@ -360,7 +360,7 @@ impl Run<'_> {
             self.inner.ended(self.claimed, state, finished_at).await;
             return Ok(Next::End);
         }
-        self.inner.notify(self.claimed.tenant(), self.claimed.workflow_id, self.claimed.id);
+        self.inner.notify(self.claimed.environment_id, self.claimed.workflow_id, self.claimed.id);
         self.remember(spec.name.clone(), &record)?;
         Ok(Next::Step)
     }

@@ -353,7 +353,7 @@ impl Inner {
         if full {
             metrics::counter!("causeway_invocations_total", "state" => "dead").increment(1);
             self.answer(invocation_id, || Answer::Failed { code: QUEUE_FULL.to_owned() });
-            self.notify(tenant, workflow, invocation_id);
+            self.notify(tenant.environment, workflow, invocation_id);
         }
         Ok(Acceptance { event: Some(event_id), invocation: Some(invocation_id), waiter })
     }

@@ -195,7 +195,7 @@ impl Flow {
             inner.crowd.notify_one();
         }
         inner.answer(id, Answer::canceled);
-        inner.notify(tenant, invocation.workflow_id, id);
+        inner.notify(tenant.environment, invocation.workflow_id, id);
         Ok(())
     }
 

@@ -45,8 +45,7 @@ use causeway_packages::{Dependencies, Packages};
 use causeway_sandbox::{Pool, PoolStats, Runtime, Tier};
 use causeway_store::{Journal, Store};
 use causeway_types::{
-    Clock, EnvironmentId, InvocationId, NodeId, Randomness, Tenant, VersionId, WorkflowId,
-    WorkspaceId,
+    Clock, EnvironmentId, InvocationId, NodeId, Randomness, VersionId, WorkflowId, WorkspaceId,
 };
 use causeway_vault::Vault;
 use std::collections::HashMap;
@@ -247,9 +246,9 @@ impl Flow {
 }
 
 impl Inner {
-    fn notify(&self, tenant: Tenant, workflow: WorkflowId, invocation: InvocationId) {
+    fn notify(&self, environment: EnvironmentId, workflow: WorkflowId, invocation: InvocationId) {
         // Nobody listening is the common case and no failure.
-        let _ = self.notices.send(Notice { environment: tenant.environment, workflow, invocation });
+        let _ = self.notices.send(Notice { environment, workflow, invocation });
     }
 
     fn answer(&self, invocation: InvocationId, answer: impl FnOnce() -> Answer) {

@@ -217,9 +217,10 @@ impl Inner {
     fn fired(&self, batch: &Batch) {
         for (_, event, invocation) in &batch.fired {
             metrics::counter!("causeway_events_accepted_total").increment(1);
-            if !invocation.state.is_final()
-                && let Some(open) = batch.open.get(&event.workflow_id)
-            {
+            if invocation.state.is_final() {
+                metrics::counter!("causeway_invocations_total", "state" => "dead").increment(1);
+                self.notify(invocation.environment_id, invocation.workflow_id, invocation.id);
+            } else if let Some(open) = batch.open.get(&event.workflow_id) {
                 open.fetch_add(1, Ordering::Relaxed);
             }
         }
