@@ -4,7 +4,7 @@
 
 use crate::manifest::{Rhythm, WhenFull};
 use crate::target::Target;
-use crate::{FlowError, Inner};
+use crate::{FlowError, Inner, Notice};
 use causeway_store::{Bookkeeping, db};
 use causeway_types::entity::{CatchUp, DueSchedule, Event, Invocation, Schedule, TriggerKind};
 use causeway_types::{Actor, EventId, InvocationId, Place, Timestamp, TriggerId, chain};
@@ -217,9 +217,15 @@ impl Inner {
     fn fired(&self, batch: &Batch) {
         for (_, event, invocation) in &batch.fired {
             metrics::counter!("causeway_events_accepted_total").increment(1);
-            if !invocation.state.is_final()
-                && let Some(open) = batch.open.get(&event.workflow_id)
-            {
+            if invocation.state.is_final() {
+                metrics::counter!("causeway_invocations_total", "state" => "dead").increment(1);
+                self.notify(Notice {
+                    environment: invocation.environment_id,
+                    workflow: invocation.workflow_id,
+                    invocation: invocation.id,
+                    is_item: false,
+                });
+            } else if let Some(open) = batch.open.get(&event.workflow_id) {
                 open.fetch_add(1, Ordering::Relaxed);
             }
         }
