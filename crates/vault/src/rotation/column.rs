@@ -86,7 +86,8 @@ impl Column {
             Self::WebhookAnswer => "webhook_attempt",
             Self::ConnectToken => "connect_session",
             Self::OverrideFields => "app_override",
-            Self::ComponentBundle | Self::ComponentDefinition => "component",
+            Self::ComponentBundle => "component",
+            Self::ComponentDefinition => "component_definition",
             Self::DynamicProps => "dynamic_props",
         }
     }
