@@ -82,13 +82,12 @@ pub(crate) fn router(
     let deployments = OpenApiRouter::new()
         .routes(routes!(deployments::plan::plan))
         .routes(routes!(deployments::create::create))
-        .routes(routes!(components::publish::publish));
+        .routes(routes!(components::list::list, components::publish::publish));
     let others = OpenApiRouter::new()
         .routes(routes!(workflows::list::list))
         .routes(routes!(workflows::show::show))
         .routes(routes!(workflows::run::run))
         .routes(routes!(packages::list::list))
-        .routes(routes!(components::list::list))
         .routes(routes!(components::show::show, components::delete::delete))
         .routes(routes!(invocations::list::list))
         .routes(routes!(invocations::tail::tail))

@@ -92,6 +92,7 @@ enum Stranger {
     Own,
 }
 
+#[expect(clippy::too_many_lines, reason = "a line for each operation")]
 async fn a_stranger_finds_nothing_of_others(database: TestDatabase) {
     use Stranger::{NotFound, Nothing, Own, Problem};
     let world = World::new(database).await;

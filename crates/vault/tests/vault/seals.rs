@@ -22,7 +22,7 @@ on_both!(
 async fn what_is_stored_opens_where_it_stands_and_nowhere_else(database: TestDatabase) {
     let mut house = House::new(database).await;
     house.furnish().await;
-    assert_eq!(house.contents.len(), 10, "one of every kind of place");
+    assert_eq!(house.contents.len(), 13, "one of every kind of place");
     house.check(&house.vault, None).await;
 
     let events = house.events(2).await;
@@ -123,7 +123,7 @@ async fn opens_are_counted(database: TestDatabase) {
     let elsewhere = Place::EventBody(EventId::lowest());
     house.vault.open(house.workspace(), &elsewhere, &sealed).await.err().unwrap();
     let after = house.vault.counts();
-    assert_eq!(after.opens - before.opens, 10);
+    assert_eq!(after.opens - before.opens, 13);
     assert_eq!(after.refusals - before.refusals, 1);
     assert_eq!(after.seals - before.seals, 1);
     let keyring = house.vault.keyring(house.workspace()).await.unwrap();
