@@ -74,6 +74,17 @@ impl Modify for Credentials {
     }
 }
 
+fn invocations() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(invocations::list::list))
+        .routes(routes!(invocations::tail::tail))
+        .routes(routes!(invocations::show::show, invocations::delete::delete))
+        .routes(routes!(invocations::event::event))
+        .routes(routes!(invocations::replay::replay))
+        .routes(routes!(invocations::cancel::cancel))
+        .routes(routes!(invocations::resume::resume))
+}
+
 /// The routes. `limited` puts the layers that every route has around a group of them, which takes
 /// bodies of so many bytes.
 pub(crate) fn router(
@@ -82,21 +93,14 @@ pub(crate) fn router(
     let deployments = OpenApiRouter::new()
         .routes(routes!(deployments::plan::plan))
         .routes(routes!(deployments::create::create))
-        .routes(routes!(components::publish::publish));
+        .routes(routes!(components::list::list, components::publish::publish));
     let others = OpenApiRouter::new()
         .routes(routes!(workflows::list::list))
         .routes(routes!(workflows::show::show))
         .routes(routes!(workflows::run::run))
         .routes(routes!(packages::list::list))
-        .routes(routes!(components::list::list))
         .routes(routes!(components::show::show, components::delete::delete))
-        .routes(routes!(invocations::list::list))
-        .routes(routes!(invocations::tail::tail))
-        .routes(routes!(invocations::show::show, invocations::delete::delete))
-        .routes(routes!(invocations::event::event))
-        .routes(routes!(invocations::replay::replay))
-        .routes(routes!(invocations::cancel::cancel))
-        .routes(routes!(invocations::resume::resume))
+        .merge(invocations())
         .routes(routes!(connections::list::list, connections::create::create))
         .routes(routes!(connections::show::show, connections::delete::delete))
         .routes(routes!(connections::policy::show, connections::policy::set))

@@ -36,13 +36,8 @@ pub struct NewToken {
 }
 
 /// What may be done with a token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Rights {
-    read: bool,
-    write: bool,
-    proxy: bool,
-    components: bool,
-}
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Rights(Vec<ActionName>);
 
 /// The customer who holds a token, as far as the token proves it.
 #[derive(Debug, Clone)]
@@ -126,31 +121,23 @@ impl Coded for TokenError {
 impl Rights {
     /// Reads a scope. Words of the contract that nothing here answers to are passed over.
     fn read(scope: &str) -> Self {
-        let mut rights = Self::default();
-        for word in scope.split_ascii_whitespace() {
+        use ActionName::{ReadConnections, RunComponents, UseProxy, WriteConnections};
+        let named = |word| -> &[ActionName] {
             match word {
-                "*" | "connect:*" => {
-                    rights = Self { read: true, write: true, proxy: true, components: true };
-                }
-                "connect:accounts:*" => (rights.read, rights.write) = (true, true),
-                "connect:accounts:read" => rights.read = true,
-                "connect:accounts:write" => rights.write = true,
-                "connect:actions:*" => rights.components = true,
-                "connect:proxy" | "connect:proxy:*" => rights.proxy = true,
-                _ => {}
+                "*" | "connect:*" => &[ReadConnections, WriteConnections, UseProxy, RunComponents],
+                "connect:accounts:*" => &[ReadConnections, WriteConnections],
+                "connect:accounts:read" => &[ReadConnections],
+                "connect:accounts:write" => &[WriteConnections],
+                "connect:actions:*" => &[RunComponents],
+                "connect:proxy" | "connect:proxy:*" => &[UseProxy],
+                _ => &[],
             }
-        }
-        rights
+        };
+        Self(scope.split_ascii_whitespace().flat_map(named).copied().collect())
     }
 
-    fn carry(self, action: ActionName) -> bool {
-        match action {
-            ActionName::ReadConnections => self.read,
-            ActionName::WriteConnections => self.write,
-            ActionName::UseProxy => self.proxy,
-            ActionName::RunComponents => self.components,
-            _ => false,
-        }
+    fn carry(&self, action: ActionName) -> bool {
+        self.0.contains(&action)
     }
 }
 

@@ -163,6 +163,9 @@ pub async fn count(c: &mut DbConn, workspace: WorkspaceId, key: &[u8]) -> sqlx::
            + (SELECT COUNT(*) FROM webhook_attempt WHERE workspace_id = $1 AND length(answer) > 0 AND substr(answer, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM connect_session WHERE workspace_id = $1 AND length(token) > 0 AND substr(token, 2, 16) <> $2)
            + (SELECT COUNT(*) FROM app_override WHERE workspace_id = $1 AND length(fields) > 0 AND substr(fields, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM component WHERE workspace_id = $1 AND length(bundle) > 0 AND substr(bundle, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM component WHERE workspace_id = $1 AND length(definition) > 0 AND substr(definition, 2, 16) <> $2)
+           + (SELECT COUNT(*) FROM dynamic_props WHERE workspace_id = $1 AND length(definitions) > 0 AND substr(definitions, 2, 16) <> $2)
            AS "n!: i64""#,
         workspace as _,
         key

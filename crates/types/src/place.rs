@@ -80,7 +80,7 @@ impl Place {
             Self::ConnectToken(_) => ("connect_session", "token"),
             Self::AppOverrideFields(_) => ("app_override", "fields"),
             Self::ComponentBundle(_) => ("component", "bundle"),
-            Self::ComponentDefinition(_) => ("component", "definition"),
+            Self::ComponentDefinition(_) => ("component_definition", "definition"),
             Self::DynamicProps(_) => ("dynamic_props", "definitions"),
             Self::IdempotentResponse(_) => ("idempotency", "response"),
         }

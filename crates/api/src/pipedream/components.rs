@@ -4,7 +4,7 @@ mod ask;
 mod outcome;
 
 pub(crate) use ask::{AskBody, ConfigureBody, RunBody};
-pub(crate) use outcome::{Choices, Dynamic, Ran};
+pub(crate) use outcome::{Choices, Ran, Reloaded};
 
 use super::caller::Who;
 use super::paging::{Paged, window};
@@ -172,7 +172,7 @@ async fn props(
     State(api): State<Api>,
     who: Who<RunComponents>,
     JsonBody(body): JsonBody<AskBody>,
-) -> Result<Json<Dynamic>, Problem> {
+) -> Result<Json<Reloaded>, Problem> {
     let ask = body.read()?;
     let whose = who.whose()?;
     let outcome = api.flow().dynamic_props(&ask.of(&whose)?).await?;

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn described(change: Value) -> Result<Named, ComponentError> {
+    fn described(change: &Value) -> Result<Named, ComponentError> {
         let mut all = json!({
             "key": "demo-send", "name": "Send", "version": "0.1.2", "type": "action", "props": [],
         });
@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn a_component_has_to_say_what_it_is() {
-        assert_eq!(described(json!({})).unwrap().kind, ComponentKind::Action);
-        assert_eq!(described(json!({ "type": null })).unwrap().kind, ComponentKind::Source);
+        assert_eq!(described(&json!({})).unwrap().kind, ComponentKind::Action);
+        assert_eq!(described(&json!({ "type": null })).unwrap().kind, ComponentKind::Source);
         for (field, bad) in [
             ("key", json!("a b")),
             ("key", json!("")),
@@ -224,7 +224,7 @@ mod tests {
             ("type", json!("app")),
             ("description", json!("x".repeat(MAX_TEXT + 1))),
         ] {
-            let refused = described(json!({ field: bad }));
+            let refused = described(&json!({ field: bad }));
             assert!(matches!(refused, Err(ComponentError::Invalid(_))), "{field} {bad}");
         }
     }

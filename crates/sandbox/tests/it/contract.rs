@@ -211,14 +211,33 @@ async fn what_is_no_step_is_refused_by_name() {
     for (code, words) in [
         ("export const x = 1", "step.mjs has nothing as its default export"),
         ("export default 7", "a value of type number"),
-        (
-            "export default { props: {}, async run({ steps, $ }) {} }",
-            "a component (an object with `run`)",
-        ),
+        ("export default { props: {} }", "a component (an object with `run`)"),
+        ("export default { type: 'source', run() {} }", "is a source"),
     ] {
         let failure = failed(run(&pool, code).await, FailureCode::UserError);
         assert!(failure.message.contains(words), "{}", failure.message);
     }
+}
+
+#[tokio::test]
+async fn a_component_is_a_step_too() {
+    let pool = pool().await;
+    let code = "export default { methods: { n() { return 2 } }, run({ steps }) { return [this.n(), steps.trigger.event] } }";
+    let report = run(&pool, code).await;
+    assert_eq!(report.outcome.unwrap().return_value.get(), r#"[2,{"n":1}]"#);
+}
+
+#[tokio::test]
+async fn what_was_exported_before_a_failure_goes_with_it() {
+    let pool = pool().await;
+    let code = "export default ({ $ }) => { $.export('seen', [1]); throw new Error('then') }";
+    let report = run(&pool, code).await;
+    assert_eq!(report.exports["seen"].get(), "[1]");
+    assert_eq!(failed(report, FailureCode::UserError).message, "Error: then");
+    let code = "export default ({ $ }) => { $.export('seen', 'x'.repeat(2 << 20)); throw new Error('then') }";
+    let report = run(&pool, code).await;
+    assert!(report.exports.is_empty());
+    assert_eq!(failed(report, FailureCode::UserError).message, "Error: then");
 }
 
 #[tokio::test]

@@ -89,7 +89,8 @@ impl Column {
             Self::ConnectToken => "connect_session",
             Self::OverrideFields => "app_override",
             Self::ItemList => "item_list",
-            Self::ComponentBundle | Self::ComponentDefinition => "component",
+            Self::ComponentBundle => "component",
+            Self::ComponentDefinition => "component_definition",
             Self::DynamicProps => "dynamic_props",
         }
     }

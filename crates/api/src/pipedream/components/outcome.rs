@@ -50,7 +50,7 @@ struct Choice {
 /// The props that a component has with certain values.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Dynamic {
+pub(crate) struct Reloaded {
     observations: Vec<Observation>,
     errors: Vec<String>,
     dynamic_props: Option<DynamicProps>,
@@ -108,7 +108,7 @@ impl From<ComponentOutcome<causeway_flow::Choices>> for Choices {
     }
 }
 
-impl From<ComponentOutcome<(DynamicPropsId, Vec<PropDefinition>)>> for Dynamic {
+impl From<ComponentOutcome<(DynamicPropsId, Vec<PropDefinition>)>> for Reloaded {
     fn from(outcome: ComponentOutcome<(DynamicPropsId, Vec<PropDefinition>)>) -> Self {
         let ComponentOutcome { value, error, logs, at_ms, .. } = outcome;
         Self {

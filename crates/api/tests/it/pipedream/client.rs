@@ -2,9 +2,9 @@
 //! shape of its answer, as `shared` documentation of the contract lists them.
 
 use super::shapes::{
-    AccessToken, Account, App, AppOverride, Category, Choices, Component, ConnectToken, Dynamic,
+    AccessToken, Account, App, AppOverride, Category, Choices, Component, ConnectToken,
     ExternalUser, Failure, Nothing, OauthApp, One, Page, Project, ProjectInfo, Ran, RateLimit,
-    Usage, Validation, WebhookAnswer,
+    Reloaded, Usage, Validation, WebhookAnswer,
 };
 use crate::kit::{Answer, Json as _, World, value};
 use crate::people::Named;
@@ -158,16 +158,16 @@ operations! {
     26 GET "P/components" list_components -> Page<Component>;
     27 GET "P/components/{key}" show_component -> One<Component>;
     28 POST "P/components/configure" configure_component -> Choices;
-    29 POST "P/components/props" component_props -> Dynamic;
+    29 POST "P/components/props" component_props -> Reloaded;
     30 GET "P/actions" list_actions -> Page<Component>;
     31 GET "P/actions/{key}" show_action -> One<Component>;
     32 POST "P/actions/configure" configure_action -> Choices;
-    33 POST "P/actions/props" action_props -> Dynamic;
+    33 POST "P/actions/props" action_props -> Reloaded;
     34 POST "P/actions/run" run_action -> Ran;
     35 GET "P/triggers" list_triggers -> Page<Component>;
     36 GET "P/triggers/{key}" show_trigger -> One<Component>;
     37 POST "P/triggers/configure" configure_trigger -> Choices;
-    38 POST "P/triggers/props" trigger_props -> Dynamic;
+    38 POST "P/triggers/props" trigger_props -> Reloaded;
     51 GET "P/webhook" show_webhook -> WebhookAnswer;
     52 PUT "P/webhook" set_webhook -> WebhookAnswer;
     53 DELETE "P/webhook" delete_webhook -> Nothing;

@@ -2,7 +2,7 @@
 
 use super::client::{Client, ask};
 use super::shapes::{Choice, Component};
-use super::stage::Stage;
+use super::stage::{Stage, asked};
 use crate::kit::Json as _;
 use causeway_identity::Scopes;
 use causeway_store::on_both;
@@ -157,7 +157,7 @@ async fn props_follow_the_values(database: TestDatabase) {
     let client = stage.client();
     let key = stage.publish_suite("actions/reload.mjs", &[]).await;
     let values = json!({ "fields": ["size", "tone"] });
-    let asked = || stage.asked(&key, values.clone());
+    let asked = || asked(&key, &values);
     let found = client.action_props(asked()).await.unwrap();
     assert!(found.errors.is_empty() && found.observations.is_empty(), "{found:?}");
     let found = found.dynamic_props.unwrap();

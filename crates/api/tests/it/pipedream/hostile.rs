@@ -2,7 +2,7 @@
 //! accounts that they get.
 
 use super::client::ask;
-use super::stage::Stage;
+use super::stage::{Stage, asked};
 use super::upstream::KEY;
 use crate::kit::Json as _;
 use causeway_store::on_both;
@@ -134,7 +134,7 @@ async fn what_never_ends_is_ended(database: TestDatabase) {
     }
     for (values, words) in [(json!({ "more": true }), "`nonsense`"), (json!({}), "contains itself")]
     {
-        let found = client.component_props(stage.asked("hostile", values)).await.unwrap();
+        let found = client.component_props(asked("hostile", &values)).await.unwrap();
         assert!(found.dynamic_props.is_none());
         assert!(found.errors[0].contains(words), "{:?}", found.errors);
     }

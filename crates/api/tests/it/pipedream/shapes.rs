@@ -264,6 +264,7 @@ pub(crate) struct Nothing;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 pub(crate) struct Component {
     pub(crate) key: String,
     pub(crate) name: String,
@@ -322,7 +323,7 @@ pub(crate) struct Choice {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Dynamic {
+pub(crate) struct Reloaded {
     pub(crate) observations: Vec<Observation>,
     pub(crate) errors: Vec<String>,
     pub(crate) dynamic_props: Option<DynamicProps>,

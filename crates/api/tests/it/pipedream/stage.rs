@@ -1,6 +1,6 @@
 //! A world with an app, a customer's account there, and components that are published and asked.
 
-use super::client::{Client, Outcome, ask};
+use super::client::{Ask, Client, Outcome, ask};
 use super::shapes::Ran;
 use super::upstream::{KEY, Upstream};
 use crate::kit::{Answer, Json as _, World};
@@ -59,18 +59,18 @@ impl Stage {
 
     /// Runs an action for Ada. An app prop named `echo` gets her account.
     pub(crate) async fn run(&self, key: &str, props: Value) -> Outcome<Ran> {
-        self.client().run_action(self.asked(key, props)).await
-    }
-
-    /// What is asked of a component for Ada.
-    pub(crate) fn asked(&self, key: &str, props: Value) -> super::client::Ask {
-        ask().body(json!({ "id": key, "external_user_id": "ada", "configured_props": props }))
+        self.client().run_action(asked(key, &props)).await
     }
 
     /// How Ada's account stands among configured values.
     pub(crate) fn linked(&self) -> Value {
         json!({ "authProvisionId": self.account })
     }
+}
+
+/// What is asked of a component for Ada.
+pub(crate) fn asked(key: &str, props: &Value) -> Ask {
+    ask().body(json!({ "id": key, "external_user_id": "ada", "configured_props": props }))
 }
 
 /// The files of the suite of components, in base64.
