@@ -5,7 +5,8 @@ use crate::{Answer, Flow, FlowError, Inner, Notice};
 use causeway_identity::{Permit, action};
 use causeway_store::{Audit, db};
 use causeway_types::entity::{Invocation, InvocationState, Step, Workflow};
-use causeway_types::{InvocationId, Place, SecretBytes, WorkflowId};
+use causeway_types::place::Sealed;
+use causeway_types::{InvocationId, Place, SecretBytes, StepId, WorkflowId, WorkspaceId};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
@@ -244,6 +245,17 @@ fn whole(found: Option<Invocation>, id: InvocationId) -> Result<Invocation, Flow
 }
 
 impl Inner {
+    pub(crate) async fn open_record(
+        &self,
+        workspace: WorkspaceId,
+        id: StepId,
+        sealed: &Sealed,
+    ) -> Result<StepRecord, FlowError> {
+        let bytes = self.vault.open(workspace, &Place::StepRecord(id), sealed).await?;
+        serde_json::from_slice(bytes.expose())
+            .map_err(|source| FlowError::Stored { what: "step", source })
+    }
+
     pub(crate) async fn step_record(&self, step: &Step) -> Result<StepRecord, FlowError> {
         self.open_record(step.workspace_id, step.id, &step.record).await
     }

@@ -11,7 +11,7 @@ use causeway_types::entity::{
     Claimed, EndedItem, InvocationState, ItemCounts, ItemOf, NewItem, WaitsFor,
 };
 use causeway_types::place::Sealed;
-use causeway_types::{Actor, InvocationId, Place, StepId, WorkspaceId};
+use causeway_types::{Actor, InvocationId, Place};
 use serde_json::value::{RawValue, to_raw_value};
 use std::fmt::Write as _;
 
@@ -213,17 +213,6 @@ impl Inner {
         let record = self.open_record(claimed.workspace_id, id, sealed).await?;
         // Who ends early gives nothing.
         Ok(record.return_value.filter(|_| record.exit.is_none()))
-    }
-
-    pub(crate) async fn open_record(
-        &self,
-        workspace: WorkspaceId,
-        id: StepId,
-        sealed: &Sealed,
-    ) -> Result<StepRecord, FlowError> {
-        let bytes = self.vault.open(workspace, &Place::StepRecord(id), sealed).await?;
-        serde_json::from_slice(bytes.expose())
-            .map_err(|source| FlowError::Stored { what: "step", source })
     }
 }
 
