@@ -8,13 +8,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import acks, broker, cold, idle, keys, machine, n8n, proxy, report, runs, schedules, seals, soak, storm
+from . import acks, broker, cold, idle, keys, loops, machine, n8n, proxy, report, runs, schedules, seals, soak, storm
 from .causeway import Causeway, build
 from .paths import RESULTS, WORK
 from .processes import BenchError
 
 # In this order: what needs quiet memory first, what fills databases last.
-BENCHMARKS = {module.NAME: module for module in (seals, keys, idle, cold, proxy, broker, storm, schedules, runs, acks)}
+BENCHMARKS = {module.NAME: module for module in (seals, keys, idle, cold, proxy, broker, storm, schedules, loops, runs, acks)}
 # What measures nothing and is run on request only.
 TRIALS = {soak.NAME: soak}
 

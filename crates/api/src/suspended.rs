@@ -9,7 +9,7 @@ use crate::ingress::read_body;
 use crate::{Api, Problem, TRIGGER_BODY_LIMIT, extract};
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -74,7 +74,7 @@ async fn cancel(
 async fn show(api: &Api, kind: LinkKind, token: &str) -> Response {
     let view = match api.flow().suspended(kind, token).await {
         Ok(view) => view,
-        Err(error) => return html::refusal(error).for_customers().into_response(),
+        Err(error) => return refused(&Problem::from(error)).into_response(),
     };
     let (title, text, button) = match kind {
         LinkKind::Resume => ("Continue", "waits for somebody to let it go on.", "Continue"),
@@ -118,7 +118,18 @@ fn answer(headers: &HeaderMap, kind: LinkKind, used: Result<InvocationId, Proble
             Document::new(title, Markup::of("<p>{}</p>", &[&text])).for_customers().into_response()
         }
         Ok(invocation_id) => Json(Used { invocation_id }).into_response(),
-        Err(problem) if wants_page => html::problem(&problem).for_customers().into_response(),
+        Err(problem) if wants_page => refused(&problem).into_response(),
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The page of a link that cannot be used.
+fn refused(problem: &Problem) -> Document {
+    let page = if problem.status() == StatusCode::NOT_FOUND {
+        let why = Markup::alert(problem.detail());
+        Document::new("This link is over", why).status(StatusCode::NOT_FOUND)
+    } else {
+        html::problem(problem)
+    };
+    page.for_customers()
 }

@@ -438,7 +438,7 @@ impl Run<'_> {
     }
 
     /// Gives up the sandbox, and the place among those that run.
-    pub(crate) fn release_sandbox(&mut self) {
+    fn release_sandbox(&mut self) {
         self.session = None;
         *self.slot = None;
     }

@@ -87,7 +87,7 @@ pub(crate) fn ends_loop(graph: &Graph, of: ItemOf, failed: bool, broke: bool) ->
 impl Run<'_> {
     /// Makes the items of a step whose list is known: its record, or none if it waits for them.
     pub(crate) async fn begin_items(
-        &mut self,
+        &self,
         position: usize,
         items: &Items<'_>,
         list: Option<&RawValue>,
@@ -112,12 +112,11 @@ impl Run<'_> {
     /// Makes items up to a wave of them, or gives turns to those that wait, or finds that all have
     /// ended: then the step's record. At first with the list and how many items there are to be.
     pub(crate) async fn tend_items(
-        &mut self,
+        &self,
         position: usize,
         items: &Items<'_>,
         first: Option<(Option<&Sealed>, i64)>,
     ) -> Result<Option<StepRecord>, Interrupted> {
-        self.release_sandbox();
         let (inner, claimed) = (self.inner, self.claimed);
         let (workspace, id, now) = (claimed.workspace_id, claimed.id, inner.clock.now());
         let write = async {

@@ -213,8 +213,9 @@ struct EndedItems {
 /// Lets the next items of a loop go on in the place of those that have ended, and their parent when it
 /// is its turn.
 ///
-/// Items first and then their parents, these in the order of their ids, as whoever cancels does: so no
-/// two transactions wait for each other.
+/// Items first and then their parents, these in the order of their ids, as whoever cancels does. Two
+/// groups in which parents move too may still wait for each other; PostgreSQL then ends one of them, and
+/// its writes are tried one by one.
 async fn end_items<'a>(
     tx: &mut WriteTx,
     moved: impl Iterator<Item = &'a Advance>,

@@ -109,7 +109,7 @@ async fn the_button_of_a_cancel_link_ends_the_wait(database: TestDatabase) {
     );
     let page = send(&world, "POST", &resume, "text/html", "").await;
     assert_eq!(page.status, 404);
-    assert!(page.html().contains("This link has been used"), "{}", page.html());
+    assert!(page.html().contains("<h1>This link is over</h1>"), "{}", page.html());
     world.stop().await;
 }
 

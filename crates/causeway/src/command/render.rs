@@ -14,6 +14,7 @@ pub(crate) fn invocation(invocation: &Value) -> String {
     let of = match text(invocation, "waits_for") {
         "turn" => "  for its turn",
         "items" => "  for its items",
+        "resume" => "  to be resumed",
         _ => "",
     };
     let number = invocation.get("item_index").and_then(Value::as_i64);

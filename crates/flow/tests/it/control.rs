@@ -179,7 +179,7 @@ async fn who_goes_on_after_a_restart_knows_which_arm_was_taken(database: TestDat
   - name: size
     branch:
       - if: "{{ event.big }}"
-        steps: [{ name: big, value: big }, { name: pause, delay: 2s }, { name: after, value: after }]
+        steps: [{ name: big, value: big }, { name: pause, delay: 5s }, { name: after, value: after }]
       - steps: [{ name: small, value: small }]
   - { name: last, value: "{{ [steps.big.$return_value, steps.size.$return_value] }}" }
 "#;

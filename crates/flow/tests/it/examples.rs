@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::path::Path;
 
-on_both!(contacts_are_imported, discounts_are_approved);
+on_both!(contacts_are_imported, discounts_are_approved, companies_are_counted);
 
 /// Where the examples expect the demo CRM.
 const DEMO: &str = "http://127.0.0.1:8401";
@@ -70,22 +70,40 @@ async fn discounts_are_approved(database: TestDatabase) {
         returned(steps.last().unwrap()),
         json!({ "customer": "acme", "percent": 10, "by": "rule" })
     );
-    for (answer, granted) in [
-        (json!({ "approved": true, "by": "sales" }), Some("sales")),
-        (json!({ "approved": false }), None),
+    for (answer, by) in [
+        (json!({ "by": "sales" }), Some("sales")),
+        (Value::Null, Some("somebody with the link")),
+        (Value::Null, None),
     ] {
         let id = world.begin_on(workflow, &event(40)).await;
         let (_, steps) = world.until(id, |one| one.waits_for == Some(WaitsFor::Resume)).await;
         let asked = returned(&steps[1]);
         assert_eq!(asked["question"], "40 % for acme?");
-        let token = asked["resume_url"].as_str().unwrap().rsplit_once('/').unwrap().1;
+        let (kind, link) =
+            if by.is_some() { (LinkKind::Resume, "yes") } else { (LinkKind::Cancel, "no") };
+        let token = asked[link].as_str().unwrap().rsplit_once('/').unwrap().1;
         let data = RawValue::from_string(answer.to_string()).unwrap();
-        world.flow.use_link(LinkKind::Resume, token, &data).await.unwrap();
+        world.flow.use_link(kind, token, &data).await.unwrap();
         let (invocation, steps) = world.until(id, |one| one.state.is_final()).await;
-        assert_eq!(invocation.state, InvocationState::Succeeded);
-        let last = steps.last().unwrap();
-        let by = (last.step.name == "grant").then(|| returned(last)["by"].clone());
-        assert_eq!(by, granted.map(Value::from));
+        let granted = steps.last().filter(|last| last.step.name == "grant").map(returned);
+        assert_eq!(granted.as_ref().and_then(|value| value["by"].as_str()), by);
+        let expected =
+            if by.is_some() { InvocationState::Succeeded } else { InvocationState::Canceled };
+        assert_eq!(invocation.state, expected);
     }
+    world.stop().await;
+}
+
+async fn companies_are_counted(database: TestDatabase) {
+    let world = World::new(database, &["crm"]).await;
+    world.connect("crm", "acme-crm").await;
+    let workflow = deploy(&world, "weekly-report", world.app_url("crm")).await;
+    let (invocation, steps) = world.run_on(workflow, &json!({})).await;
+    let error = steps.last().and_then(|last| last.record.error.as_ref());
+    assert_eq!(invocation.state, InvocationState::Succeeded, "{error:?}");
+    let report = returned(&steps[2]);
+    assert_eq!(report["text"], "5 companies, redwood.example has the most contacts.");
+    assert_eq!(report["week"], "by hand");
+    assert_eq!(report["companies"][0], json!({ "company": "redwood.example", "contacts": 2 }));
     world.stop().await;
 }

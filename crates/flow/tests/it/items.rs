@@ -304,8 +304,8 @@ async fn a_loop_goes_on_after_a_restart(database: TestDatabase) {
   - name: each
     for_each:
       items: '{{ [1, 2, 3, 4] }}'
-      concurrency: 2
-      steps: [{ name: pause, delay: 1s }, { name: one, value: '{{ steps.each.item }}' }]
+      concurrency: 3
+      steps: [{ name: pause, delay: 4s }, { name: one, value: '{{ steps.each.item }}' }]
   - { name: last, value: '{{ steps.each.$return_value }}' }
 ";
     let workflow = world.deploy(&[("workflow.yaml", &manifest(steps))]).await.unwrap();

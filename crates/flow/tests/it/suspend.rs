@@ -40,10 +40,15 @@ fn token(value: &Value, name: &str) -> String {
     token.to_owned()
 }
 
-async fn suspended(world: &World, code: &str) -> (causeway_types::InvocationId, Value) {
+async fn begun(world: &World, code: &str) -> causeway_types::InvocationId {
     let files = [("workflow.yaml", &*manifest(TWO)), ("ask.mjs", code)];
     let workflow = world.deploy(&files).await.unwrap();
-    let id = world.begin(workflow).await;
+    world.begin(workflow).await
+}
+
+/// An invocation that waits for long, and the links of its first step.
+async fn suspended(world: &World, code: &str) -> (causeway_types::InvocationId, Value) {
+    let id = begun(world, code).await;
     let (invocation, steps) = world.until(id, |one| one.waits_for.is_some()).await;
     assert_eq!(invocation.state, InvocationState::Waiting);
     (id, returned(&steps[0]))
@@ -98,13 +103,14 @@ async fn a_link_is_good_once(database: TestDatabase) {
 
 async fn who_is_not_resumed_in_time_ends(database: TestDatabase) {
     let world = World::new(database, &[]).await;
-    let (id, links) = suspended(&world, "export default ({ $ }) => $.flow.suspend(1000)").await;
+    let id = begun(&world, "export default ({ $ }) => $.flow.suspend(1000)").await;
     let (invocation, steps) = world.until(id, |one| one.state.is_final()).await;
     assert_eq!(
         (invocation.state, invocation.error_code.as_deref(), steps.len()),
         (InvocationState::Canceled, Some("not_resumed"), 1)
     );
-    let (resume, null) = (token(&links, "resume_url"), raw(&Value::Null));
+    let resume = token(&returned(&steps[0]), "resume_url");
+    let null = raw(&Value::Null);
     let late = world.flow.use_link(LinkKind::Resume, &resume, &null);
     assert_eq!(late.await.unwrap_err().code(), Code::NotFound);
     world.stop().await;
@@ -133,10 +139,10 @@ async fn a_delay_in_code_ends_by_itself_or_by_its_link(database: TestDatabase) {
     assert_eq!(invocation.state, InvocationState::Succeeded);
     assert_eq!(returned(&steps[1])["$resume_data"], 1);
 
-    let (id, links) = suspended(&world, "export default ({ $ }) => $.flow.delay(500.5)").await;
+    let id = begun(&world, "export default ({ $ }) => $.flow.delay(500.5)").await;
     let (invocation, steps) = world.until(id, |one| one.state.is_final()).await;
     assert_eq!(invocation.state, InvocationState::Succeeded, "nobody has to come");
-    assert_eq!(returned(&steps[1]), json!({ "$return_value": links }));
+    assert_eq!(returned(&steps[1]), json!({ "$return_value": returned(&steps[0]) }));
     assert!(steps[1].step.started_at >= steps[0].step.finished_at.plus(Duration::from_millis(500)));
 
     for bad in ["0", "-1", "'1'", "NaN", "Infinity", "366 * 86_400_000"] {
