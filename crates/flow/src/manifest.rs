@@ -383,6 +383,17 @@ steps:
     }
 
     #[test]
+    fn the_manifests_of_the_docs_are_read() {
+        for docs in [
+            include_str!("../../../docs/workflows.md"),
+            include_str!("../../../docs/control-flow.md"),
+        ] {
+            let block = docs.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+            Manifest::parse(block).unwrap_or_else(|error| panic!("{error}:\n{block}"));
+        }
+    }
+
+    #[test]
     fn the_form_of_the_docs_is_read() {
         let manifest = Manifest::parse(GOOD).unwrap();
         assert_eq!(manifest.steps[0].run.as_deref(), Some("./lookup.mjs"));
