@@ -11,6 +11,9 @@ const HOP = new Set(['connection', 'content-length', 'keep-alive', 'te', 'traile
 
 /** The longest wait that a step may ask for, in milliseconds: a year. */
 const LONGEST_WAIT = 365 * 24 * 60 * 60 * 1000;
+/** How often a step is run again unless it says so, and how often at most. */
+const USUAL_RERUNS = 10;
+const MOST_RERUNS = 1000;
 /** How long a step waits to be resumed unless it says so: a day. */
 const USUAL_SUSPENSION = 24 * 60 * 60 * 1000;
 
@@ -57,6 +60,14 @@ function members(step, call) {
       suspend(ms = USUAL_SUSPENSION) {
         return wait(step, call, 'suspend', ms, true);
       },
+      rerun(ms, context = null, most = USUAL_RERUNS) {
+        if (!Number.isInteger(most) || most < 0 || most > MOST_RERUNS) {
+          throw new TypeError(`$.flow.rerun(ms, context, most): most must be a whole number from 0 to ${MOST_RERUNS}`);
+        }
+        const links = wait(step, call, 'rerun', ms, false);
+        step.wait.rerun = { context: toJson('the context of $.flow.rerun', context), most };
+        return links;
+      },
     },
     context: {
       ...call.context,
@@ -92,6 +103,7 @@ function success(step, value, limit) {
     parts.push(`${JSON.stringify(name)}:${text}`);
   }
   if (step.respond) size += step.respond.size;
+  if (step.wait?.rerun) size += Buffer.byteLength(step.wait.rerun.context);
   if (size > limit) {
     throw new StepError('output_limit',
       `the step gives ${size} bytes of results, its limit is ${limit} bytes: raise \`limits.output_kib\` in ` +
@@ -99,8 +111,13 @@ function success(step, value, limit) {
   }
   const respond = step.respond ? `,"respond":${step.respond.text}` : '';
   const exit = step.exit === undefined ? '' : `,"exit":${JSON.stringify(step.exit)}`;
-  const waits = step.wait === undefined ? '' : `,"wait":${JSON.stringify(step.wait)}`;
+  const waits = step.wait === undefined ? '' : `,"wait":${waitText(step.wait)}`;
   return `{"id":${step.id},"ok":{"value":${returned},"exports":{${parts.join(',')}}${respond}${exit}${waits}}}`;
+}
+
+function waitText({ ms, suspend, rerun }) {
+  const again = rerun ? `,"rerun":{"context":${rerun.context},"most":${rerun.most}}` : '';
+  return `{"ms":${ms},"suspend":${suspend}${again}}`;
 }
 
 /** The text of a result that failed. What was exported by then goes with it, as far as a result may. */

@@ -30,7 +30,7 @@ const CHECK = 'C'.charCodeAt(0);
  * @property {number} limit The most bytes of a result
  * @property {object | undefined} respond
  * @property {string | undefined} exit
- * @property {{ ms: number, suspend: boolean } | undefined} wait
+ * @property {{ ms: number, suspend: boolean, rerun?: { context: string, most: number } } | undefined} wait
  */
 
 /** Tells which step a callback belongs to. */

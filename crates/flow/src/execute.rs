@@ -7,7 +7,8 @@ use crate::graph::{Action, Code, Point};
 use crate::inbox::{Answer, StoredResponse};
 use crate::items::{self, Items};
 use crate::loader::Loaded;
-use crate::record::StepRecord;
+use crate::record::{StepError, StepRecord};
+use crate::suspend::RESUME_DATA;
 use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner, Notice};
 use causeway_connect::CredentialError;
@@ -35,6 +36,8 @@ const TIER_UNAVAILABLE: &str = "tier_unavailable";
 
 /// The code of an invocation that nobody resumed in time, or that somebody ended with its cancel link.
 const NOT_RESUMED: &str = "not_resumed";
+/// The code of an attempt at a step that has asked to be run again.
+pub(crate) const RERUN: &str = "rerun";
 /// The code of a step that answers the trigger's caller for an item.
 const RESPOND_IN_ITEM: &str = "respond_in_item";
 const RESPOND_IN_ITEM_WHY: &str = "the caller of the trigger is answered once, and this step stands in \
@@ -302,15 +305,8 @@ impl Run<'_> {
             respond = None;
             record = StepRecord::from_error(RESPOND_IN_ITEM, RESPOND_IN_ITEM_WHY.to_owned());
         }
-        let asked = report.as_ref().and_then(|report| report.outcome.as_ref().ok()?.wait);
-        let wait = match (&record.error, &point.action) {
-            (Some(error), _) => {
-                self.wait_before_next_attempt(point, attempt, &error.code).map(Wait::Delay)
-            }
-            (None, Action::Delay(delay)) => Some(Wait::Delay(*delay)),
-            (None, _) => asked.filter(|_| record.exit.is_none()),
-        };
-        let links = self.links.take().filter(|_| record.error.is_none() && wait.is_some());
+        let asked = report.as_mut().and_then(take_wait);
+        let (wait, links) = self.wait_after(point, attempt, &mut record, asked);
         let next = match &point.action {
             Action::Choose(_, arms) => record.taken(arms).or(point.next),
             Action::Break(_) if record.is_true() => None,
@@ -344,11 +340,8 @@ impl Run<'_> {
         let advance = Advance {
             next_step,
             attempts: if record.error.is_some() { i64::from(attempt) } else { 0 },
-            waits_for: wait.map(|wait| match wait {
-                Wait::Delay(_) => WaitsFor::Time,
-                Wait::Suspend(_) => WaitsFor::Resume,
-            }),
-            wake_at: wait.map(|(Wait::Delay(time) | Wait::Suspend(time))| finished_at.plus(time)),
+            waits_for: wait.map(|(what, _)| what),
+            wake_at: wait.map(|(_, time)| finished_at.plus(time)),
             links,
             ends_loop: self
                 .claimed
@@ -450,6 +443,40 @@ impl Run<'_> {
         u32::try_from(failed).unwrap_or(u32::MAX).saturating_add(1)
     }
 
+    /// What the invocation waits for after a step, and for how long; and what is stored of the links that
+    /// end the wait. One that is to run again leaves a record like one that failed.
+    fn wait_after(
+        &mut self,
+        point: &Point,
+        attempt: u32,
+        record: &mut StepRecord,
+        asked: Option<Wait>,
+    ) -> (Option<(WaitsFor, Duration)>, Option<LinkDigests>) {
+        let asked = asked.filter(|_| record.error.is_none() && record.exit.is_none());
+        let links = self.links.take().filter(|_| asked.is_some());
+        let wait = match asked {
+            Some(Wait::Delay(time)) => Some((WaitsFor::Time, time)),
+            Some(Wait::Suspend(time)) => Some((WaitsFor::Resume, time)),
+            Some(Wait::Rerun { after, most, .. }) if attempt <= most => {
+                let message = "the step is to be run again, as it asked for".to_owned();
+                record.error = Some(StepError { code: RERUN.to_owned(), message, stack: None });
+                Some((WaitsFor::Time, after))
+            }
+            Some(Wait::Rerun { .. }) => None,
+            None => self.wait_unasked(point, attempt, record).map(|time| (WaitsFor::Time, time)),
+        };
+        (wait, links.filter(|_| wait.is_some()))
+    }
+
+    /// How long to wait after a step that has not asked for it: in a delay, or before the next attempt.
+    fn wait_unasked(&self, point: &Point, attempt: u32, record: &StepRecord) -> Option<Duration> {
+        match (&record.error, &point.action) {
+            (Some(error), _) => self.wait_before_next_attempt(point, attempt, &error.code),
+            (None, Action::Delay(delay)) => Some(*delay),
+            (None, _) => None,
+        }
+    }
+
     /// How long to wait before a step that failed is tried again, if it is.
     fn wait_before_next_attempt(
         &self,
@@ -479,7 +506,8 @@ impl Run<'_> {
             Ok(linked) => linked,
             Err(refused) => return Ok(Err(refused)),
         };
-        let call = self.call(position, point, code, (linked.json, linked.apps))?;
+        let run = self.run_so_far(position).await?;
+        let call = self.call(position, point, code, (linked.json, linked.apps), &run)?;
         let Some((_, session)) = &mut self.session else {
             return Err(Interrupted::Stopping);
         };
@@ -541,12 +569,35 @@ impl Run<'_> {
         }
     }
 
+    /// What the code finds of its earlier runs: how many there are with this one, and what it asked to
+    /// be told when the last one asked for another.
+    async fn run_so_far(&self, position: usize) -> Result<serde_json::Value, FlowError> {
+        let runs = self.attempt(position);
+        if runs == 1 {
+            return Ok(serde_json::json!({ "runs": runs }));
+        }
+        let mut conn = self.inner.store.read().await?;
+        let steps = db!(conn, invocation::steps(self.claimed.workspace_id, self.claimed.id))?;
+        drop(conn);
+        let is_last = |step: &&Step| usize::try_from(step.position).is_ok_and(|at| at == position);
+        let Some(last) = steps.iter().rfind(is_last) else {
+            return Ok(serde_json::json!({ "runs": runs }));
+        };
+        let record = self.inner.step_record(last).await?;
+        Ok(serde_json::json!({
+            "runs": runs,
+            "context": record.rerun,
+            "callback_request": record.exports.get(RESUME_DATA),
+        }))
+    }
+
     fn call(
         &mut self,
         position: usize,
         point: &Point,
         code: &Code,
         (connections, apps): (SecretBytes, Option<Arc<dyn Apps>>),
+        run: &serde_json::Value,
     ) -> Result<StepCall, FlowError> {
         let claimed = self.claimed;
         let (links, digests) = self.inner.new_links();
@@ -569,6 +620,7 @@ impl Run<'_> {
                 "version_id": claimed.version_id,
                 "event_id": claimed.event_id,
                 "trigger": { "name": claimed.trigger.name, "kind": claimed.trigger.kind },
+                "run": run,
             }),
             component: (!point.props.is_empty()).then(|| ComponentCall {
                 props: point.props.clone().into_iter().collect(),
@@ -662,6 +714,10 @@ fn advance(claimed: &Claimed, state: InvocationState, started_at: Timestamp) -> 
         started_at,
         finished_at: None,
     }
+}
+
+fn take_wait(report: &mut StepReport) -> Option<Wait> {
+    report.outcome.as_mut().ok()?.wait.take()
 }
 
 fn take_respond(report: &mut StepReport) -> Option<Respond> {

@@ -1,6 +1,6 @@
 //! What the journal keeps of a step: its results, logs and use, masked and then sealed.
 
-use causeway_sandbox::{Decision, EgressRecord, FailureCode, StepReport, StepSuccess};
+use causeway_sandbox::{Decision, EgressRecord, FailureCode, StepReport, StepSuccess, Wait};
 use causeway_types::Timestamp;
 use causeway_vault::Redactor;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,9 @@ pub struct StepRecord {
     /// Why the workflow ended with this step, if the code said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<String>,
+    /// What the code finds when it is run again, as it asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<Box<RawValue>>,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
@@ -150,11 +153,12 @@ impl StepRecord {
             Some(Some(masked)) => (masked, error),
             None => (Masked::of_failed(report, redactor), error),
         };
-        let Masked { return_value, exports, exit } = masked;
+        let Masked { return_value, exports, exit, rerun } = masked;
         Self {
             return_value,
             exports,
             exit,
+            rerun,
             error,
             logs: report
                 .logs
@@ -188,6 +192,7 @@ impl StepRecord {
             return_value: None,
             exports: BTreeMap::new(),
             exit: None,
+            rerun: None,
             error: None,
             logs: Vec::new(),
             logs_truncated: false,
@@ -230,6 +235,7 @@ struct Masked {
     return_value: Option<Box<RawValue>>,
     exports: BTreeMap<String, Box<RawValue>>,
     exit: Option<String>,
+    rerun: Option<Box<RawValue>>,
 }
 
 impl Masked {
@@ -250,6 +256,10 @@ impl Masked {
             return_value: Some(mask(&success.return_value, redactor)?),
             exports: exports.collect::<Option<_>>()?,
             exit: success.exit.as_deref().map(|exit| redactor.redact(exit).into_owned()),
+            rerun: match &success.wait {
+                Some(Wait::Rerun { context, .. }) => Some(mask(context, redactor)?),
+                _ => None,
+            },
         })
     }
 }

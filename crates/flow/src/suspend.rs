@@ -1,6 +1,7 @@
 //! Waiting for somebody: a step gets two links, of which one lets its invocation go on and the other
 //! ends it. Only digests of them are stored, and each pair is good once.
 
+use crate::execute::RERUN;
 use crate::inbox::token_digest;
 use crate::{Flow, FlowError, Inner, Notice};
 use causeway_identity::{Permit, action};
@@ -12,7 +13,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::value::RawValue;
 
 /// What the code finds of the call that let it go on, among the results of the step that waited.
-const RESUME_DATA: &str = "$resume_data";
+pub(crate) const RESUME_DATA: &str = "$resume_data";
 
 /// Which of the two links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +123,10 @@ impl Inner {
         let steps = db!(conn, invocation::steps(tenant.workspace, id))?;
         drop(conn);
         // It is the one that waits: no other ran after it.
-        let Some(step) = steps.into_iter().rfind(|one| one.state == StepState::Succeeded) else {
+        let asked = |one: &Step| {
+            one.state == StepState::Succeeded || one.error_code.as_deref() == Some(RERUN)
+        };
+        let Some(step) = steps.into_iter().rfind(asked) else {
             return Ok(false);
         };
         let sealed = self.with_resume_data(&step, data).await?;

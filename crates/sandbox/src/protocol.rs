@@ -112,6 +112,18 @@ pub(crate) struct Wait {
     pub(crate) ms: u64,
     /// It does not go on by itself when that time is over.
     pub(crate) suspend: bool,
+    /// The same step comes next.
+    pub(crate) rerun: Option<Rerun>,
+}
+
+/// How a step is run again.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rerun {
+    /// What the code finds of it then.
+    pub(crate) context: Box<RawValue>,
+    /// How often at most.
+    pub(crate) most: u32,
 }
 
 /// What a step answers to the HTTP request.

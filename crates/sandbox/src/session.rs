@@ -3,7 +3,7 @@
 use crate::apps::Apps;
 use crate::pool::Lease;
 use crate::program::{Limits, Program, Runtime};
-use crate::protocol::{self, Body, EncodeError, Frame, Outcome, Violation};
+use crate::protocol::{self, Body, EncodeError, Frame, Outcome, Rerun, Violation};
 use crate::sandbox::Sandbox;
 use crate::step::{
     LogStream, Respond, StepCall, StepFailure, StepReport, StepSuccess, Usage, Wait,
@@ -430,6 +430,12 @@ fn accept(
         }
         size += u64::try_from(value.get().len()).unwrap_or(u64::MAX);
     }
+    if let Some(Rerun { context, .. }) = given.wait.as_ref().and_then(|wait| wait.rerun.as_ref()) {
+        if protocol::too_deep(context) {
+            return Ok(Err(verdict::deep("the context of `rerun`")));
+        }
+        size += u64::try_from(context.get().len()).unwrap_or(u64::MAX);
+    }
     let respond = match given.respond {
         Some(answer) => Some(read_answer(answer)?),
         None => None,
@@ -445,7 +451,11 @@ fn accept(
         exit: given.exit,
         wait: given.wait.map(|wait| {
             let time = Duration::from_millis(wait.ms).min(LONGEST_WAIT);
-            if wait.suspend { Wait::Suspend(time) } else { Wait::Delay(time) }
+            match wait.rerun {
+                Some(Rerun { context, most }) => Wait::Rerun { after: time, context, most },
+                None if wait.suspend => Wait::Suspend(time),
+                None => Wait::Delay(time),
+            }
         }),
     }))
 }

@@ -128,12 +128,21 @@ pub struct StepSuccess {
 }
 
 /// A wait that a step's code asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Wait {
     /// For this long, or until somebody calls its link.
     Delay(Duration),
     /// Until somebody calls its link. If nobody does for this long, the invocation ends.
     Suspend(Duration),
+    /// For this long, or until somebody calls its link; then the same step is run again.
+    Rerun {
+        /// How long.
+        after: Duration,
+        /// What the code finds of it then, JSON.
+        context: Box<RawValue>,
+        /// How often at most. After that, the step has ended.
+        most: u32,
+    },
 }
 
 /// An HTTP answer that a step gave with `$.respond`.

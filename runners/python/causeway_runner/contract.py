@@ -29,6 +29,9 @@ INSTEAD = {
 
 #: The longest wait that a step may ask for, in milliseconds: a year.
 LONGEST_WAIT = 365 * 24 * 60 * 60 * 1000
+#: How often a step is run again unless it says so, and how often at most.
+USUAL_RERUNS = 10
+MOST_RERUNS = 1000
 #: How long a step waits to be resumed unless it says so: a day.
 USUAL_SUSPENSION = 24 * 60 * 60 * 1000
 
@@ -50,6 +53,7 @@ class Step:
         self.respond = None
         self.exit = None
         self.wait = None
+        self.size = 0  # of what is not among its results
 
 
 class Flow:
@@ -66,6 +70,18 @@ class Flow:
     def suspend(self, ms=USUAL_SUSPENSION):
         """Lets the next step wait until the link is called, and ends the workflow if it is not."""
         return self._wait("suspend", ms, True)
+
+    def rerun(self, ms, context=None, most=USUAL_RERUNS):
+        """Runs this step again after a time, or when the link is called, so often at most."""
+        if not isinstance(most, int) or isinstance(most, bool) or not 0 <= most <= MOST_RERUNS:
+            raise ValueError(
+                f"pd.flow.rerun(ms, context, most): most must be a whole number from 0 to {MOST_RERUNS}"
+            )
+        links = self._wait("rerun", ms, False)
+        text = to_json("the context of pd.flow.rerun", context)
+        self._step.size += len(text)
+        self._step.wait = self._step.wait[:-1] + b',"rerun":{"context":%s,"most":%d}}' % (text, most)
+        return links
 
     def _wait(self, name, ms, suspend):
         is_number = isinstance(ms, (int, float)) and not isinstance(ms, bool)
@@ -137,7 +153,7 @@ def success(step, value, limit):
     """The text of a result that succeeded."""
     returned = to_json("$return_value", value)
     exports = b",".join(name_json(name) + b":" + text for name, text in step.exports.items())
-    size = len(returned) + sum(map(len, step.exports.values()))
+    size = step.size + len(returned) + sum(map(len, step.exports.values()))
     ends = b""
     if step.respond:
         text, length = step.respond

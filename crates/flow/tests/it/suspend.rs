@@ -17,6 +17,7 @@ on_both!(
     a_cancel_link_ends_it,
     a_delay_in_code_ends_by_itself_or_by_its_link,
     the_last_step_and_an_item_can_wait_too,
+    a_step_runs_again_as_it_asks,
     python_waits_alike,
 );
 
@@ -179,6 +180,51 @@ async fn the_last_step_and_an_item_can_wait_too(database: TestDatabase) {
     world.flow.resume(&world.permit(), id, &raw(&Value::Null)).await.unwrap();
     let (invocation, steps) = world.until(id, |one| one.state.is_final()).await;
     assert_eq!((invocation.state, steps.len()), (InvocationState::Succeeded, 2));
+    world.stop().await;
+}
+
+async fn a_step_runs_again_as_it_asks(database: TestDatabase) {
+    let world = World::new(database, &[]).await;
+    let javascript = "export default ({ $ }) => {
+  const { runs, context } = $.context.run;
+  const seen = [...(context?.seen ?? []), runs];
+  if (runs < 3) $.flow.rerun(100, { seen });
+  return seen;
+}";
+    let python = "def handler(pd):
+    run = pd.context['run']
+    seen = (run.get('context') or {'seen': []})['seen'] + [run['runs']]
+    if run['runs'] < 3:
+        pd.flow.rerun(100, {'seen': seen})
+    return seen
+";
+    for (file, code) in [("ask.mjs", javascript), ("ask.py", python)] {
+        let steps = TWO.replace("ask.mjs", file);
+        let files = [("workflow.yaml", &*manifest(&steps)), (file, code)];
+        let workflow = world.deploy(&files).await.unwrap();
+        let (invocation, steps) = world.run_whole(workflow).await;
+        assert_eq!(invocation.state, InvocationState::Succeeded, "{:?}", steps[0].record.error);
+        let codes: Vec<_> = steps.iter().map(|one| one.step.error_code.as_deref()).collect();
+        assert_eq!(codes, [Some("rerun"), Some("rerun"), None, None], "{file}");
+        assert_eq!(returned(&steps[3]), json!({ "$return_value": [1, 2, 3] }));
+    }
+    // As often as it may, and then it goes on.
+    let code = "export default ({ $ }) => { $.flow.rerun(1, null, 1); return $.context.run.runs }";
+    let id = begun(&world, code).await;
+    let (invocation, steps) = world.until(id, |one| one.state.is_final()).await;
+    assert_eq!((invocation.state, steps.len()), (InvocationState::Succeeded, 3));
+    assert_eq!(returned(&steps[1]), 2);
+    // Its link does not wait for the time.
+    let code = "export default ({ $ }) => {
+  const { runs, context, callback_request } = $.context.run;
+  return runs === 1 ? $.flow.rerun(3_600_000, { job: 7 }) : { context, callback_request };
+}";
+    let (id, links) = suspended(&world, code).await;
+    let resume = token(&links, "resume_url");
+    world.flow.use_link(LinkKind::Resume, &resume, &raw(&json!({ "done": true }))).await.unwrap();
+    let (_, steps) = world.until(id, |one| one.state.is_final()).await;
+    let expected = json!({ "context": { "job": 7 }, "callback_request": { "done": true } });
+    assert_eq!(returned(&steps[1]), expected);
     world.stop().await;
 }
 
