@@ -8,7 +8,7 @@ use crate::inbox::{Answer, StoredResponse};
 use crate::items::{self, Items};
 use crate::loader::Loaded;
 use crate::record::{StepError, StepRecord};
-use crate::suspend::RESUME_DATA;
+use crate::suspend::{LinkTokens, RESUME_DATA};
 use crate::worker::MAX_CRASHES;
 use crate::{FlowError, HttpResponse, Inner, Notice};
 use causeway_connect::CredentialError;
@@ -79,8 +79,8 @@ pub(crate) struct Run<'a> {
     /// What later steps find.
     exports: Exports,
     responded: bool,
-    /// What is stored of the links that the step's code has got.
-    links: Option<LinkDigests>,
+    /// The tokens of the links that the step's code has got.
+    links: Option<LinkTokens>,
     /// The sandbox of the steps' runtime, until the last step has been run. One at a time: who
     /// waited for a second while holding a first might wait for ever.
     session: Option<(Runtime, Session)>,
@@ -307,10 +307,10 @@ impl Run<'_> {
         }
         let asked = report.as_mut().and_then(take_wait);
         let (wait, links) = self.wait_after(point, attempt, &mut record, asked);
+        let broke = matches!(point.action, Action::Break(_)) && record.is_true();
         let next = match &point.action {
             Action::Choose(_, arms) => record.taken(arms).or(point.next),
-            Action::Break(_) if record.is_true() => None,
-            _ => point.next,
+            _ => point.next.filter(|_| !broke),
         };
         let end = if wait.is_some() {
             None
@@ -335,7 +335,6 @@ impl Run<'_> {
             Some(next) => i64::try_from(next).unwrap_or(i64::MAX),
             None => self.loaded.graph.end(),
         };
-        let broke = matches!(point.action, Action::Break(_)) && record.is_true();
         let failed = end == Some(InvocationState::Failed);
         let advance = Advance {
             next_step,
@@ -388,8 +387,7 @@ impl Run<'_> {
         position: usize,
         point: &Point,
     ) -> Result<Option<(StepRecord, Option<StepReport>)>, Interrupted> {
-        let is_next = i64::try_from(position).is_ok_and(|at| at == self.claimed.next_step);
-        let has_items = is_next && self.claimed.made_items.is_some();
+        let has_items = self.is_claimed(position) && self.claimed.made_items.is_some();
         let tended = match &point.action {
             Action::ForEach(_, body, how) if has_items => {
                 self.tend_items(position, &Items::Loop(*body, *how), None).await?
@@ -418,28 +416,20 @@ impl Run<'_> {
         Ok(tended.map(|record| (record, None)))
     }
 
-    async fn run_code(
-        &mut self,
-        position: usize,
-        point: &Point,
-        code: &Code,
-    ) -> Result<(StepRecord, Option<StepReport>), Interrupted> {
-        Ok(match self.run_step(position, point, code).await? {
-            Ok((record, report)) => (record, Some(report)),
-            Err(refused) => (refused, None),
-        })
-    }
-
     /// Gives up the sandbox, and the place among those that run.
     fn release_sandbox(&mut self) {
         self.session = None;
         *self.slot = None;
     }
 
+    /// Whether this is the step that the invocation was claimed at.
+    fn is_claimed(&self, position: usize) -> bool {
+        i64::try_from(position).is_ok_and(|at| at == self.claimed.next_step)
+    }
+
     /// Which attempt at a step this is, from 1.
     fn attempt(&self, position: usize) -> u32 {
-        let is_next = i64::try_from(position).is_ok_and(|at| at == self.claimed.next_step);
-        let failed = if is_next { self.claimed.attempts } else { 0 };
+        let failed = if self.is_claimed(position) { self.claimed.attempts } else { 0 };
         u32::try_from(failed).unwrap_or(u32::MAX).saturating_add(1)
     }
 
@@ -465,7 +455,7 @@ impl Run<'_> {
             Some(Wait::Rerun { .. }) => None,
             None => self.wait_unasked(point, attempt, record).map(|time| (WaitsFor::Time, time)),
         };
-        (wait, links.filter(|_| wait.is_some()))
+        (wait, links.filter(|_| wait.is_some()).map(|links| links.digests()))
     }
 
     /// How long to wait after a step that has not asked for it: in a delay, or before the next attempt.
@@ -491,20 +481,20 @@ impl Run<'_> {
         retry.wait_after(attempt, code, luck)
     }
 
-    /// Runs a step's code, or gives the record of why it could not begin.
-    async fn run_step(
+    /// Runs a step's code. There is no report of code that could not begin, and the record says why.
+    async fn run_code(
         &mut self,
         position: usize,
         point: &Point,
         code: &Code,
-    ) -> Result<Result<(StepRecord, StepReport), StepRecord>, Interrupted> {
+    ) -> Result<(StepRecord, Option<StepReport>), Interrupted> {
         // Before the credentials, which are to be fresh.
         if let Err(refused) = self.take_sandbox(code).await? {
-            return Ok(Err(refused));
+            return Ok((refused, None));
         }
         let linked = match self.linked(point).await? {
             Ok(linked) => linked,
-            Err(refused) => return Ok(Err(refused)),
+            Err(refused) => return Ok((refused, None)),
         };
         let run = self.run_so_far(position).await?;
         let call = self.call(position, point, code, (linked.json, linked.apps), &run)?;
@@ -512,7 +502,7 @@ impl Run<'_> {
             return Err(Interrupted::Stopping);
         };
         let report = session.step(call).await;
-        Ok(Ok((StepRecord::from_report(&report, &linked.redactor), report)))
+        Ok((StepRecord::from_report(&report, &linked.redactor), Some(report)))
     }
 
     /// Takes a sandbox for a step, unless that of the step before serves; or gives the record of why
@@ -600,8 +590,8 @@ impl Run<'_> {
         run: &serde_json::Value,
     ) -> Result<StepCall, FlowError> {
         let claimed = self.claimed;
-        let (links, digests) = self.inner.new_links();
-        self.links = Some(digests);
+        let (links, tokens) = self.inner.new_links();
+        self.links = Some(tokens);
         Ok(StepCall {
             invocation: claimed.id,
             step: point.name.clone(),

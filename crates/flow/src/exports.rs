@@ -99,9 +99,8 @@ impl Inner {
             scope
         };
         let mut exports = scope.exports.clone();
-        let position = usize::try_from(of.position).unwrap_or(usize::MAX);
         let index = usize::try_from(of.index).unwrap_or(usize::MAX);
-        if let (Some(items), Some(point)) = (&scope.items, graph.get(position)) {
+        if let (Some(items), Some(point)) = (&scope.items, graph.at(of.position)) {
             let dangling = || FlowError::Dangling { what: "item", of: of.parent.to_string() };
             let item = items.get(index).ok_or_else(dangling)?;
             let number = raw(&of.index)?;

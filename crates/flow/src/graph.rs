@@ -86,6 +86,11 @@ impl Graph {
         self.0.get(position)
     }
 
+    /// The step at a position as rows hold it.
+    pub(crate) fn at(&self, position: i64) -> Option<&Point> {
+        usize::try_from(position).ok().and_then(|at| self.get(at))
+    }
+
     /// The position behind all others, at which nothing is left to do.
     pub(crate) fn end(&self) -> i64 {
         i64::try_from(self.0.len()).unwrap_or(i64::MAX)

@@ -13,7 +13,7 @@ use causeway_types::entity::{
     Claimed, Event, FiredBy, Gate, Invocation, InvocationState, TriggerKind,
 };
 use causeway_types::{Actor, EventId, InvocationId, Place, Tenant, VersionId, WorkflowId};
-use data_encoding::BASE64;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -125,6 +125,15 @@ pub(crate) fn token_digest(token: &str) -> [u8; 32] {
     let digest = digest::digest(&digest::SHA256, token.as_bytes());
     out.copy_from_slice(digest.as_ref());
     out
+}
+
+impl Inner {
+    /// The unguessable part of a URL: 128 random bits.
+    pub(crate) fn new_token(&self) -> String {
+        let mut noise = [0_u8; 16];
+        self.random.fill(&mut noise);
+        BASE64URL_NOPAD.encode(&noise)
+    }
 }
 
 impl Flow {

@@ -202,12 +202,7 @@ impl Flow {
             inner.crowd.notify_one();
         }
         inner.answer(id, Answer::canceled);
-        inner.notify(Notice {
-            environment: tenant.environment,
-            workflow: invocation.workflow_id,
-            invocation: id,
-            is_item: false,
-        });
+        inner.notify(Notice::of(&invocation));
         Ok(())
     }
 

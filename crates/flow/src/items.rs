@@ -67,8 +67,7 @@ impl Items<'_> {
 /// The position at which an invocation begins.
 pub(crate) fn first_step(graph: &Graph, item_of: Option<ItemOf>) -> i64 {
     let Some(of) = item_of else { return 0 };
-    let point = usize::try_from(of.position).ok().and_then(|at| graph.get(at));
-    match point.map(|point| &point.action) {
+    match graph.at(of.position).map(|point| &point.action) {
         Some(Action::ForEach(_, body, how)) => Items::Loop(*body, *how).first_step(of.index),
         Some(Action::Parallel(arms)) => Items::Arms(arms).first_step(of.index),
         _ => 0,
@@ -77,8 +76,7 @@ pub(crate) fn first_step(graph: &Graph, item_of: Option<ItemOf>) -> i64 {
 
 /// Whether an item that ends like this ends the loop around it.
 pub(crate) fn ends_loop(graph: &Graph, of: ItemOf, failed: bool, broke: bool) -> bool {
-    let point = usize::try_from(of.position).ok().and_then(|at| graph.get(at));
-    match point.map(|point| &point.action) {
+    match graph.at(of.position).map(|point| &point.action) {
         Some(Action::ForEach(_, _, how)) => broke || failed && how.on_error == OnError::Stop,
         _ => false,
     }
@@ -205,8 +203,10 @@ impl Inner {
         else {
             return Ok(None);
         };
-        let point = usize::try_from(position).ok().and_then(|at| graph.get(at));
-        if matches!(point.map(|one| &one.action), Some(Action::Break(_) | Action::Choose(..))) {
+        if matches!(
+            graph.at(position).map(|one| &one.action),
+            Some(Action::Break(_) | Action::Choose(..))
+        ) {
             return Ok(None);
         }
         let record = self.open_record(claimed.workspace_id, id, sealed).await?;

@@ -61,6 +61,7 @@ use causeway_connect::Connect;
 use causeway_packages::{Dependencies, Packages};
 use causeway_sandbox::{Pool, PoolStats, Runtime, Tier};
 use causeway_store::{Journal, Store};
+use causeway_types::entity::Invocation;
 use causeway_types::{
     Clock, ComponentId, EnvironmentId, InvocationId, NodeId, Randomness, VersionId, WorkflowId,
     WorkspaceId,
@@ -122,6 +123,17 @@ pub struct Notice {
     pub invocation: InvocationId,
     /// Whether it is an item of another's loop.
     pub is_item: bool,
+}
+
+impl Notice {
+    fn of(invocation: &Invocation) -> Self {
+        Self {
+            environment: invocation.environment_id,
+            workflow: invocation.workflow_id,
+            invocation: invocation.id,
+            is_item: invocation.parent_id.is_some(),
+        }
+    }
 }
 
 /// A handle on this node's workflows.

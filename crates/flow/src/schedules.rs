@@ -219,12 +219,7 @@ impl Inner {
             metrics::counter!("causeway_events_accepted_total").increment(1);
             if invocation.state.is_final() {
                 metrics::counter!("causeway_invocations_total", "state" => "dead").increment(1);
-                self.notify(Notice {
-                    environment: invocation.environment_id,
-                    workflow: invocation.workflow_id,
-                    invocation: invocation.id,
-                    is_item: false,
-                });
+                self.notify(Notice::of(invocation));
             } else if let Some(open) = batch.open.get(&event.workflow_id) {
                 open.fetch_add(1, Ordering::Relaxed);
             }

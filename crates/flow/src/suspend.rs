@@ -8,8 +8,8 @@ use causeway_identity::{Permit, action};
 use causeway_sandbox::Links;
 use causeway_store::{Audit, db};
 use causeway_types::entity::{LinkDigests, Step, StepState, Suspended};
+use causeway_types::place::Sealed;
 use causeway_types::{Actor, InvocationId, Place, Tenant};
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::value::RawValue;
 
 /// What the code finds of the call that let it go on, among the results of the step that waited.
@@ -31,6 +31,19 @@ pub struct SuspendedView {
     pub invocation: InvocationId,
     /// The name of its workflow.
     pub workflow: String,
+}
+
+/// The tokens of two links. Most steps use neither, so their digests are made for those that do.
+pub(crate) struct LinkTokens {
+    resume: String,
+    cancel: String,
+}
+
+impl LinkTokens {
+    /// What is stored of them.
+    pub(crate) fn digests(&self) -> LinkDigests {
+        LinkDigests { resume: token_digest(&self.resume), cancel: token_digest(&self.cancel) }
+    }
 }
 
 impl Flow {
@@ -56,7 +69,12 @@ impl Flow {
         if !went {
             return Err(FlowError::NoSuspension);
         }
-        self.inner.goes_on(&found);
+        self.inner.goes_on(Notice {
+            environment: found.environment_id,
+            workflow: found.workflow_id,
+            invocation: found.id,
+            is_item: false,
+        });
         Ok(found.id)
     }
 
@@ -74,32 +92,20 @@ impl Flow {
         if !inner.resume(tenant, permit.actor(), id, data).await? {
             return Err(FlowError::NotSuspended(id));
         }
-        inner.wake();
-        inner.notify(Notice {
-            environment: tenant.environment,
-            workflow: found.workflow_id,
-            invocation: id,
-            is_item: found.parent_id.is_some(),
-        });
+        inner.goes_on(Notice::of(&found));
         Ok(())
     }
 }
 
 impl Inner {
-    /// Two new links, and what is stored of them if they are used.
-    pub(crate) fn new_links(&self) -> (Links, LinkDigests) {
-        let token = || {
-            let mut noise = [0_u8; 16];
-            self.random.fill(&mut noise);
-            BASE64URL_NOPAD.encode(&noise)
-        };
-        let (resume, cancel) = (token(), token());
-        let digests = LinkDigests { resume: token_digest(&resume), cancel: token_digest(&cancel) };
+    /// Two new links, and their tokens.
+    pub(crate) fn new_links(&self) -> (Links, LinkTokens) {
+        let (resume, cancel) = (self.new_token(), self.new_token());
         let links = Links {
             resume_url: format!("{}/resume/{resume}", self.public_url),
             cancel_url: format!("{}/cancel/{cancel}", self.public_url),
         };
-        (links, digests)
+        (links, LinkTokens { resume, cancel })
     }
 
     async fn by_link(&self, kind: LinkKind, token: &str) -> Result<Suspended, FlowError> {
@@ -141,11 +147,7 @@ impl Inner {
     }
 
     /// The record of the step that waited, with what it waited for.
-    async fn with_resume_data(
-        &self,
-        step: &Step,
-        data: &RawValue,
-    ) -> Result<causeway_types::place::Sealed, FlowError> {
+    async fn with_resume_data(&self, step: &Step, data: &RawValue) -> Result<Sealed, FlowError> {
         let mut record = self.step_record(step).await?;
         record.exports.insert(RESUME_DATA.to_owned(), data.to_owned());
         let json = serde_json::to_vec(&record)
@@ -163,13 +165,8 @@ impl Inner {
         Ok(true)
     }
 
-    fn goes_on(&self, found: &Suspended) {
+    fn goes_on(&self, notice: Notice) {
         self.wake();
-        self.notify(Notice {
-            environment: found.environment_id,
-            workflow: found.workflow_id,
-            invocation: found.id,
-            is_item: false,
-        });
+        self.notify(notice);
     }
 }

@@ -6,7 +6,6 @@ use causeway_identity::{Permit, action};
 use causeway_store::{WriteTx, db};
 use causeway_types::entity::{CatchUp, Schedule, Trigger, TriggerKind, Workflow};
 use causeway_types::{Place, SecretString, Tenant, Timestamp, TriggerId, WorkflowId};
-use data_encoding::BASE64URL_NOPAD;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -80,9 +79,7 @@ impl Inner {
 
     async fn new_trigger(&self, tenant: Tenant, name: &str) -> Result<Trigger, FlowError> {
         let now = self.clock.now();
-        let mut noise = [0_u8; 16];
-        self.random.fill(&mut noise);
-        let token = BASE64URL_NOPAD.encode(&noise);
+        let token = self.new_token();
         let id = TriggerId::generate(now, &*self.random);
         let place = Place::TriggerToken(id);
         Ok(Trigger {
